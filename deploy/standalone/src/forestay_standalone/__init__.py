@@ -1,0 +1,1 @@
+"""All of Forestay in one process, and the forestay command."""

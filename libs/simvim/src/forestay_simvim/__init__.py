@@ -1,0 +1,1 @@
+"""Protocol-level simulators of VIMs."""

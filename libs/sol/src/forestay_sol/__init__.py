@@ -1,0 +1,1 @@
+"""ETSI NFV-SOL wire conventions and types."""

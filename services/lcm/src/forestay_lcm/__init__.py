@@ -1,0 +1,1 @@
+"""Forestay lcm service."""

@@ -1,0 +1,1 @@
+"""Forestay package-mgmt service."""

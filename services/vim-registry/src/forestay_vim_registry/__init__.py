@@ -1,0 +1,1 @@
+"""Forestay vim-registry service."""
