@@ -75,7 +75,7 @@ class Vdu(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class VduCp(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A connection point of a VDU. Without ``virtual_link_id`` it is external: requests connect it by ``id`` (cpdId)."""
+    """A connection point of a VDU. Without ``virtual_link_id`` it is external: requests name its ``id`` (cpdId)."""
 
     id: str
     vdu_id: str
@@ -239,7 +239,7 @@ class Flavour(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Vnfd(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A VNF descriptor. ``artifacts`` are the package's hashed files by path; the last three dicts a new VNF's defaults."""
+    """A VNF descriptor. ``artifacts`` are the package's hashed files by path; the last three, a new VNF's defaults."""
 
     vnfd_id: str
     provider: str
