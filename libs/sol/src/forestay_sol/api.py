@@ -1,0 +1,164 @@
+"""Declaration of an API: how its requests are negotiated and how its errors look.
+
+Rules hang on the :class:`Api` of a route, not on the application, so that one process serves all of them on one port.
+:mod:`forestay_sol.web` applies them in the order of SOL013 and Tacker: caller, content type (415), JSON (400),
+``Accept`` (406), ``Version`` (400, 406), then the handler.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Sequence
+
+import msgspec
+from aiohttp import web
+from forestay_events.errors import Rejected
+
+from forestay_sol.problem import Answer, problem_response, tacker_error_response
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+ErrorFlavour = Callable[[Answer], web.Response]
+
+JSON = ("application/json", "text/plain")
+MERGE_PATCH = ("application/merge-patch+json", *JSON)
+ANY = ("*/*",)
+
+_VERSION = re.compile(r"(?P<number>[1-9]\d*\.\d+\.\d+)(-impl:.+)?", re.ASCII)
+
+
+class Api(msgspec.Struct, frozen=True, kw_only=True):
+    """One API.
+
+    :param name: for logs and metrics.
+    :param prefix: path under which it lives; an unknown path below it is answered in its error flavour.
+    :param version: value of the ``Version`` response header (SOL013 9.3), ``None`` if the API has none.
+    :param accepted: versions that a request may ask for; empty if the request's header is ignored.
+    :param consumes: media types of request bodies, the first is assumed when the header is missing.
+    :param produces: media types of answers; empty if ``Accept`` is ignored.
+    :param ranges: ``Accept-Ranges`` of successful answers, ``None`` if it is left to the handler.
+    :param failure: writes an error.
+    :param authenticated: whether a caller must be known.
+    :param suffix: a suffix that every path may also carry (``.json``).
+    """
+
+    name: str
+    prefix: str
+    version: str | None = None
+    accepted: frozenset[str] = frozenset()
+    consumes: tuple[str, ...] = JSON
+    produces: tuple[str, ...] = ("application/json",)
+    ranges: str | None = None
+    failure: ErrorFlavour = problem_response
+    authenticated: bool = True
+    suffix: str = ""
+
+    def check_version(self, request: web.Request) -> None:
+        """Apply the ``Version`` rule: 400 when missing or malformed, 406 when the version is not served."""
+        if not self.accepted:
+            return
+        given = request.headers.get("Version")
+        if given is None:
+            raise Rejected(400, f"'Version' HTTP header missing. This API serves {self._served()}.")
+        match = _VERSION.fullmatch(given)
+        if match is None:
+            raise Rejected(400, f"'Version' HTTP header is malformed, write it as {self._served()}.")
+        if match["number"] not in self.accepted:
+            raise Rejected(406, f"Version {match['number']} not supported. This API serves {self._served()}.")
+
+    def _served(self) -> str:
+        return ", ".join(sorted(self.accepted))
+
+
+class Route(msgspec.Struct, frozen=True):
+    """One operation of an API.
+
+    :param path: template as in ``/vnflcm/v2/vnf_instances/{vnfInstanceId}``.
+    :param consumes: overrides the API's media types of request bodies (``MERGE_PATCH``, ``("application/zip",)``).
+    :param produces: overrides the API's media types of answers; empty leaves ``Accept`` to the handler.
+    :param streamed: the body is left unread for the handler, whatever its size.
+    """
+
+    method: str
+    path: str
+    handler: Handler
+    api: Api
+    consumes: tuple[str, ...] | None = None
+    produces: tuple[str, ...] | None = None
+    streamed: bool = False
+
+    @property
+    def request_types(self) -> tuple[str, ...]:
+        """Media types that a request body may have."""
+        return self.api.consumes if self.consumes is None else self.consumes
+
+    @property
+    def answer_types(self) -> tuple[str, ...]:
+        """Media types of a successful answer."""
+        return self.api.produces if self.produces is None else self.produces
+
+
+def media_type(header: str) -> str:
+    """Give the media type of a header value, lower case and without parameters."""
+    return header.partition(";")[0].strip().lower()
+
+
+def _quality(parameters: str) -> float:
+    for parameter in parameters.split(";"):
+        name, _, value = parameter.partition("=")
+        if name.strip().lower() == "q":
+            try:
+                return float(value)
+            except ValueError:
+                return 0.0
+    return 1.0
+
+
+def covers(pattern: str, media: str) -> bool:
+    """Tell whether a media range such as ``*/*`` or ``text/*`` covers a media type."""
+    return pattern in ("*/*", media) or (pattern.endswith("/*") and media.startswith(pattern[:-1]))
+
+
+def negotiate(accept: str | None, offers: Sequence[str]) -> str:
+    """Choose the media type of an answer (RFC 9110 12.5.1).
+
+    :param accept: value of the ``Accept`` header, several joined with a comma; missing or empty means anything.
+    :param offers: what can be given, preferred first.
+    :raises Rejected: 406 when nothing fits.
+    """
+    if not accept or not accept.strip():
+        return offers[0]
+    ranges = [(media_type(item), _quality(item.partition(";")[2])) for item in accept.split(",")]
+
+    def wish(offer: str) -> float:
+        fits = [(pattern.count("*"), quality) for pattern, quality in ranges if covers(pattern, offer)]
+        return min(fits, key=lambda fit: fit[0])[1] if fits else 0.0
+
+    best = max(offers, key=wish)
+    if wish(best) <= 0:
+        raise Rejected(406, f"The answer can only be given as {' or '.join(offers)}: ask for it in 'Accept'.")
+    return best
+
+
+VNFLCM_V2 = Api(
+    name="vnflcm-v2",
+    prefix="/vnflcm/v2",
+    version="2.0.0",
+    accepted=frozenset({"2.0.0"}),
+    ranges="none",
+)
+"""VNF lifecycle management, version 2 (SOL003 5, SOL002 5)."""
+
+VNFLCM_VERSIONS = Api(name="vnflcm-versions", prefix="/vnflcm", version="2.0.0", ranges="none")
+"""``/vnflcm/api_versions`` and ``/vnflcm/v2/api_versions``: any ``Version`` may be asked for (SOL013 9.2)."""
+
+VNFPKGM_V1 = Api(name="vnfpkgm-v1", prefix="/vnfpkgm/v1", consumes=ANY, produces=())
+"""VNF package management, version 1 (SOL005 9); ``Version`` and ``Accept`` are ignored as in Tacker."""
+
+LEGACY = Api(name="legacy", prefix="/v1.0", consumes=ANY, produces=(), failure=tacker_error_response, suffix=".json")
+"""Tacker's own API for VIMs."""
+
+ROOT = Api(name="root", prefix="/", produces=(), authenticated=False)
+"""The list of API versions at ``/``, and the flavour of paths that belong to no API."""
+
+OPERATIONS = Api(name="operations", prefix="/", produces=(), authenticated=False)
+"""Health and metrics: for the platform, not for NFV."""

@@ -1,0 +1,141 @@
+"""Serving APIs with aiohttp: routes in, application out.
+
+A service gives a list of :class:`~forestay_sol.api.Route`; several lists can be served by one application. Each request
+passes: observation, then errors into answers, then what its API asks for (see :mod:`forestay_sol.api`), its handler.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+import structlog
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler, Middleware
+from forestay_events.errors import Rejected
+
+from forestay_sol import body
+from forestay_sol.api import ROOT, Api, Route, covers, media_type, negotiate
+from forestay_sol.caller import CALLER, Authenticator
+from forestay_sol.observe import REQUEST_ID, TEMPLATE, observing
+from forestay_sol.problem import answer_to, bug
+
+BODY_LIMIT = 1 << 20
+
+_API = web.RequestKey("api", Api)
+_STARTED = web.RequestKey("started", bool)
+_BODIES = frozenset({hdrs.METH_POST, hdrs.METH_PATCH, hdrs.METH_PUT})
+_encoder = msgspec.json.Encoder()
+_log = structlog.stdlib.get_logger("forestay.http")
+
+
+def application(
+    routes: Iterable[Route], *, service: str, authenticator: Authenticator, body_limit: int = BODY_LIMIT
+) -> web.Application:
+    """Make the application that serves routes.
+
+    :param routes: of one service or of several.
+    :param service: label of the metrics.
+    :param authenticator: finds the caller.
+    :param body_limit: bytes that a body may have unless its route is streamed; more is 413.
+    """
+    served = tuple(routes)
+    apis = sorted({route.api.prefix: route.api for route in served}.values(), key=lambda api: -len(api.prefix))
+    app = web.Application(middlewares=[observing(service), _answering(apis)], client_max_size=body_limit)
+    for route in served:
+        endpoint = functools.partial(_serve, route, authenticator)
+        for suffix in sorted({"", route.api.suffix}, reverse=True):
+            app.router.add_route(route.method, route.path + suffix, endpoint)
+    app.on_response_prepare.append(_complete)
+    return app
+
+
+def answer(
+    content: Any = None,
+    *,
+    status: int = 200,
+    location: str | None = None,
+    link: str | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> web.Response:
+    """Make a successful answer: JSON of ``content`` (anything msgspec encodes), or no body when it is ``None``.
+
+    :param location: ``Location`` header: URI of the resource or of the operation occurrence.
+    :param link: ``Link`` header of a page.
+    """
+    named = {hdrs.LOCATION: location, hdrs.LINK: link}
+    given = dict(headers or {}) | {name: value for name, value in named.items() if value is not None}
+    if content is None:
+        return web.Response(status=status, headers=given)
+    return web.Response(status=status, headers=given, body=_encoder.encode(content), content_type="application/json")
+
+
+async def _serve(route: Route, authenticator: Authenticator, request: web.Request) -> web.StreamResponse:
+    request[_API], request[TEMPLATE] = route.api, route.path
+    body.refuse_nul(request)
+    if route.api.authenticated:
+        request[CALLER] = await authenticator.authenticate(request)
+    if request.method in _BODIES:
+        await _read_body(route, request)
+    if route.answer_types:
+        negotiate(",".join(request.headers.getall(hdrs.ACCEPT, ())), route.answer_types)
+    route.api.check_version(request)
+    return await route.handler(request)
+
+
+async def _read_body(route: Route, request: web.Request) -> None:
+    if route.streamed:
+        _check_content_type(route, request)
+        return
+    raw = await request.read()
+    if raw.strip():
+        _check_content_type(route, request)
+        body.parse_into(request, raw)
+
+
+def _check_content_type(route: Route, request: web.Request) -> None:
+    given = request.headers.get(hdrs.CONTENT_TYPE)
+    if given is not None and not any(covers(allowed, media_type(given)) for allowed in route.request_types):
+        raise Rejected(415, f"Content-Type {media_type(given)} is not one of {', '.join(route.request_types)}.")
+
+
+def _answering(apis: list[Api]) -> Middleware:
+    def api_of(request: web.Request) -> Api:
+        below = (api for api in apis if request.path.startswith(api.prefix.rstrip("/") + "/"))
+        return request.get(_API) or next(below, ROOT)
+
+    @web.middleware
+    async def answering(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except web.HTTPException as error:
+            if error.status < 400:
+                raise
+            failure: Exception = error
+        except Exception as error:  # noqa: BLE001  the edge: whatever it is, the client gets an answer
+            failure = error
+        found = answer_to(failure)
+        if found is None:
+            _log.error("request_failed", path=request.path, exc_info=failure)
+        if request.get(_STARTED, False):
+            # The status line is out: cutting the connection is the only way left to tell the client.
+            if request.transport is not None:
+                request.transport.close()
+            raise failure
+        return api_of(request).failure(found or bug(request[REQUEST_ID]))
+
+    return answering
+
+
+async def _complete(request: web.Request, response: web.StreamResponse) -> None:
+    request[_STARTED] = True
+    response.headers["x-openstack-request-id"] = request.get(REQUEST_ID, "")
+    api = request.get(_API)
+    if api is None:
+        return
+    if api.version is not None:
+        response.headers["Version"] = api.version
+    if api.ranges is not None and response.status < 400:
+        response.headers.setdefault(hdrs.ACCEPT_RANGES, api.ranges)

@@ -1,0 +1,33 @@
+"""A real server on a free port, and what the tests ask it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiohttp import ClientResponse
+from aiohttp.test_utils import TestClient, TestServer
+from forestay_sol.api import Route
+from forestay_sol.caller import NoAuthentication
+from forestay_sol.web import application
+
+Client = TestClient[Any, Any]
+
+
+@asynccontextmanager
+async def serving(routes: Iterable[Route], **options: Any) -> AsyncIterator[Client]:
+    """Serve routes over HTTP for as long as the block runs."""
+    app = application(routes, service="test", authenticator=NoAuthentication("nfv"), **options)
+    async with TestClient(TestServer(app)) as client:
+        yield client
+
+
+async def problem(response: ClientResponse) -> dict[str, Any]:
+    """Give the ProblemDetails of an answer, checked for what all of them have in common."""
+    assert response.content_type == "application/problem+json"
+    members: dict[str, Any] = await response.json()
+    assert members["status"] == response.status
+    assert members["title"]
+    assert members["detail"]
+    return members
