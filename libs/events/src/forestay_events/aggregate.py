@@ -1,0 +1,194 @@
+"""Runs commands against aggregates: load, decide, append, and decide again when somebody else was first.
+
+The three functions of an aggregate are pure (design section 3.3). Time and ids come in through :class:`Context`; ids are
+derived from the command's id, so a decision that is made again after a conflict names the same things.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Generic, TypeVar
+from uuid import UUID, uuid5
+
+from forestay_events.commit import Commit, EventCodec, Stored, commit_id, subject
+from forestay_events.errors import Conflict, LogIntegrityBroken
+from forestay_events.store import EventStore
+
+S = TypeVar("S")
+C = TypeVar("C")
+E = TypeVar("E")
+
+_ID_NAMESPACE = UUID("0d7f4a52-3d0c-5a3b-8a52-0c7f7d1f6f0a")
+_ATTEMPTS = 12
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Who asks for something, for which project, and what caused it.
+
+    :ivar command_id: the same id for the same request, however often it is sent: makes the decision idempotent.
+    """
+
+    command_id: str
+    project: str
+    actor: str
+    correlation_id: str | None = None
+    causation_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a decision may know of the world."""
+
+    now: datetime
+    origin: Origin
+
+    def new_id(self, name: str) -> str:
+        """A UUID for something that this decision names; the same for the same command and name."""
+        return str(uuid5(_ID_NAMESPACE, f"{self.origin.command_id}/{name}"))
+
+
+@dataclass(frozen=True)
+class Decision(Generic[E]):
+    """What a command led to: events (none: nothing to do) and a sentence that says why."""
+
+    events: Sequence[E]
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Definition(Generic[S, C, E]):
+    """An aggregate's kind: where it lives and its pure functions.
+
+    :ivar decide: raises :class:`~forestay_events.errors.Rejected` for a command that the state does not allow.
+    :ivar evolve: state ``None`` is "does not exist yet".
+    """
+
+    stream: str
+    kind: str
+    codec: EventCodec[E]
+    decide: Callable[[S | None, C, Context], Decision[E]]
+    evolve: Callable[[S | None, E, Commit], S]
+
+    def subject(self, aggregate_id: str) -> str:
+        return subject(self.stream, self.kind, aggregate_id)
+
+    def fold(self, state: S | None, commit: Commit) -> S | None:
+        for event in self.codec.decode(commit):
+            state = self.evolve(state, event, commit)
+        return state
+
+
+@dataclass(frozen=True)
+class Loaded(Generic[S]):
+    """An aggregate as of a place in the log. ``state`` is ``None`` when it does not exist."""
+
+    state: S | None
+    version: int = 0
+    seq: int = 0
+    hash: str = ""
+
+
+class Aggregates(Generic[S, C, E]):
+    """All aggregates of one kind.
+
+    :param broken: tells why an aggregate is read-only, ``None`` when it is sound (see :mod:`forestay_events.archive`).
+    :param cached: how many aggregates stay in memory; every use is checked by the append's expected sequence.
+    """
+
+    def __init__(
+        self,
+        store: EventStore,
+        definition: Definition[S, C, E],
+        clock: Callable[[], datetime],
+        *,
+        broken: Callable[[str], str | None] = lambda _: None,
+        cached: int = 4096,
+    ) -> None:
+        self._store = store
+        self._definition = definition
+        self._clock = clock
+        self._broken = broken
+        self._cached = cached
+        self._cache: OrderedDict[str, Loaded[S]] = OrderedDict()
+
+    async def load(self, aggregate_id: str) -> Loaded[S]:
+        """The aggregate as the log has it now.
+
+        :raises Unavailable: the log does not answer.
+        :raises LogIntegrityBroken: its history does not fit together.
+        """
+        known = self._cache.get(aggregate_id, Loaded[S](None))
+        loaded = known
+        for stored in await self._store.load(self._definition.subject(aggregate_id), after=known.seq):
+            loaded = self._next(loaded, stored)
+        self._remember(aggregate_id, loaded)
+        return loaded
+
+    async def execute(self, aggregate_id: str, command: C, origin: Origin) -> Loaded[S]:
+        """Decide a command and append what it decides; returns the aggregate behind it.
+
+        :raises Rejected: the state does not allow the command.
+        :raises Conflict: others kept writing the aggregate.
+        :raises Unavailable: the log does not answer.
+        """
+        loaded = self._cache.get(aggregate_id) or await self.load(aggregate_id)
+        for attempt in range(_ATTEMPTS):
+            context = Context(self._clock(), origin)
+            decision = self._definition.decide(loaded.state, command, context)
+            if not decision.events:
+                return loaded
+            try:
+                return await self._append(aggregate_id, loaded, decision, context)
+            except Conflict:
+                await asyncio.sleep(random.uniform(0, 0.002 * attempt))  # noqa: S311 - spreads racing writers
+                loaded = await self.load(aggregate_id)
+        raise Conflict(f"{self._definition.kind} {aggregate_id} is being changed by others; try again")
+
+    async def _append(self, aggregate_id: str, loaded: Loaded[S], decision: Decision[E], context: Context) -> Loaded[S]:
+        definition, origin = self._definition, context.origin
+        why = self._broken(definition.subject(aggregate_id))
+        if why is not None:
+            raise LogIntegrityBroken(f"{definition.kind} {aggregate_id} is read-only: {why}")
+        version = loaded.version + 1
+        commit = Commit(
+            id=commit_id(origin.command_id, aggregate_id, version),
+            stream=definition.stream,
+            kind=definition.kind,
+            aggregate_id=aggregate_id,
+            version=version,
+            at=context.now,
+            project=origin.project,
+            actor=origin.actor,
+            reason=decision.reason,
+            causation_id=origin.causation_id,
+            correlation_id=origin.correlation_id,
+            prev_hash=loaded.hash,
+            events=definition.codec.encode(decision.events),
+        )
+        stored = await self._store.append(commit, after=loaded.seq)
+        written = self._next(loaded, stored)
+        self._remember(aggregate_id, written)
+        return written
+
+    def _next(self, loaded: Loaded[S], stored: Stored) -> Loaded[S]:
+        commit = stored.commit
+        if commit.version != loaded.version + 1 or commit.prev_hash != loaded.hash:
+            raise LogIntegrityBroken(
+                f"{commit.subject}: version {commit.version} at sequence {stored.seq} does not follow "
+                f"version {loaded.version} at sequence {loaded.seq}"
+            )
+        return Loaded(self._definition.fold(loaded.state, commit), commit.version, stored.seq, stored.hash)
+
+    def _remember(self, aggregate_id: str, loaded: Loaded[S]) -> None:
+        if loaded.seq < self._cache.get(aggregate_id, Loaded[S](None)).seq:
+            return
+        self._cache[aggregate_id] = loaded
+        self._cache.move_to_end(aggregate_id)
+        if len(self._cache) > self._cached:
+            self._cache.popitem(last=False)

@@ -1,0 +1,224 @@
+"""The verified copy of the log in PostgreSQL, and the read models that are made in the same transaction.
+
+A projector follows one stream for one schema. Per batch, in one transaction: commit rows (own stream only), read-model rows,
+outbox rows, the checkpoint. The checkpoint row in PostgreSQL is the only truth about how far it has come; the server keeps
+no consumer state. One process at a time projects a (schema, stream), held by an advisory lock and, against a process that
+only thinks it still holds it, by the checkpoint row itself.
+
+A commit that does not continue its aggregate's chain is refused and makes the aggregate read-only; a commit that a
+projection cannot digest stops that projector, loudly, and nothing is skipped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import asyncpg
+import structlog
+
+from forestay_events.commit import Stored
+from forestay_events.errors import LogIntegrityBroken, Unavailable
+from forestay_events.metrics import METRICS
+from forestay_events.positions import CHANNEL, Positions
+from forestay_events.store import EventStore
+
+log = structlog.get_logger(__name__)
+
+Connection = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
+LOST_CONNECTION = (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.CannotConnectNowError,
+                   asyncpg.AdminShutdownError, asyncpg.CrashShutdownError, asyncpg.SerializationError,
+                   asyncpg.DeadlockDetectedError, TimeoutError)  # fmt: skip
+
+ARCHIVE_TABLES = """
+CREATE SCHEMA IF NOT EXISTS {schema};
+CREATE TABLE IF NOT EXISTS {schema}.checkpoint (stream text PRIMARY KEY, position bigint NOT NULL);
+CREATE TABLE IF NOT EXISTS {schema}.commit (
+    seq bigint PRIMARY KEY, subject text NOT NULL, version integer NOT NULL, id text NOT NULL,
+    at timestamptz NOT NULL, prev_hash text NOT NULL, hash text NOT NULL, body bytea NOT NULL,
+    UNIQUE (subject, version));
+CREATE TABLE IF NOT EXISTS {schema}.head (
+    subject text PRIMARY KEY, version integer NOT NULL, hash text NOT NULL, seq bigint NOT NULL);
+CREATE TABLE IF NOT EXISTS {schema}.broken (
+    subject text PRIMARY KEY, seq bigint NOT NULL, reason text NOT NULL, at timestamptz NOT NULL DEFAULT now());
+"""
+
+
+class Projection(Protocol):
+    """Turns commits into read-model rows. Must depend on nothing but the commits and its own rows."""
+
+    #: DDL that creates the projection's tables if they are missing; ``{schema}`` stands for the schema's name.
+    tables: str
+
+    async def apply(self, connection: Connection, schema: str, commits: Sequence[Stored]) -> None:
+        """Write the rows that follow from a batch of commits, inside the projector's transaction."""
+        ...
+
+
+@dataclass
+class Projector:
+    """Follows ``stream`` into ``schema``.
+
+    :ivar archive: also keep the verified copy (the stream's owner does; who follows another's stream does not).
+    :ivar stopped: why it does not go on, for the operator; ``None`` while it runs.
+    """
+
+    pool: asyncpg.Pool
+    store: EventStore
+    positions: Positions
+    schema: str
+    stream: str
+    projections: Sequence[Projection]
+    archive: bool = True
+    stopped: str | None = None
+    active: bool = False
+    broken: dict[str, str] = field(default_factory=dict[str, str])
+    batch_applied: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def name(self) -> str:
+        return f"{self.schema}<-{self.stream}"
+
+    async def create_tables(self) -> None:
+        async with self.pool.acquire() as connection, connection.transaction():
+            # Two processes that start together would trip over each other's CREATE ... IF NOT EXISTS.
+            await connection.execute("SELECT pg_advisory_xact_lock(hashtext('forestay ddl'))")
+            for ddl in (ARCHIVE_TABLES, *(projection.tables for projection in self.projections)):
+                await connection.execute(ddl.replace("{schema}", self.schema))
+            await connection.execute(
+                f"INSERT INTO {self.schema}.checkpoint VALUES ($1, 0) ON CONFLICT DO NOTHING",
+                self.stream,
+            )
+
+    async def check(self) -> None:
+        """Health. :raises LogIntegrityBroken: it stopped, or aggregates are read-only."""
+        if self.stopped or self.broken:
+            raise LogIntegrityBroken(
+                self.stopped or f"{len(self.broken)} aggregates are read-only: {sorted(self.broken)[:3]}"
+            )
+
+    async def run(self) -> None:
+        """Project until cancelled or stopped by a poison commit or a broken log."""
+        while True:
+            try:
+                async with self.pool.acquire() as guard:
+                    await self._lead(guard)
+                    try:
+                        await self._project()
+                    finally:
+                        self.active = False
+            except LOST_CONNECTION as error:
+                log.warning("projector.interrupted", projector=self.name, error=str(error) or type(error).__name__)
+            except Unavailable as error:
+                log.warning("projector.waiting", projector=self.name, error=str(error))
+            except Exception as error:
+                self.stopped = (
+                    f"projector {self.name} stopped behind {self.positions.reached(self.schema, self.stream)}: {error}"
+                )
+                METRICS.projection_stopped.labels(self.name).set(1)
+                log.error("projector.stopped", projector=self.name, reason=str(error), exc_info=True)
+                return
+            await asyncio.sleep(0.3)
+
+    async def _lead(self, guard: Connection) -> None:
+        """Wait until no other process projects this; the lock goes with the connection."""
+        while not await guard.fetchval("SELECT pg_try_advisory_lock(hashtext($1))", f"projector {self.name}"):
+            await asyncio.sleep(1)
+        self.active = True
+
+    async def _project(self) -> None:
+        position = await self._position()
+        head = await self.store.head(self.stream)
+        if head < position:
+            raise LogIntegrityBroken(
+                f"stream {self.stream} ends at {head} but its copy in PostgreSQL at {position}: the log was lost; "
+                "run `forestay log restore`"
+            )
+        await self.positions.advance(self.schema, self.stream, position, rewound=True)
+        await self._load_broken()
+        async for batch in self.store.follow(self.stream, after=position):
+            position = await self._apply(batch, position)
+
+    async def _position(self) -> int:
+        return await self.pool.fetchval(
+            f"SELECT position FROM {self.schema}.checkpoint WHERE stream = $1",
+            self.stream,
+        )
+
+    async def _apply(self, batch: Sequence[Stored], position: int) -> int:
+        reached = batch[-1].seq
+        async with self.pool.acquire() as connection, connection.transaction():
+            moved = await connection.execute(
+                f"UPDATE {self.schema}.checkpoint SET position = $1 WHERE stream = $2 AND position = $3",
+                reached, self.stream, position,
+            )  # fmt: skip
+            if moved != "UPDATE 1":
+                raise Unavailable(f"another process has taken over {self.name}")
+            sound = await self._archive(connection, batch) if self.archive else batch
+            for projection in self.projections:
+                await projection.apply(connection, self.schema, sound)
+            await connection.execute("SELECT pg_notify($1, $2)", CHANNEL, f"{self.schema}/{self.stream}/{reached}")
+        await self.positions.advance(self.schema, self.stream, reached)
+        METRICS.projection_position.labels(self.name).set(reached)
+        self.batch_applied.set()
+        return reached
+
+    async def _archive(self, connection: Connection, batch: Sequence[Stored]) -> list[Stored]:
+        """Check every commit against its aggregate's chain, copy the sound ones, remember the others as broken."""
+        subjects = list({stored.commit.subject for stored in batch})
+        rows = await connection.fetch(
+            f"SELECT subject, version, hash FROM {self.schema}.head WHERE subject = ANY($1)",
+            subjects,
+        )
+        heads: dict[str, tuple[int, str]] = {row["subject"]: (row["version"], row["hash"]) for row in rows}
+        sound: list[Stored] = []
+        for stored in batch:
+            flaw = chain_flaw(stored, heads.get(stored.commit.subject, (0, "")))
+            if flaw is None and stored.commit.subject not in self.broken:
+                heads[stored.commit.subject] = (stored.commit.version, stored.hash)
+                sound.append(stored)
+            else:
+                await self._refuse(connection, stored, flaw or "an earlier commit was refused")
+        await self._copy(connection, sound)
+        return sound
+
+    async def _copy(self, connection: Connection, sound: Iterable[Stored]) -> None:
+        rows = [(s.seq, s.commit.subject, s.commit.version, s.commit.id, s.commit.at, s.commit.prev_hash, s.hash, s.body)
+                for s in sound]  # fmt: skip
+        await connection.executemany(
+            f"INSERT INTO {self.schema}.commit VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+            rows,
+        )
+        latest = {row[1]: (row[1], row[2], row[6], row[0]) for row in rows}
+        await connection.executemany(
+            f"INSERT INTO {self.schema}.head VALUES ($1, $2, $3, $4) ON CONFLICT (subject) DO UPDATE"
+            " SET version = excluded.version, hash = excluded.hash, seq = excluded.seq",
+            list(latest.values()),
+        )
+
+    async def _refuse(self, connection: Connection, stored: Stored, flaw: str) -> None:
+        subject = stored.commit.subject
+        self.broken.setdefault(subject, flaw)
+        log.error("log.integrity_broken", subject=subject, seq=stored.seq, flaw=flaw)
+        await connection.execute(
+            f"INSERT INTO {self.schema}.broken VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+            subject, stored.seq, flaw,
+        )  # fmt: skip
+
+    async def _load_broken(self) -> None:
+        for row in await self.pool.fetch(f"SELECT subject, reason FROM {self.schema}.broken"):
+            self.broken[row["subject"]] = row["reason"]
+
+
+def chain_flaw(stored: Stored, head: tuple[int, str]) -> str | None:
+    """What is wrong with a commit as the next one behind ``head`` (version, hash), ``None`` if nothing."""
+    commit, (version, digest) = stored.commit, head
+    if commit.version != version + 1:
+        return f"version {commit.version} at sequence {stored.seq} follows version {version}: a gap or a fork"
+    if commit.prev_hash != digest:
+        return (
+            f"version {version} has hash {digest[:12]}, version {commit.version} was decided on {commit.prev_hash[:12]}"
+        )
+    return None

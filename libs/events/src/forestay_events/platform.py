@@ -1,0 +1,103 @@
+"""What every service stands on: the log, its copy, the work queue, blobs and secrets, opened and closed together."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import asyncpg
+
+from forestay_events.archive import LOST_CONNECTION, Projection, Projector
+from forestay_events.blobs import FileBlobStore
+from forestay_events.config import BaseConfig
+from forestay_events.connection import Nats, connect
+from forestay_events.errors import Unavailable
+from forestay_events.jetstream import JetStreamEventStore, ensure_stream, log_stream
+from forestay_events.keystore import JetStreamKeyStore, MirroredKeyStore, PostgresKeyStore
+from forestay_events.positions import Positions
+from forestay_events.sealing import MasterKeys, Vault
+from forestay_events.work import DEAD, WORK, WorkQueue
+
+#: The log streams, by the service that owns them.
+STREAMS = ("PKG", "VIM", "LCM", "MON", "POL")
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Platform:
+    """The opened substrate of one process."""
+
+    config: BaseConfig
+    nats: Nats
+    store: JetStreamEventStore
+    pool: asyncpg.Pool
+    positions: Positions
+    vault: Vault
+    blobs: FileBlobStore
+    queue: WorkQueue
+    clock: Callable[[], datetime] = utc_now
+
+    def projector(
+        self, schema: str, stream: str, projections: Sequence[Projection], *, archive: bool = True
+    ) -> Projector:
+        return Projector(self.pool, self.store, self.positions, schema, stream, projections, archive)
+
+    async def check_database(self) -> None:
+        """Health. :raises Unavailable: PostgreSQL does not answer."""
+        try:
+            await self.pool.fetchval("SELECT 1", timeout=2)
+        except LOST_CONNECTION as error:
+            raise Unavailable(f"PostgreSQL does not answer: {error or type(error).__name__}") from error
+
+
+async def ensure_streams(nats: Nats, *, replicas: int = 1) -> None:
+    """Create the streams that are missing."""
+    for name in STREAMS:
+        await ensure_stream(nats, log_stream(name, replicas=replicas))
+    await ensure_stream(nats, WORK.evolve(num_replicas=replicas))
+    await ensure_stream(nats, DEAD.evolve(num_replicas=replicas))
+
+
+@asynccontextmanager
+async def open_platform(config: BaseConfig, name: str) -> AsyncGenerator[Platform]:
+    """Connect to the servers and create what is missing in them.
+
+    :raises Unavailable: NATS or PostgreSQL does not answer.
+    """
+    async with (
+        connect(config.nats_url, name=name, credentials=config.nats_credentials) as nats,
+        open_pool(config.database_url) as pool,
+    ):
+        await ensure_streams(nats, replicas=config.nats_replicas)
+        keys = MirroredKeyStore(
+            await JetStreamKeyStore.connect(nats.js, replicas=config.nats_replicas),
+            await PostgresKeyStore.connect(pool),
+        )
+        yield Platform(
+            config=config,
+            nats=nats,
+            store=JetStreamEventStore(nats),
+            pool=pool,
+            positions=Positions(config.database_url),
+            vault=Vault(keys, MasterKeys.load(config.master_key_file)),
+            blobs=FileBlobStore(config.data_dir / "blobs"),
+            queue=WorkQueue(nats, utc_now),
+        )
+
+
+@asynccontextmanager
+async def open_pool(dsn: str, *, size: int = 20) -> AsyncGenerator[asyncpg.Pool]:
+    """:raises Unavailable: PostgreSQL does not answer."""
+    try:
+        pool = await asyncpg.create_pool(dsn, min_size=2, max_size=size, timeout=5, command_timeout=60)
+    except LOST_CONNECTION as error:
+        raise Unavailable(f"PostgreSQL does not answer: {error or type(error).__name__}") from error
+    try:
+        yield pool
+    finally:
+        pool.terminate()

@@ -1,0 +1,77 @@
+"""What other services read of stream ``LCM`` (``lcm.vnf.<VNF instance id>``); its own service knows the rest.
+
+These are the same messages that the LCM service writes, with the members that others need; tags that are not here are
+skipped by :func:`facts`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from forestay_events.commit import Commit
+
+
+class Fact(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=str):
+    """Base; the class name is the tag."""
+
+
+class VnfCreated(Fact, frozen=True, kw_only=True):
+    vnfd_id: str
+
+
+class VnfDeleted(Fact, frozen=True, kw_only=True):
+    pass
+
+
+class OperationStarted(Fact, frozen=True, kw_only=True):
+    op_id: str
+    operation: str
+
+
+class OperationProcessing(Fact, frozen=True, kw_only=True):
+    op_id: str
+
+
+class OperationCompleted(Fact, frozen=True, kw_only=True):
+    op_id: str
+
+
+class OperationFailedTemp(Fact, frozen=True, kw_only=True):
+    op_id: str
+    error: dict[str, Any]
+
+
+class OperationFailed(Fact, frozen=True, kw_only=True):
+    op_id: str
+
+
+class OperationRolledBack(Fact, frozen=True, kw_only=True):
+    op_id: str
+    error: dict[str, Any] | None = None
+
+
+LcmFact = (
+    VnfCreated
+    | VnfDeleted
+    | OperationStarted
+    | OperationProcessing
+    | OperationCompleted
+    | OperationFailedTemp
+    | OperationFailed
+    | OperationRolledBack
+)
+
+
+class _Tagged(msgspec.Struct):
+    type: str
+
+
+_TAGS = frozenset(fact.__name__ for fact in LcmFact.__args__)
+_tag = msgspec.json.Decoder(_Tagged).decode
+_fact: msgspec.json.Decoder[LcmFact] = msgspec.json.Decoder(LcmFact)
+
+
+def facts(commit: Commit) -> list[LcmFact]:
+    """The facts of a commit that others than the LCM service know."""
+    return [_fact.decode(raw) for raw in commit.events if _tag(raw).type in _TAGS]

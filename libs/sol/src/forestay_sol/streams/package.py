@@ -1,0 +1,72 @@
+"""Stream ``PKG``, aggregates ``pkg.package.<VnfPkgInfo id>``: the life of a VNF package."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+from forestay_events.commit import EventCodec
+
+from forestay_sol.vnfd import Checksum, SoftwareImage, Vnfd
+
+OperationalState = Literal["ENABLED", "DISABLED"]
+
+
+class PackageEventBase(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag=str):
+    """Base; the class name is the tag."""
+
+
+class PackageCreated(PackageEventBase, frozen=True, kw_only=True):
+    """The resource was created, without content."""
+
+    user_defined_data: dict[str, Any] = {}
+
+
+class PackageContentStored(PackageEventBase, frozen=True, kw_only=True):
+    """The content was received whole and lies in the blob store; onboarding follows.
+
+    :ivar digest: SHA-256 (hex), the blob's name.
+    :ivar size: bytes.
+    :ivar checksum: of the stored zip, as VnfPkgInfo shows it.
+    """
+
+    digest: str
+    size: int
+    checksum: Checksum
+
+
+class PackageOnboarded(PackageEventBase, frozen=True, kw_only=True):
+    """The content was checked; VNFs can be made from it. Operational state is ENABLED, as in Tacker."""
+
+    vnfd: Vnfd
+    single_yaml: bool = False
+    software_images: tuple[SoftwareImage, ...] = ()
+
+
+class PackageOnboardingFailed(PackageEventBase, frozen=True, kw_only=True):
+    """The content was refused or lost; the package is as before the upload. ``error`` is ProblemDetails."""
+
+    error: dict[str, Any]
+
+
+class PackageModified(PackageEventBase, frozen=True, kw_only=True):
+    """PATCH; ``None`` is unchanged."""
+
+    operational_state: OperationalState | None = None
+    user_defined_data: dict[str, Any] | None = None
+
+
+class PackageDeleted(PackageEventBase, frozen=True, kw_only=True):
+    """The resource was deleted; VNFs made from it go on."""
+
+
+PackageEvent = (
+    PackageCreated
+    | PackageContentStored
+    | PackageOnboarded
+    | PackageOnboardingFailed
+    | PackageModified
+    | PackageDeleted
+)
+
+CODEC: EventCodec[PackageEvent] = EventCodec(PackageEvent)

@@ -1,0 +1,134 @@
+"""What can happen to a VNF instance and its LCM operation occurrences.
+
+Events are facts in the past tense. A tag, once written, is never renamed: a change of meaning is a new tag and an upcaster.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+from forestay_events.commit import EventCodec
+from forestay_lcm.domain.plan import Step
+from forestay_sol.vnflcm import InstantiatedVnfInfo, LcmOperation, ResourceChanges, VimConnectionInfo
+
+ProblemDict = dict[str, Any]
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag=str):
+    """Base of all events of a VNF instance; the class name is the tag."""
+
+
+class OperationEvent(Event, frozen=True, kw_only=True):
+    """Something that happened to an operation occurrence."""
+
+    op_id: str
+
+
+class StepEvent(OperationEvent, frozen=True, kw_only=True):
+    """Something that happened to the ``attempt``-th try of a step."""
+
+    step: str
+    attempt: int
+
+
+class VnfCreated(Event, frozen=True, kw_only=True):
+    """The resource was created; nothing of it exists in a VIM."""
+
+    vnfd_id: str
+    provider: str
+    product_name: str
+    software_version: str
+    vnfd_version: str
+    name: str | None = None
+    description: str | None = None
+    metadata: dict[str, Any] = {}
+    extensions: dict[str, Any] = {}
+    configurable_properties: dict[str, Any] = {}
+
+
+class VnfDeleted(Event, frozen=True, kw_only=True):
+    """The resource was deleted."""
+
+
+class OperationStarted(OperationEvent, frozen=True, kw_only=True):
+    """An operation was accepted, with its plan.
+
+    :ivar params: the request as SOL003 JSON, secrets sealed.
+    :ivar lane: the VIM that the steps work on: its id, or a name for one that is not registered.
+    :ivar vim_connections: set by INSTANTIATE: where the VNF lives; secrets sealed, of a registered VIM none.
+    """
+
+    operation: LcmOperation
+    params: dict[str, Any]
+    steps: tuple[Step, ...]
+    lane: str
+    automatic: bool = False
+    vim_connections: dict[str, VimConnectionInfo] = {}
+    extensions: dict[str, Any] = {}
+    configurable_properties: dict[str, Any] = {}
+
+
+class OperationProcessing(OperationEvent, frozen=True, kw_only=True):
+    """Granted: resources may be touched from now on; or tried again."""
+
+
+class OperationCompleted(OperationEvent, frozen=True, kw_only=True):
+    """All steps were confirmed."""
+
+    instantiation_state: Literal["INSTANTIATED", "NOT_INSTANTIATED"]
+    instantiated_vnf_info: InstantiatedVnfInfo | None = None
+    resource_changes: ResourceChanges | None = None
+
+
+class OperationFailedTemp(OperationEvent, frozen=True, kw_only=True):
+    """A step failed; retry, rollback or fail decide how it goes on."""
+
+    error: ProblemDict
+
+
+class OperationRollingBack(OperationEvent, frozen=True, kw_only=True):
+    """The recorded compensations of what was done are to run, last first."""
+
+    steps: tuple[Step, ...]
+
+
+class OperationRolledBack(OperationEvent, frozen=True, kw_only=True):
+    """Everything is as it was before; also the end of an operation that was not granted."""
+
+    error: ProblemDict | None = None
+
+
+class OperationFailed(OperationEvent, frozen=True, kw_only=True):
+    """Given up as it is."""
+
+
+class StepIntended(StepEvent, frozen=True, kw_only=True):
+    """From now on the step's external call may happen."""
+
+
+class StepConfirmed(StepEvent, frozen=True, kw_only=True):
+    """The step is done; ``result`` names what it made or found."""
+
+    result: dict[str, Any] = {}
+
+
+class StepFailed(StepEvent, frozen=True, kw_only=True):
+    """The step did not do what it should; ``error`` holds the VIM's own words."""
+
+    error: ProblemDict
+
+
+class StepUnknown(StepEvent, frozen=True, kw_only=True):
+    """The call may have acted or not: the next thing to do is to look."""
+
+    reason: str
+
+
+VnfEvent = (
+    VnfCreated | VnfDeleted | OperationStarted | OperationProcessing | OperationCompleted | OperationFailedTemp
+    | OperationRollingBack | OperationRolledBack | OperationFailed
+    | StepIntended | StepConfirmed | StepFailed | StepUnknown
+)  # fmt: skip
+
+CODEC: EventCodec[VnfEvent] = EventCodec(VnfEvent)

@@ -1,0 +1,92 @@
+"""Plans: which steps an operation takes on which kind of VIM. Tables, not code.
+
+A step is one call to the outside with a probe (its handler looks before it acts) and, where it makes something, the steps
+that undo it. ``timeout`` is the time in seconds after which a step that still waits or cannot reach the VIM has failed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import msgspec
+from forestay_events.errors import Rejected
+from forestay_sol.vnflcm import LcmOperation
+
+#: Executor of the steps that need no VIM: grants and waiting.
+ENGINE = "engine"
+
+#: Executor by VimConnectionInfo.vimType.
+DRIVERS = {"ETSINFV.OPENSTACK_KEYSTONE.V_3": "openstack"}
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A step as it stands in the plan of an operation.
+
+    :ivar undo: names of the steps that compensate it, in the order in which they run.
+    :ivar retry_from: the step at which a retry continues when this one failed; itself when ``None``.
+    """
+
+    name: str
+    executor: str
+    timeout: float
+    undo: tuple[str, ...] = ()
+    retry_from: str | None = None
+
+
+class _Kind(NamedTuple):
+    executor: str
+    timeout: float
+    undo: tuple[str, ...] = ()
+    retry_from: str | None = None
+
+
+STEPS: dict[str, _Kind] = {
+    "grant": _Kind(ENGINE, 300),
+    "graceful-wait": _Kind(ENGINE, 24 * 3600),
+    "create-stack": _Kind("openstack", 600, undo=("delete-stack", "await-deleted")),
+    "await-stack": _Kind("openstack", 25 * 60, retry_from="create-stack"),
+    "read-back": _Kind("openstack", 600),
+    "delete-stack": _Kind("openstack", 600),
+    "await-deleted": _Kind("openstack", 25 * 60, retry_from="delete-stack"),
+}
+
+PLANS: dict[tuple[str, LcmOperation], tuple[str, ...]] = {
+    ("openstack", "INSTANTIATE"): ("grant", "create-stack", "await-stack", "read-back"),
+    ("openstack", "TERMINATE"): ("grant", "graceful-wait", "delete-stack", "await-deleted"),
+}
+
+
+def driver_of(vim_type: str) -> str:
+    """The executor for a type of VIM.
+
+    :raises Rejected: 422, no driver serves this type.
+    """
+    try:
+        return DRIVERS[vim_type]
+    except KeyError:
+        known = ", ".join(sorted(DRIVERS))
+        raise Rejected(
+            422, f"vimType '{vim_type}' has no driver; known are: {known}.", pointer="/vimConnectionInfo"
+        ) from None
+
+
+def steps(names: Iterable[str]) -> tuple[Step, ...]:
+    return tuple(Step(name=name, **STEPS[name]._asdict()) for name in names)
+
+
+def plan(driver: str, operation: LcmOperation, *, without: frozenset[str] = frozenset()) -> tuple[Step, ...]:
+    """The steps of an operation on a driver.
+
+    :raises Rejected: 422, the driver cannot do this operation.
+    """
+    try:
+        names = PLANS[driver, operation]
+    except KeyError:
+        raise Rejected(422, f"The {driver} driver has no {operation}.") from None
+    return steps(name for name in names if name not in without)
+
+
+def compensations(done: Iterable[Step]) -> tuple[Step, ...]:
+    """The steps that undo ``done`` steps, last first."""
+    return steps(name for step in reversed(list(done)) for name in step.undo)

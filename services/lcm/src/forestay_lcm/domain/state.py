@@ -1,0 +1,198 @@
+"""The state of a VNF instance: what its events add up to.
+
+One VNF instance and its LCM operation occurrences are one aggregate (design section 4), so "one operation at a time" and
+"operation and instance change together" are facts of the log. Only the latest operation is kept here; those before it have
+ended and are in the read model and the log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Literal
+
+import msgspec
+from forestay_events.commit import Commit
+from forestay_lcm.domain.events import (
+    OperationCompleted,
+    OperationEvent,
+    OperationFailed,
+    OperationFailedTemp,
+    OperationProcessing,
+    OperationRolledBack,
+    OperationRollingBack,
+    OperationStarted,
+    ProblemDict,
+    StepConfirmed,
+    StepEvent,
+    StepIntended,
+    VnfCreated,
+    VnfDeleted,
+    VnfEvent,
+)
+from forestay_lcm.domain.plan import Step
+from forestay_lcm.domain.transitions import StepStatus, next_operation_state, next_step_status
+from forestay_sol.vnflcm import (
+    InstantiatedVnfInfo,
+    LcmOperation,
+    LcmOperationState,
+    ResourceChanges,
+    VimConnectionInfo,
+)
+
+InstantiationState = Literal["NOT_INSTANTIATED", "INSTANTIATED"]
+
+
+class StepRun(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A step of the plan and how far it is. ``since`` is when its present attempt was intended."""
+
+    step: Step
+    status: StepStatus = "PLANNED"
+    attempt: int = 0
+    since: datetime | None = None
+    result: dict[str, Any] = {}
+
+
+class Operation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An LCM operation occurrence. ``rollback`` holds the compensating steps once it is rolled back."""
+
+    id: str
+    operation: LcmOperation
+    state: LcmOperationState
+    state_entered: datetime
+    started: datetime
+    params: dict[str, Any]
+    lane: str
+    plan: tuple[StepRun, ...]
+    rollback: tuple[StepRun, ...] = ()
+    automatic: bool = False
+    error: ProblemDict | None = None
+    resource_changes: ResourceChanges | None = None
+
+    @property
+    def runs(self) -> tuple[StepRun, ...]:
+        """The list of steps that is being worked on."""
+        return self.rollback or self.plan
+
+    @property
+    def current(self) -> StepRun | None:
+        """The step that was intended and whose outcome is not known, if there is one."""
+        return next((run for run in self.runs if run.status in ("INTENDED", "UNKNOWN")), None)
+
+    @property
+    def results(self) -> dict[str, dict[str, Any]]:
+        return {run.step.name: run.result for run in (*self.plan, *self.rollback) if run.status == "CONFIRMED"}
+
+
+class Vnf(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A VNF instance with its latest operation."""
+
+    id: str
+    project: str
+    vnfd_id: str
+    provider: str
+    product_name: str
+    software_version: str
+    vnfd_version: str
+    name: str | None = None
+    description: str | None = None
+    metadata: dict[str, Any] = {}
+    extensions: dict[str, Any] = {}
+    configurable_properties: dict[str, Any] = {}
+    instantiation_state: InstantiationState = "NOT_INSTANTIATED"
+    instantiated_vnf_info: InstantiatedVnfInfo | None = None
+    vim_connections: dict[str, VimConnectionInfo] = {}
+    operation: Operation | None = None
+    deleted: bool = False
+
+    @property
+    def open_operation(self) -> Operation | None:
+        """The operation that has not reached a final state, FAILED_TEMP included."""
+        operation = self.operation
+        return operation if operation and operation.state not in ("COMPLETED", "FAILED", "ROLLED_BACK") else None
+
+
+def evolve(vnf: Vnf | None, event: VnfEvent, commit: Commit) -> Vnf:
+    """The state after an event. Impossible events raise: they cannot have been decided."""
+    if isinstance(event, VnfCreated):
+        members = msgspec.structs.asdict(event)
+        return Vnf(id=commit.aggregate_id, project=commit.project, **members)
+    if vnf is None:
+        raise ValueError(f"{type(event).__name__} happened to VNF instance {commit.aggregate_id}, which does not exist")
+    if isinstance(event, VnfDeleted):
+        return msgspec.structs.replace(vnf, deleted=True)
+    if isinstance(event, OperationStarted):
+        return _started(vnf, event, commit)
+    operation = vnf.operation
+    if operation is None or operation.id != event.op_id:
+        raise ValueError(f"{type(event).__name__} happened to operation {event.op_id}, which is not the latest")
+    if isinstance(event, StepEvent):
+        return msgspec.structs.replace(vnf, operation=_step_moved(operation, event, commit))
+    return _operation_moved(vnf, operation, event, commit)
+
+
+def _started(vnf: Vnf, event: OperationStarted, commit: Commit) -> Vnf:
+    operation = Operation(
+        id=event.op_id,
+        operation=event.operation,
+        state=next_operation_state(None, event),
+        state_entered=commit.at,
+        started=commit.at,
+        params=event.params,
+        lane=event.lane,
+        plan=tuple(StepRun(step=step) for step in event.steps),
+        automatic=event.automatic,
+    )
+    return msgspec.structs.replace(
+        vnf,
+        operation=operation,
+        vim_connections=event.vim_connections or vnf.vim_connections,
+        extensions=vnf.extensions | event.extensions,
+        configurable_properties=vnf.configurable_properties | event.configurable_properties,
+    )
+
+
+def _operation_moved(vnf: Vnf, operation: Operation, event: OperationEvent, commit: Commit) -> Vnf:
+    moved = msgspec.structs.replace(
+        operation,
+        state=next_operation_state(operation.state, event),
+        state_entered=commit.at,
+        **_OPERATION_MEMBERS.get(type(event), lambda _: {})(event),
+    )
+    vnf = msgspec.structs.replace(vnf, operation=moved)
+    if isinstance(event, OperationCompleted):
+        instantiated = event.instantiation_state == "INSTANTIATED"
+        vnf = msgspec.structs.replace(
+            vnf,
+            instantiation_state=event.instantiation_state,
+            instantiated_vnf_info=event.instantiated_vnf_info,
+            vim_connections=vnf.vim_connections if instantiated else {},
+        )
+    elif isinstance(event, OperationRolledBack) and vnf.instantiation_state == "NOT_INSTANTIATED":
+        vnf = msgspec.structs.replace(vnf, vim_connections={})
+    return vnf
+
+
+_OPERATION_MEMBERS: Mapping[type[OperationEvent], Any] = {
+    OperationCompleted: lambda event: {"error": None, "resource_changes": event.resource_changes},
+    OperationFailedTemp: lambda event: {"error": event.error},
+    OperationRollingBack: lambda event: {"rollback": tuple(StepRun(step=step) for step in event.steps)},
+    OperationRolledBack: lambda event: {"error": event.error} if event.error else {},
+    OperationProcessing: lambda _: {},
+    OperationFailed: lambda _: {},
+}
+
+
+def _step_moved(operation: Operation, event: StepEvent, commit: Commit) -> Operation:
+    def moved(run: StepRun) -> StepRun:
+        if run.step.name != event.step:
+            return run
+        changes: dict[str, Any] = {"status": next_step_status(run.status, event), "attempt": event.attempt}
+        if isinstance(event, StepIntended):
+            changes["since"] = commit.at
+        if isinstance(event, StepConfirmed):
+            changes["result"] = event.result
+        return msgspec.structs.replace(run, **changes)
+
+    runs = tuple(moved(run) for run in operation.runs)
+    return msgspec.structs.replace(operation, **{"rollback" if operation.rollback else "plan": runs})

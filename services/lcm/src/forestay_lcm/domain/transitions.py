@@ -1,0 +1,65 @@
+"""The transition tables of LCM operation occurrences (SOL003 clause 5.6.2) and of their steps.
+
+A key that is missing is a transition that cannot happen. The diagrams in ``docs/`` are drawn from these tables.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from forestay_lcm.domain.events import (
+    OperationCompleted,
+    OperationEvent,
+    OperationFailed,
+    OperationFailedTemp,
+    OperationProcessing,
+    OperationRolledBack,
+    OperationRollingBack,
+    OperationStarted,
+    StepConfirmed,
+    StepEvent,
+    StepFailed,
+    StepIntended,
+    StepUnknown,
+)
+from forestay_sol.vnflcm import LcmOperationState
+
+StepStatus = Literal["PLANNED", "INTENDED", "UNKNOWN", "CONFIRMED", "FAILED"]
+
+OPERATION: dict[LcmOperationState | None, dict[type[OperationEvent], LcmOperationState]] = {
+    None: {OperationStarted: "STARTING"},
+    "STARTING": {OperationProcessing: "PROCESSING", OperationRolledBack: "ROLLED_BACK"},
+    "PROCESSING": {OperationCompleted: "COMPLETED", OperationFailedTemp: "FAILED_TEMP"},
+    "FAILED_TEMP": {
+        OperationProcessing: "PROCESSING",
+        OperationRollingBack: "ROLLING_BACK",
+        OperationFailed: "FAILED",
+    },
+    "ROLLING_BACK": {OperationRolledBack: "ROLLED_BACK", OperationFailedTemp: "FAILED_TEMP"},
+}
+
+STEP: dict[StepStatus, dict[type[StepEvent], StepStatus]] = {
+    "PLANNED": {StepIntended: "INTENDED"},
+    "INTENDED": {StepConfirmed: "CONFIRMED", StepFailed: "FAILED", StepUnknown: "UNKNOWN"},
+    "UNKNOWN": {StepConfirmed: "CONFIRMED", StepFailed: "FAILED"},
+    "FAILED": {StepIntended: "INTENDED"},
+    "CONFIRMED": {StepIntended: "INTENDED"},
+}
+
+
+class IllegalTransition(ValueError):
+    """An event that the table does not allow in this state: a defect, never a user's mistake."""
+
+
+def next_operation_state(state: LcmOperationState | None, event: OperationEvent) -> LcmOperationState:
+    try:
+        return OPERATION[state][type(event)]
+    except KeyError:
+        raise IllegalTransition(f"an operation in {state} cannot see {type(event).__name__}") from None
+
+
+def next_step_status(status: StepStatus, event: StepEvent) -> StepStatus:
+    try:
+        return STEP[status][type(event)]
+    except KeyError:
+        raise IllegalTransition(f"step {event.step} in {status} cannot see {type(event).__name__}") from None

@@ -1,0 +1,102 @@
+"""Read model of VNF instances and operation occurrences, and the work that follows from each commit.
+
+A row of ``vnf`` holds the folded state itself, so the read model is the fold, and its SOL003 representation for queries. Work
+for the present step of an operation goes into the outbox in the same transaction: it leaves only when the intent lies in
+both stores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+from forestay_events.archive import Connection
+from forestay_events.commit import Stored
+from forestay_events.outbox import OUTBOX_TABLE, post
+from forestay_events.work import Work
+from forestay_lcm.domain.decide import VNF
+from forestay_lcm.domain.state import Operation, Vnf
+from forestay_lcm.projections.representation import op_occ_document, vnf_document
+
+TABLES = """
+CREATE TABLE IF NOT EXISTS {schema}.vnf (
+    id text PRIMARY KEY, project text NOT NULL, vnfd_id text NOT NULL, version integer NOT NULL, seq bigint NOT NULL,
+    deleted boolean NOT NULL, state bytea NOT NULL, doc jsonb NOT NULL);
+CREATE INDEX IF NOT EXISTS vnf_project ON {schema}.vnf (project, id) WHERE NOT deleted;
+CREATE TABLE IF NOT EXISTS {schema}.op_occ (
+    id text PRIMARY KEY, vnf_id text NOT NULL, project text NOT NULL, doc jsonb NOT NULL,
+    work_executor text, work_lane text, touched timestamptz NOT NULL);
+CREATE INDEX IF NOT EXISTS op_occ_project ON {schema}.op_occ (project, id);
+CREATE INDEX IF NOT EXISTS op_occ_vnf ON {schema}.op_occ (vnf_id);
+CREATE INDEX IF NOT EXISTS op_occ_open ON {schema}.op_occ (touched) WHERE work_executor IS NOT NULL;
+"""
+
+encode_state = msgspec.json.Encoder().encode
+decode_state = msgspec.json.Decoder(Vnf).decode
+
+
+class InstanceProjection:
+    """Folds stream LCM into tables ``vnf`` and ``op_occ``.
+
+    :param dispatch: put work into the outbox; off while a read model is rebuilt from old commits.
+    """
+
+    tables = OUTBOX_TABLE + TABLES
+
+    def __init__(self, *, dispatch: bool = True) -> None:
+        self._dispatch = dispatch
+
+    async def apply(self, connection: Connection, schema: str, commits: Sequence[Stored]) -> None:
+        ids = list({stored.commit.aggregate_id for stored in commits})
+        rows = await connection.fetch(f"SELECT id, state FROM {schema}.vnf WHERE id = ANY($1)", ids)
+        vnfs: dict[str, Vnf] = {row["id"]: decode_state(row["state"]) for row in rows}
+        last: dict[str, Stored] = {}
+        operations: dict[str, tuple[Vnf, Operation, Stored]] = {}
+        for stored in commits:
+            vnf = VNF.fold(vnfs.get(stored.commit.aggregate_id), stored.commit)
+            assert vnf is not None, "a commit has at least one event"  # noqa: S101
+            vnfs[vnf.id], last[vnf.id] = vnf, stored
+            if vnf.operation is not None:
+                operations[vnf.operation.id] = (vnf, vnf.operation, stored)
+        await self._write_instances(connection, schema, [(vnfs[id_], stored) for id_, stored in last.items()])
+        await self._write_operations(connection, schema, list(operations.values()))
+        if self._dispatch:
+            work = [work for vnf in vnfs.values() if (work := pending_work(vnf)) is not None]
+            await post(connection, schema, [(item, 0.0) for item in work])
+
+    async def _write_instances(self, connection: Connection, schema: str, changed: list[tuple[Vnf, Stored]]) -> None:
+        await connection.executemany(
+            f"INSERT INTO {schema}.vnf VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (id) DO UPDATE SET"
+            " vnfd_id = excluded.vnfd_id, version = excluded.version, seq = excluded.seq, deleted = excluded.deleted,"
+            " state = excluded.state, doc = excluded.doc",
+            [
+                (vnf.id, vnf.project, vnf.vnfd_id, stored.commit.version, stored.seq, vnf.deleted, encode_state(vnf),
+                 vnf_document(vnf))
+                for vnf, stored in changed
+            ],
+        )  # fmt: skip
+
+    async def _write_operations(
+        self, connection: Connection, schema: str, changed: list[tuple[Vnf, Operation, Stored]]
+    ) -> None:
+        await connection.executemany(
+            f"INSERT INTO {schema}.op_occ VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) DO UPDATE SET"
+            " doc = excluded.doc, work_executor = excluded.work_executor, touched = excluded.touched",
+            [
+                (operation.id, vnf.id, vnf.project, op_occ_document(vnf, operation),
+                 operation.current.step.executor if operation.current else None, operation.lane, stored.commit.at)
+                for vnf, operation, stored in changed
+            ],
+        )  # fmt: skip
+
+
+def pending_work(vnf: Vnf) -> Work | None:
+    """The work that the instance waits for. It names the instance only: who takes it reads in the log what is next."""
+    operation = vnf.operation
+    if operation is None or operation.current is None:
+        return None
+    return step_work(operation.current.step.executor, operation.lane, vnf.id)
+
+
+def step_work(executor: str, lane: str, vnf_id: str) -> Work:
+    return Work(executor=executor, lane=lane, key=vnf_id, body=msgspec.Raw(b"{}"))

@@ -1,0 +1,82 @@
+"""SOL003 representations of VNF instances and operation occurrences, as JSON, without links and without secrets.
+
+Links need the server's own address, which the edge knows; everything else is made here, once per change, and stored.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from forestay_events.sealing import SECRET_MEMBERS
+from forestay_lcm.domain.state import Operation, Vnf
+from forestay_sol.types import rfc3339
+from forestay_sol.vnflcm import VimConnectionInfo
+
+Json = dict[str, Any]
+
+
+def vnf_document(vnf: Vnf) -> str:
+    """VnfInstance (SOL003 5.5.2.2) as JSON text."""
+    return msgspec.json.encode(
+        _present(
+            id=vnf.id,
+            vnfInstanceName=vnf.name,
+            vnfInstanceDescription=vnf.description,
+            vnfdId=vnf.vnfd_id,
+            vnfProvider=vnf.provider,
+            vnfProductName=vnf.product_name,
+            vnfSoftwareVersion=vnf.software_version,
+            vnfdVersion=vnf.vnfd_version,
+            vnfConfigurableProperties=vnf.configurable_properties or None,
+            vimConnectionInfo={key: shown_connection(info) for key, info in vnf.vim_connections.items()} or None,
+            instantiationState=vnf.instantiation_state,
+            instantiatedVnfInfo=vnf.instantiated_vnf_info,
+            metadata=vnf.metadata or None,
+            extensions=vnf.extensions or None,
+        )
+    ).decode()
+
+
+def op_occ_document(vnf: Vnf, operation: Operation) -> str:
+    """VnfLcmOpOcc (SOL003 5.5.2.13) as JSON text."""
+    grant = operation.results.get("grant", {}).get("grant", {})
+    return msgspec.json.encode(
+        _present(
+            id=operation.id,
+            operationState=operation.state,
+            stateEnteredTime=rfc3339(operation.state_entered),
+            startTime=rfc3339(operation.started),
+            vnfInstanceId=vnf.id,
+            grantId=grant.get("id"),
+            operation=operation.operation,
+            isAutomaticInvocation=operation.automatic,
+            operationParams=shown_params(operation.params),
+            isCancelPending=False,
+            error=operation.error,
+            resourceChanges=operation.resource_changes,
+        )
+    ).decode()
+
+
+def shown_params(params: Json) -> Json:
+    """Operation parameters without the secrets of their VIM connections."""
+    connections: dict[str, Json] = params.get("vimConnectionInfo") or {}
+    if not connections:
+        return params
+    return params | {"vimConnectionInfo": {key: without_secrets(value) for key, value in connections.items()}}
+
+
+def shown_connection(info: VimConnectionInfo) -> Json:
+    return without_secrets(msgspec.to_builtins(info))
+
+
+def without_secrets(connection: Json) -> Json:
+    access: Json | None = connection.get("accessInfo")
+    if access is None:
+        return connection
+    return connection | {"accessInfo": {key: value for key, value in access.items() if key not in SECRET_MEMBERS}}
+
+
+def _present(**members: Any) -> Json:
+    return {name: value for name, value in members.items() if value is not None}
