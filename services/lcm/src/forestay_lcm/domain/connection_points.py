@@ -1,0 +1,36 @@
+"""External connection points: what a request's cpdId stands for, and whose a port is.
+
+A port is either ours (made with the stack, goes with it) or given (the requester made it and keeps it).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from forestay_sol.vnfd import Flavour
+from forestay_sol.vnflcm import ExtVirtualLinkData, VnfExtCpData
+
+GIVEN_PORT = "req-"
+"""Prefix of the VnfLinkPort id of a given port on an externally managed virtual link (Tacker's convention)."""
+
+
+def vdu_cp_id(flavour: Flavour, cpd_id: str) -> str:
+    """The VduCp that a cpdId stands for: itself, or the one that an external CP of the VNFD exposes."""
+    ext_cp = flavour.ext_cps.get(cpd_id)
+    return ext_cp.vdu_cp_id if ext_cp and ext_cp.vdu_cp_id else cpd_id
+
+
+def given_link_ports(ext_cps: Iterable[VnfExtCpData]) -> set[str]:
+    """The linkPortIds of the ports that the requester gave for these external CPs."""
+    return {config.link_port_id for cp in ext_cps for config in cp.cp_config.values() if config.link_port_id}
+
+
+def effective_links(
+    granted: tuple[ExtVirtualLinkData, ...], requested: tuple[ExtVirtualLinkData, ...]
+) -> tuple[ExtVirtualLinkData, ...]:
+    """The external virtual links to use: the grant's, and those of the request that the grant does not name.
+
+    SOL003 clause 9.5.2.3: what the NFVO says about external virtual links overrides the request.
+    """
+    named = {link.id for link in granted}
+    return (*granted, *(link for link in requested if link.id not in named))
