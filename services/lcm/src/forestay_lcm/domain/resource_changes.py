@@ -1,0 +1,139 @@
+"""What an operation changed in the VIM: the difference of two ``instantiatedVnfInfo`` by id.
+
+Rules of this module: pure; additions in the order of the new state, then removals in the order of the old one. A healed
+VNFC has a new id, so it shows as one removed and one added.
+
+SOL003 clauses 5.5.3.12 (AffectedVnfc) to 5.5.3.15 (AffectedExtLinkPort).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Literal, Protocol, TypeVar
+
+from forestay_sol.vnflcm import (
+    AffectedExtLinkPort,
+    AffectedVirtualLink,
+    AffectedVirtualStorage,
+    AffectedVnfc,
+    ExtManagedVirtualLinkInfo,
+    InstantiatedVnfInfo,
+    ResourceChanges,
+    VnfVirtualLinkResourceInfo,
+)
+
+AddedOrRemoved = Literal["ADDED", "REMOVED"]
+_Link = VnfVirtualLinkResourceInfo | ExtManagedVirtualLinkInfo
+
+_PORTS_CHANGED: dict[AddedOrRemoved, Literal["LINK_PORT_ADDED", "LINK_PORT_REMOVED"]] = {
+    "ADDED": "LINK_PORT_ADDED",
+    "REMOVED": "LINK_PORT_REMOVED",
+}
+
+
+class _Identified(Protocol):
+    @property
+    def id(self) -> str: ...
+
+
+_T = TypeVar("_T", bound=_Identified)
+
+
+def resource_changes(before: InstantiatedVnfInfo | None, after: InstantiatedVnfInfo | None) -> ResourceChanges:
+    """The changes that lead from ``before`` to ``after``; ``None`` stands for a VNF of which nothing exists."""
+    old, new = (info or InstantiatedVnfInfo(flavour_id="-", vnf_state="STOPPED") for info in (before, after))
+    return ResourceChanges(
+        affected_vnfcs=tuple(_vnfcs(old, new)),
+        affected_virtual_links=(*_virtual_links(old, new), *_managed_links(old, new)),
+        affected_ext_link_ports=tuple(_ext_link_ports(old, new)),
+        affected_virtual_storages=tuple(_storages(old, new)),
+    )
+
+
+def _differences(old: Iterable[_T], new: Iterable[_T]) -> Iterator[tuple[AddedOrRemoved, _T]]:
+    was, now = {item.id: item for item in old}, {item.id: item for item in new}
+    for key, item in now.items():
+        if key not in was:
+            yield "ADDED", item
+    for key, item in was.items():
+        if key not in now:
+            yield "REMOVED", item
+
+
+def _vnfcs(old: InstantiatedVnfInfo, new: InstantiatedVnfInfo) -> Iterator[AffectedVnfc]:
+    changed = _differences(old.virtual_storage_resource_info, new.virtual_storage_resource_info)
+    storages = {(change, storage.id) for change, storage in changed}
+    for change, vnfc in _differences(old.vnfc_resource_info, new.vnfc_resource_info):
+        ours = tuple(storage for storage in vnfc.storage_resource_ids if (change, storage) in storages)
+        yield AffectedVnfc(
+            id=vnfc.id,
+            vdu_id=vnfc.vdu_id,
+            change_type=change,
+            compute_resource=vnfc.compute_resource,
+            zone_id=vnfc.zone_id,
+            metadata=vnfc.metadata,
+            affected_vnfc_cp_ids=tuple(cp.id for cp in vnfc.vnfc_cp_info),
+            added_storage_resource_ids=ours if change == "ADDED" else (),
+            removed_storage_resource_ids=ours if change == "REMOVED" else (),
+        )
+
+
+def _storages(old: InstantiatedVnfInfo, new: InstantiatedVnfInfo) -> Iterator[AffectedVirtualStorage]:
+    for change, storage in _differences(old.virtual_storage_resource_info, new.virtual_storage_resource_info):
+        yield AffectedVirtualStorage(
+            id=storage.id,
+            virtual_storage_desc_id=storage.virtual_storage_desc_id,
+            change_type=change,
+            storage_resource=storage.storage_resource,
+            metadata=storage.metadata,
+        )
+
+
+def _virtual_links(old: InstantiatedVnfInfo, new: InstantiatedVnfInfo) -> Iterator[AffectedVirtualLink]:
+    was, now = old.vnf_virtual_link_resource_info, new.vnf_virtual_link_resource_info
+    for change, link in _differences(was, now):
+        yield _affected(link, change, tuple(port.id for port in link.vnf_link_ports))
+    remaining = {link.id for link in was} & {link.id for link in now}
+    yield from _changed_ports([x for x in was if x.id in remaining], [x for x in now if x.id in remaining])
+
+
+def _managed_links(old: InstantiatedVnfInfo, new: InstantiatedVnfInfo) -> Iterator[AffectedVirtualLink]:
+    """The network is not ours, so only its ports can be added or removed."""
+    return _changed_ports(old.ext_managed_virtual_link_info, new.ext_managed_virtual_link_info)
+
+
+def _changed_ports(old: Iterable[_Link], new: Iterable[_Link]) -> Iterator[AffectedVirtualLink]:
+    was, now = {link.id: link for link in old}, {link.id: link for link in new}
+    for key, link in (was | now).items():
+        before, after = (links[key].vnf_link_ports if key in links else () for links in (was, now))
+        differences = list(_differences(before, after))
+        for change, kind in _PORTS_CHANGED.items():
+            if ports := tuple(port.id for found, port in differences if found == change):
+                yield _affected(link, kind, ports)
+
+
+def _affected(
+    link: _Link,
+    change: Literal["ADDED", "REMOVED", "LINK_PORT_ADDED", "LINK_PORT_REMOVED"],
+    ports: tuple[str, ...],
+) -> AffectedVirtualLink:
+    return AffectedVirtualLink(
+        id=link.id,
+        vnf_virtual_link_desc_id=link.vnf_virtual_link_desc_id,
+        change_type=change,
+        network_resource=link.network_resource,
+        vnf_link_port_ids=ports,
+        metadata=link.metadata if isinstance(link, VnfVirtualLinkResourceInfo) else None,
+    )
+
+
+def _ext_link_ports(old: InstantiatedVnfInfo, new: InstantiatedVnfInfo) -> Iterator[AffectedExtLinkPort]:
+    ports = ((port for link in info.ext_virtual_link_info for port in link.ext_link_ports) for info in (old, new))
+    for change, port in _differences(*ports):
+        if port.cp_instance_id:
+            yield AffectedExtLinkPort(
+                id=port.id,
+                change_type=change,
+                ext_cp_instance_id=port.cp_instance_id,
+                resource_handle=port.resource_handle,
+            )
