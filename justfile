@@ -1,0 +1,102 @@
+# Forestay's recipes. `./dev RECIPE` is the same as `just RECIPE`, and makes the environment first.
+
+set quiet
+
+export PATH := justfile_directory() / ".venv/bin:" + env("PATH")
+export VIRTUAL_ENV := justfile_directory() / ".venv"
+
+uv_version := "0.13.9"
+just_version := "1.59.0"
+slow := "crash or openstack or perf"
+lab := justfile_directory() / "../shared/openstack-lab"
+
+[private]
+default:
+    just --list --unsorted
+
+# Run the main job on a simulated OpenStack, with progress
+[group('run')]
+demo *args:
+    forestay demo {{ args }}
+
+# Start everything on 127.0.0.1:9890
+[group('run')]
+up *args:
+    forestay up {{ args }}
+
+# The fast tests
+[group('test')]
+test *args:
+    pytest -n 2 -m "not ({{ slow }})" {{ args }}
+
+# Kill the real processes at every step of an operation
+[group('test')]
+test-crash *args:
+    pytest -m crash {{ args }}
+
+# Drive Forestay with the unmodified python-tackerclient
+[group('test')]
+test-client *args:
+    pytest -m client {{ args }}
+
+# Measure the limits and ratios that we promise
+[group('test')]
+test-perf *args:
+    pytest -m perf {{ args }}
+
+# The same flow on a real OpenStack, which is started and stopped
+[group('test')]
+[script('bash')]
+test-openstack *args:
+    set -euo pipefail
+    if [ ! -x "{{ lab }}/up" ]; then
+        echo "test-openstack: skipped, because there is no OpenStack lab in {{ clean(lab) }}"
+        exit 0
+    fi
+    export OPENSTACK_LAB_HOME="${OPENSTACK_LAB_HOME:-$HOME/.cache/openstack-lab}"
+    if ! "{{ lab }}/status" >/dev/null 2>&1; then
+        trap '"{{ lab }}/down"' EXIT
+        "{{ lab }}/up"
+    fi
+    export OS_CLIENT_CONFIG_FILE="$OPENSTACK_LAB_HOME/clouds.yaml" OS_CLOUD=lab
+    pytest -m openstack {{ args }}
+
+# Style, types and the borders between the packages
+[group('check')]
+check:
+    ruff check
+    ruff format --check
+    pyright
+    lint-imports
+
+# Let ruff put the style right
+[group('check')]
+format:
+    ruff check --fix
+    ruff format
+
+# What the continuous integration runs
+[group('check')]
+ci:
+    .ci/run
+
+# Make the environment (./dev has done it when this runs)
+[group('environment')]
+setup:
+    echo "The environment is ready: {{ VIRTUAL_ENV }}"
+
+# Write the locks anew from the pyproject files; `--upgrade` takes the newest versions
+[group('environment')]
+[script('bash')]
+lock *args:
+    set -euo pipefail
+    # uv writes the host of a configured index into its lock, and would prefer what it finds there.
+    unset UV_DEFAULT_INDEX UV_INDEX_URL UV_INDEX UV_EXTRA_INDEX_URL UV_FIND_LINKS
+    uv lock --quiet {{ args }}
+    write() { { echo "# Made by 'just lock'; do not edit."; cat; } > "$1.new" && mv "$1.new" "$1"; }
+    export_lock() { uv export --quiet --frozen --no-header --no-annotate --no-emit-workspace "$@"; }
+    export_lock --no-dev | write requirements.lock
+    export_lock --only-dev | write requirements-dev.lock
+    printf '%s\n' "uv=={{ uv_version }}" "rust-just=={{ just_version }}" |
+        uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate - | write requirements-tools.lock
+    ! grep -n '://' requirements*.lock
