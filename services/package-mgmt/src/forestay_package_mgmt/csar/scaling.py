@@ -1,0 +1,239 @@
+"""From the policies of a deployment flavour to its scaling aspects, instantiation levels and affinity rules.
+
+Rules of this module:
+
+* Each policy's targets, levels, aspects and deltas exist; what a policy says of a name that is not there is refused.
+* The instances of a VDU at a level are what ``VduInstantiationLevels`` says; where it is silent, the initial delta plus
+  the deltas of the level's scale levels. Of two policies about the same VDU the first counts.
+* A flavour without ``InstantiationLevels`` has one level, ``default``, of the initial instances.
+
+Meaning of the policies: ETSI GS NFV-SOL 001 clause 6.10.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Literal
+
+import msgspec
+from forestay_sol.vnfd import AffinityRule, InstantiationLevel, ScalingAspect, Vdu
+
+from forestay_package_mgmt.csar.definitions import Definitions
+from forestay_package_mgmt.csar.documents import Tree
+from forestay_package_mgmt.csar.problem import PackageInvalid
+
+_NFV = "tosca.policies.nfv."
+_IMPLICIT_LEVEL = "default"
+_AFFINITY: dict[str, Literal["AFFINITY", "ANTI_AFFINITY"]] = {
+    "AffinityRule": "AFFINITY",
+    "AntiAffinityRule": "ANTI_AFFINITY",
+}
+
+
+class Policies(msgspec.Struct, frozen=True, kw_only=True):
+    """What the policies of a flavour say; ``vdus`` with their initial instances set."""
+
+    vdus: dict[str, Vdu]
+    aspects: dict[str, ScalingAspect]
+    levels: dict[str, InstantiationLevel]
+    default_level_id: str
+    affinity_rules: tuple[AffinityRule, ...]
+    placement_groups: dict[str, tuple[str, ...]]
+
+
+def read_policies(
+    topology: Tree, definitions: Definitions, vdus: Mapping[str, Vdu], nodes: Collection[str]
+) -> Policies:
+    """
+    :param topology: the flavour's topology template.
+    :param vdus: its VDUs. :param nodes: the names of all its node templates.
+    :raises PackageInvalid: a policy contradicts another one, or names what is not there.
+    """
+    named = topology.at("policies").named()
+    groups = _placement_groups(topology, definitions, nodes)
+    policies = {kind: _of_kind(kind, named, definitions) for kind in _KINDS}
+    for each in (policy for kind in policies.values() for _, policy in kind):
+        _check_targets(each, {*nodes, *groups})
+    initial = _by_target(policies["VduInitialDelta"], "initial_delta")
+    vdus = {
+        name: msgspec.structs.replace(vdu, initial_instances=initial[name].at("number_of_instances").number())
+        if name in initial
+        else vdu
+        for name, vdu in vdus.items()
+    }
+    aspects = _aspects(policies["ScalingAspects"], policies["VduScalingAspectDeltas"])
+    levels, default = _levels(policies, aspects, vdus, topology.file)
+    return Policies(
+        vdus=vdus,
+        aspects=aspects,
+        levels=levels,
+        default_level_id=default,
+        affinity_rules=_affinity_rules(policies, groups),
+        placement_groups=groups,
+    )
+
+
+_KINDS = (
+    "ScalingAspects",
+    "VduScalingAspectDeltas",
+    "VduInitialDelta",
+    "InstantiationLevels",
+    "VduInstantiationLevels",
+    "VirtualLinkInstantiationLevels",
+    *_AFFINITY,
+)
+_Named = list[tuple[str, Tree]]
+
+
+def _of_kind(kind: str, policies: _Named, definitions: Definitions) -> _Named:
+    # A list and no dict: Tacker's packages give several policies the same name.
+    return [(name, policy) for name, policy in policies if _NFV + kind in definitions.lineage(policy)]
+
+
+def _placement_groups(topology: Tree, definitions: Definitions, nodes: Collection[str]) -> dict[str, tuple[str, ...]]:
+    groups = definitions.of_type(topology.at("groups").named(), "tosca.groups.nfv.PlacementGroup")
+    for group in groups.values():
+        for member in group.at("members").elements():
+            if member.text() not in nodes:
+                raise member.wrong("the name of a node template", "reference-unknown")
+    return {name: group.at("members").texts() for name, group in groups.items()}
+
+
+def _check_targets(policy: Tree, known: Collection[str]) -> None:
+    for target in policy.at("targets").elements():
+        if target.text() not in known:
+            raise target.wrong("the name of a node template or group of this flavour", "reference-unknown")
+
+
+def _by_target(policies: _Named, member: str) -> dict[str, Tree]:
+    return {
+        target: policy.at("properties", member)
+        for _, policy in reversed(policies)
+        for target in policy.at("targets").texts()
+    }
+
+
+def _aspects(aspect_policies: _Named, delta_policies: _Named) -> dict[str, ScalingAspect]:
+    known = {
+        name: aspect
+        for _, policy in aspect_policies
+        for name, aspect in policy.at("properties", "aspects").mapping().items()
+    }
+    deltas: dict[str, dict[str, tuple[int, ...]]] = {name: {} for name in known}
+    for _, policy in delta_policies:
+        aspect_id = policy.at("properties", "aspect")
+        if aspect_id.text() not in known:
+            raise aspect_id.wrong(f"a scaling aspect of this flavour ({_listed(known)})", "aspect-undefined")
+        steps = _steps(known[aspect_id.text()], policy.at("properties", "deltas"))
+        deltas[aspect_id.text()].update(dict.fromkeys(policy.at("targets").texts(), steps))
+    return {
+        name: ScalingAspect(
+            id=name,
+            name=aspect.at("name").text(name),
+            description=aspect.at("description").text(""),
+            max_scale_level=aspect.at("max_scale_level").number(),
+            deltas=deltas[name],
+        )
+        for name, aspect in known.items()
+    }
+
+
+def _steps(aspect: Tree, deltas: Tree) -> tuple[int, ...]:
+    names, most = aspect.at("step_deltas"), aspect.at("max_scale_level").number()
+    known = deltas.mapping()
+    for name in names.elements():
+        if name.text() not in known:
+            raise name.wrong(f"a delta that {'/'.join(deltas.path)} defines ({_listed(known)})", "delta-undefined")
+    steps = tuple(known[name].at("number_of_instances").number() for name in names.texts())
+    if len(steps) not in (1, most):
+        raise names.wrong(f"a list of one delta, or of one for each of the {most} levels", "step-deltas-length")
+    return steps
+
+
+def _levels(
+    policies: Mapping[str, _Named], aspects: Mapping[str, ScalingAspect], vdus: Mapping[str, Vdu], file: str
+) -> tuple[dict[str, InstantiationLevel], str]:
+    stated = [policy.at("properties") for _, policy in policies["InstantiationLevels"]]
+    if len(stated) > 1:
+        detail = f"{file} has {len(stated)} InstantiationLevels policies; a flavour has one."
+        raise PackageInvalid("levels-ambiguous", detail, file=file)
+    properties = stated[0] if stated else Tree({"levels": {_IMPLICIT_LEVEL: None}}, file)
+    known = properties.at("levels").mapping()
+    for kind in ("VduInstantiationLevels", "VirtualLinkInstantiationLevels"):
+        for _, policy in policies[kind]:
+            undefined = [
+                tree for level, tree in policy.at("properties", "levels").mapping().items() if level not in known
+            ]
+            if undefined or not stated:
+                place = undefined[0] if undefined else policy
+                raise place.wrong(
+                    f"about a level that InstantiationLevels defines ({_listed(known)})", "level-undefined"
+                )
+    counts = _by_target(policies["VduInstantiationLevels"], "levels")
+    bitrates = _by_target(policies["VirtualLinkInstantiationLevels"], "levels")
+    levels = {name: _level(name, level, aspects, vdus, counts, bitrates) for name, level in known.items()}
+    return levels, _default_level(properties, known)
+
+
+def _level(
+    name: str,
+    level: Tree,
+    aspects: Mapping[str, ScalingAspect],
+    vdus: Mapping[str, Vdu],
+    counts: Mapping[str, Tree],
+    bitrates: Mapping[str, Tree],
+) -> InstantiationLevel:
+    scale_info = {
+        aspect_id: _scale_level(aspect_id, value.at("scale_level"), aspects)
+        for aspect_id, value in level.at("scale_info").mapping().items()
+    }
+    return InstantiationLevel(
+        id=name,
+        description=level.at("description").text(""),
+        scale_info=scale_info,
+        vdu_counts={
+            vdu.id: stated.at("number_of_instances").number()
+            if (stated := counts.get(vdu.id, level).mapping().get(name))
+            else vdu.initial_instances + sum(aspects[a].added(vdu.id, at) for a, at in scale_info.items())
+            for vdu in vdus.values()
+        },
+        virtual_link_bitrates={
+            link: {end: rate.number() for end, rate in stated.at("bitrate_requirements").mapping().items()}
+            for link, by_level in bitrates.items()
+            if (stated := by_level.at(name))
+        },
+    )
+
+
+def _scale_level(aspect_id: str, scale_level: Tree, aspects: Mapping[str, ScalingAspect]) -> int:
+    if aspect_id not in aspects:
+        raise scale_level.wrong(f"about a scaling aspect of this flavour ({_listed(aspects)})", "aspect-undefined")
+    if scale_level.number() > (most := aspects[aspect_id].max_scale_level):
+        raise scale_level.wrong(f"at most {most}, the aspect's max_scale_level", "scale-level-range")
+    return scale_level.number()
+
+
+def _default_level(properties: Tree, known: Mapping[str, Tree]) -> str:
+    default = properties.at("default_level")
+    if default.value is None and len(known) == 1:
+        return next(iter(known))
+    if default.value is None or default.text() not in known:
+        raise default.wrong(f"one of the levels of InstantiationLevels ({_listed(known)})", "default-level-undefined")
+    return default.text()
+
+
+def _affinity_rules(policies: Mapping[str, _Named], groups: Mapping[str, tuple[str, ...]]) -> tuple[AffinityRule, ...]:
+    return tuple(
+        AffinityRule(
+            id=name,
+            kind=kind,
+            scope=policy.at("properties", "scope").text(),
+            targets=tuple(node for target in policy.at("targets").texts() for node in groups.get(target, (target,))),
+        )
+        for policy_type, kind in _AFFINITY.items()
+        for name, policy in policies[policy_type]
+    )
+
+
+def _listed(names: Collection[str]) -> str:
+    return ", ".join(sorted(names)) or "none"
