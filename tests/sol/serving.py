@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -16,7 +16,7 @@ Client = TestClient[Any, Any]
 
 
 @asynccontextmanager
-async def serving(routes: Iterable[Route], **options: Any) -> AsyncIterator[Client]:
+async def serving(routes: Iterable[Route], **options: Any) -> AsyncGenerator[Client]:
     """Serve routes over HTTP for as long as the block runs."""
     app = application(routes, service="test", authenticator=NoAuthentication("nfv"), **options)
     async with TestClient(TestServer(app)) as client:
