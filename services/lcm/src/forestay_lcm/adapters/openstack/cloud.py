@@ -1,0 +1,97 @@
+"""A cloud: one OpenStack as one user of one project sees it, with a client for each service that Forestay talks to.
+
+``Clouds`` is the one object of the process that owns connections and tokens; a ``Cloud`` is cheap, make one for a job.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlencode
+
+from forestay_events.errors import Permanent
+from forestay_sol.vnflcm import VimConnectionInfo
+
+from forestay_lcm.adapters.openstack.heat import Heat
+from forestay_lcm.adapters.openstack.keystone import Credential, Keystone, credential
+from forestay_lcm.adapters.openstack.neutron import Neutron
+from forestay_lcm.adapters.openstack.nova import Nova
+from forestay_lcm.adapters.openstack.transport import Reply, Transport, Unauthorized
+
+Query = Mapping[str, str | int | Sequence[str]]
+
+
+class Clouds:
+    """The clouds of this process: async context manager; see :class:`Transport` for the limits."""
+
+    def __init__(self, *, limit: int = 300, timeout: float = 60, connect_timeout: float = 10) -> None:
+        self._transport = Transport(limit=limit, timeout=timeout, connect_timeout=connect_timeout)
+        self._keystone = Keystone(self._transport)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._transport.close()
+
+    def cloud(self, connection: VimConnectionInfo) -> Cloud:
+        """The cloud behind a VIM connection whose secrets are open; nothing is called yet.
+
+        :raises Permanent: 422, the connection lacks a member.
+        """
+        return Cloud(self._transport, self._keystone, credential(connection))
+
+
+class Cloud:
+    """An OpenStack project. ``heat``, ``neutron`` and ``nova`` are its services."""
+
+    def __init__(self, transport: Transport, keystone: Keystone, credential: Credential) -> None:
+        self._transport = transport
+        self._keystone = keystone
+        self._credential = credential
+        self.heat = Heat(self)
+        self.neutron = Neutron(self)
+        self.nova = Nova(self)
+
+    @property
+    def project(self) -> str:
+        """The project's name."""
+        return self._credential.project
+
+    async def request(
+        self, service: str, method: str, path: str, *, query: Query | None = None, body: Any = None, acts: bool = False
+    ) -> Reply:
+        """Call a service of the catalog with a token; a token that it refuses is renewed once.
+
+        :param service: service type, such as ``orchestration``.
+        :param path: below the endpoint of the catalog, with its leading slash.
+        :raises Permanent: the catalog has no such service, or the service refused; else as :meth:`Transport.request`.
+        """
+        token = await self._keystone.token(self._credential)
+        try:
+            return await self._send(token.id, self._url(token.endpoints, service, path, query), method, body, acts)
+        except Unauthorized:
+            token = await self._keystone.token(self._credential, refused=token)
+            return await self._send(token.id, self._url(token.endpoints, service, path, query), method, body, acts)
+
+    def _url(self, endpoints: Mapping[str, str], service: str, path: str, query: Query | None) -> str:
+        if service not in endpoints:
+            where = f"region {self._credential.region!r}" if self._credential.region else "any region"
+            raise Permanent(
+                f"The catalog of {self._credential.auth_url} has no {self._credential.interface} endpoint of type "
+                f"{service!r} in {where}.",
+                status=422,
+                title="VIM lacks a service",
+            )
+        return f"{endpoints[service]}{path}" + (f"?{urlencode(query, doseq=True)}" if query else "")
+
+    async def _send(self, token: str, url: str, method: str, body: Any, acts: bool) -> Reply:
+        headers = {"X-Auth-Token": token}
+        return await self._transport.request(
+            method, url, headers=headers, tls=self._credential.tls, body=body, acts=acts
+        )

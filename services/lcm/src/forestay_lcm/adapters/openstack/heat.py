@@ -1,0 +1,121 @@
+"""Heat v1: stacks and their resources, as the steps need them.
+
+A stack is found by its name and from then on meant by its id, so that a later stack of the same name is never touched.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import msgspec
+
+from forestay_lcm.adapters.openstack.nfv import HeatRequest
+from forestay_lcm.adapters.openstack.transport import NotFound, Reply
+
+SERVICE = "orchestration"
+
+
+class Caller(Protocol):
+    """A cloud, as its services use it."""
+
+    async def request(
+        self, service: str, method: str, path: str, *, query: Any = None, body: Any = None, acts: bool = False
+    ) -> Reply: ...
+
+
+class Stack(msgspec.Struct, frozen=True, kw_only=True):
+    """A stack; ``action`` and ``status`` are the halves of Heat's ``stack_status`` (CREATE, IN_PROGRESS)."""
+
+    id: str
+    name: str
+    action: str
+    status: str
+    reason: str
+    tags: tuple[str, ...] = ()
+    parameters: dict[str, Any] = {}
+
+    @property
+    def path(self) -> str:
+        return f"{self.name}/{self.id}"
+
+
+class StackResource(msgspec.Struct, frozen=True, kw_only=True):
+    """A resource of a stack or of one nested in it; ``stack`` is ``name/id`` of the stack that it is in."""
+
+    name: str
+    type: str
+    physical_id: str
+    status: str
+    reason: str
+    stack: str
+    creation_time: str
+
+
+class Heat:
+    """The stacks of a project. All methods raise as :meth:`Transport.request` does."""
+
+    def __init__(self, cloud: Caller) -> None:
+        self._cloud = cloud
+
+    async def find(self, name: str) -> Stack | None:
+        """The stack of a name (parameters left out), ``None`` when there is none."""
+        reply = await self._cloud.request(SERVICE, "GET", "/stacks", query={"name": name})
+        return next((_stack(body) for body in reply.body["stacks"] if body["stack_name"] == name), None)
+
+    async def show(self, name: str, stack_id: str) -> Stack | None:
+        """The stack of an id, ``None`` when it is gone or deleted."""
+        try:
+            reply = await self._cloud.request(SERVICE, "GET", f"/stacks/{name}/{stack_id}")
+        except NotFound:
+            return None
+        stack = _stack(reply.body["stack"])
+        return None if (stack.action, stack.status) == ("DELETE", "COMPLETE") else stack
+
+    async def create(self, request: HeatRequest) -> str:
+        """Start to make a stack; gives its id. :raises AlreadyExists: the name is taken."""
+        reply = await self._cloud.request(SERVICE, "POST", "/stacks", body=msgspec.to_builtins(request), acts=True)
+        return reply.body["stack"]["id"]
+
+    async def update(self, stack: Stack, fields: dict[str, Any], *, existing: bool = True) -> None:
+        """Start to change a stack: only ``fields`` (PATCH), or to exactly ``fields`` (PUT, ``existing=False``)."""
+        method = "PATCH" if existing else "PUT"
+        await self._cloud.request(SERVICE, method, f"/stacks/{stack.path}", body=fields, acts=True)
+
+    async def delete(self, stack: Stack) -> None:
+        """Start to delete a stack; one that is gone is fine."""
+        try:
+            await self._cloud.request(SERVICE, "DELETE", f"/stacks/{stack.path}", acts=True)
+        except NotFound:
+            return
+
+    async def resources(self, name: str, stack_id: str) -> list[StackResource]:
+        """The resources of a stack and of the stacks nested in it, two levels deep."""
+        path = f"/stacks/{name}/{stack_id}/resources"
+        reply = await self._cloud.request(SERVICE, "GET", path, query={"nested_depth": 2})
+        return [_resource(body) for body in reply.body["resources"]]
+
+
+def _stack(body: dict[str, Any]) -> Stack:
+    action, _, status = body["stack_status"].partition("_")
+    return Stack(
+        id=body["id"],
+        name=body["stack_name"],
+        action=action,
+        status=status,
+        reason=body.get("stack_status_reason") or "",
+        tags=tuple(body.get("tags") or ()),
+        parameters=body.get("parameters") or {},
+    )
+
+
+def _resource(body: dict[str, Any]) -> StackResource:
+    home = next((link["href"] for link in body.get("links", ()) if link["rel"] == "stack"), "")
+    return StackResource(
+        name=body["resource_name"],
+        type=body["resource_type"],
+        physical_id=body.get("physical_resource_id") or "",
+        status=body["resource_status"],
+        reason=body.get("resource_status_reason") or "",
+        stack="/".join(home.rsplit("/", 2)[-2:]),
+        creation_time=body.get("creation_time") or "",
+    )
