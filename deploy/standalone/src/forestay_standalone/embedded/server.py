@@ -49,7 +49,7 @@ class EmbeddedServer(ABC):
     stop_timeout: ClassVar[float] = 20.0
 
     def __init__(self, directory: Path) -> None:
-        self.directory = directory.absolute()
+        self.directory = directory.resolve()
         self.log_file = self.directory / "server.log"
         self._process: subprocess.Popen[bytes] | None = None
         self._lock: int | None = None
@@ -139,11 +139,12 @@ class EmbeddedServer(ABC):
 
     async def wait(self) -> int:
         """Return the exit status when the server ends by itself or by somebody else's hand; for a supervisor."""
-        if self._process is None:
+        process = self._process
+        if process is None:
             raise EmbeddedServerFailed(f"{self.title} was not started.")
-        while not await self._ended(within=60.0):
+        while not await _until(lambda: process.poll() is not None, within=60.0):
             pass
-        return self._process.returncode
+        return process.returncode
 
     async def _end(self) -> None:
         if self._process is not None and self.pid is not None:
