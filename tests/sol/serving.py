@@ -1,4 +1,4 @@
-"""A real server on a free port, and what the tests ask it."""
+"""A real server on a free port, and what all answers of one kind have in common."""
 
 from __future__ import annotations
 
@@ -9,16 +9,20 @@ from typing import Any
 from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient, TestServer
 from forestay_sol.api import Route
-from forestay_sol.caller import NoAuthentication
+from forestay_sol.caller import Authenticator, NoAuthentication
 from forestay_sol.web import application
 
 Client = TestClient[Any, Any]
 
 
 @asynccontextmanager
-async def serving(routes: Iterable[Route], **options: Any) -> AsyncGenerator[Client]:
+async def serving(
+    routes: Iterable[Route], *, authenticator: Authenticator | None = None, body_limit: int = 1 << 20
+) -> AsyncGenerator[Client]:
     """Serve routes over HTTP for as long as the block runs."""
-    app = application(routes, service="test", authenticator=NoAuthentication("nfv"), **options)
+    app = application(
+        routes, service="test", authenticator=authenticator or NoAuthentication("nfv"), body_limit=body_limit
+    )
     async with TestClient(TestServer(app)) as client:
         yield client
 

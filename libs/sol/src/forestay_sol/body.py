@@ -1,7 +1,7 @@
 """Request bodies: JSON syntax first, then the type that the operation asks for.
 
-Rules: a fault names the member by an RFC 6901 pointer and says what is expected, never what was given (it may be a
-secret); unknown members are accepted and dropped (SOL013 5.4); U+0000 is refused because PostgreSQL cannot store it.
+Rules: a fault names the member, see :mod:`forestay_sol.faults`; unknown members are accepted and dropped (SOL013 8.3);
+U+0000 is refused because PostgreSQL cannot store it.
 """
 
 from __future__ import annotations
@@ -13,18 +13,14 @@ import msgspec
 from aiohttp import web
 from forestay_events.errors import Rejected
 
+from forestay_sol.faults import Step, pointer, rejection
+
 T = TypeVar("T")
+
+DEPTH = 100
 
 _DOCUMENT: web.RequestKey[Any] = web.RequestKey("document", object)
 _SYNTAX = re.compile(r"(?P<what>.*?)(?: \(byte (?P<byte>\d+)\))?", re.DOTALL)
-_PLACE = re.compile(r"(?P<what>.*?)(?: - at (?P<key>`key` in )?`\$(?P<path>.*)`)?", re.DOTALL)
-_STEP = re.compile(r"\.(?P<name>[^.\[]+)|\[(?P<index>\d+|\.\.\.)\]")
-_MISSING = re.compile(r"Object missing required field `(?P<name>.*)`")
-_WORDS = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}
-_WORD = re.compile(r"`(\w+)`")
-_UNKNOWN_KEY = "..."
-
-Step = str | int
 
 
 async def decode(request: web.Request, type_: type[T]) -> T:
@@ -55,16 +51,16 @@ def parse(raw: bytes) -> Any:
     try:
         document = msgspec.json.decode(raw)
     except RecursionError:
-        raise Rejected(400, "Malformed request body: it is nested too deeply.", pointer="") from None
+        raise _too_deep() from None
     except UnicodeDecodeError:
         raise Rejected(400, "Malformed request body: it is not UTF-8.", pointer="") from None
     except msgspec.DecodeError as error:
         match = cast("re.Match[str]", _SYNTAX.fullmatch(str(error)))
         place = f" at byte {match['byte']}" if match["byte"] else ""
-        what = match["what"].removeprefix("JSON is malformed: ")
+        what = match["what"].removeprefix("JSON is malformed: ").partition(" - at ")[0]
         raise Rejected(400, f"Malformed request body: {what}{place}.", pointer="") from None
-    if b"\\u0000" in raw:
-        _refuse_nul_in(document)
+    if b"\\u0000" in raw or raw.count(b"[") + raw.count(b"{") > DEPTH:
+        _inspect(document)
     return document
 
 
@@ -73,12 +69,7 @@ def convert(document: Any, type_: type[T]) -> T:
     try:
         return msgspec.convert(document, type_)
     except msgspec.ValidationError as error:
-        raise _rejection(document, type_, str(error)) from None
-
-
-def pointer(steps: list[Step]) -> str:
-    """Write an RFC 6901 pointer."""
-    return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in steps)
+        raise rejection(document, type_, str(error)) from None
 
 
 def refuse_nul(request: web.Request) -> None:
@@ -87,10 +78,17 @@ def refuse_nul(request: web.Request) -> None:
         raise Rejected(400, "The URI must not have the character U+0000.")
 
 
-def _refuse_nul_in(document: Any) -> None:
+def _too_deep() -> Rejected:
+    return Rejected(400, f"Malformed request body: it is nested more than {DEPTH} levels deep.", pointer="")
+
+
+def _inspect(document: Any) -> None:
+    """Refuse what JSON allows but the log and PostgreSQL do not carry: deep nesting and U+0000."""
     pending: list[tuple[list[Step], Any]] = [([], document)]
     while pending:
         steps, value = pending.pop()
+        if len(steps) >= DEPTH and isinstance(value, dict | list):
+            raise _too_deep()
         if isinstance(value, str) and "\0" in value:
             raise Rejected(400, "A string must not have the character U+0000.", pointer=pointer(steps))
         if isinstance(value, dict):
@@ -100,57 +98,3 @@ def _refuse_nul_in(document: Any) -> None:
             pending += [([*steps, key], item) for key, item in members.items()]
         elif isinstance(value, list):
             pending += [([*steps, index], item) for index, item in enumerate(cast("list[Any]", value))]
-
-
-def _rejection(document: Any, type_: type[Any], message: str) -> Rejected:
-    match = cast("re.Match[str]", _PLACE.fullmatch(message))
-    steps: list[Step] = []
-    for step in _STEP.finditer(match["path"] or ""):
-        if step["index"] == _UNKNOWN_KEY:
-            steps.append(_key_at_fault(document, type_, message, steps))
-        else:
-            steps.append(step["name"] or int(step["index"]))
-    what = match["what"]
-    if missing := _MISSING.fullmatch(what):
-        steps.append(missing["name"])
-        what = "it is required"
-    elif match["key"]:
-        steps.append(_key_at_fault(document, type_, message, steps))
-        what = f"as a member's name {what[0].lower()}{what[1:]}"
-    else:
-        what = what[0].lower() + what[1:]
-    place = pointer(steps)
-    words = _WORD.sub(lambda word: _WORDS.get(word[1], word[1]), what)
-    return Rejected(400, f"Invalid input for field/attribute {place or 'body'}: {words}.", pointer=place)
-
-
-def _key_at_fault(document: Any, type_: type[Any], message: str, steps: list[Step]) -> str:
-    """Find the key that msgspec writes as ``[...]``: halve the mapping while the same message comes back."""
-    keys = list(_at(document, steps))
-    while len(keys) > 1:
-        half = keys[: len(keys) // 2]
-        keys = half if _fails(_with_keys(document, steps, half), type_, message) else keys[len(half) :]
-    return keys[0]
-
-
-def _fails(document: Any, type_: type[Any], message: str) -> bool:
-    try:
-        msgspec.convert(document, type_)
-    except msgspec.ValidationError as error:
-        return str(error) == message
-    return False
-
-
-def _at(document: Any, steps: list[Step]) -> Any:
-    for step in steps:
-        document = document[step]
-    return document
-
-
-def _with_keys(document: Any, steps: list[Step], keys: list[str]) -> Any:
-    """Copy a document, with only ``keys`` left in the mapping at ``steps``."""
-    if not steps:
-        return {key: document[key] for key in keys}
-    copy = document.copy()
-    copy[steps[0]] = _with_keys(document[steps[0]], steps[1:], keys)
-    return copy

@@ -66,7 +66,10 @@ class Selector(msgspec.Struct, frozen=True, kw_only=True):
 
 def parse(query: MultiMapping[str], attributes: Attributes) -> Selector:
     """Read the selector of a query; ``Rejected(400)`` for an illegal combination or an unknown attribute."""
-    given = {_spelling(name): value for name, value in query.items() if _spelling(name) in _FLAGS | _LISTS}
+    named = [(_spelling(name), value) for name, value in query.items() if _spelling(name) in _FLAGS | _LISTS]
+    given = dict(named)
+    if len(given) < len(named):
+        raise _invalid("a parameter is given more than once")
     make = _COMBINATIONS.get(frozenset(given))
     if make is None:
         raise _invalid(f"{' and '.join(sorted(given))} cannot be combined")

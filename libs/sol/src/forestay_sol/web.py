@@ -7,6 +7,7 @@ passes: observation, then errors into answers, then what its API asks for (see :
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -40,8 +41,12 @@ def application(
     :param service: label of the metrics.
     :param authenticator: finds the caller.
     :param body_limit: bytes that a body may have unless its route is streamed; more is 413.
+    :raises ValueError: two routes are for the same method and path.
     """
     served = tuple(routes)
+    twice = [request for request, count in Counter((it.method, it.path) for it in served).items() if count > 1]
+    if twice:
+        raise ValueError(f"served twice: {', '.join(' '.join(request) for request in twice)}")
     apis = sorted({route.api.prefix: route.api for route in served}.values(), key=lambda api: -len(api.prefix))
     app = web.Application(middlewares=[observing(service), _answering(apis)], client_max_size=body_limit)
     for route in served:
