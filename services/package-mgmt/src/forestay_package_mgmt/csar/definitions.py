@@ -89,7 +89,9 @@ def _imports(document: Tree, archive: Archive) -> Iterator[str]:
 
 def _import_file(element: Tree) -> str:
     if isinstance(element.value, dict):
-        return element.at("file").text() if element.at("file") else _import_file(next(iter(element.mapping().values())))
+        file = element.at("file")
+        named = next((each for each in element.mapping().values()), file)
+        return file.text() if file or not named else _import_file(named)
     return element.text()
 
 
