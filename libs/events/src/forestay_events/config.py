@@ -15,8 +15,8 @@ from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 import msgspec
 from msgspec import NODEFAULT, Meta
 
-from .errors import Permanent
-from .sealing import is_secret_name, mask
+from forestay_events.errors import Permanent
+from forestay_events.sealing import is_secret_name, mask
 
 PREFIX = "FORESTAY_"
 Config = TypeVar("Config", bound=msgspec.Struct)

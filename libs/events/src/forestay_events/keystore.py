@@ -20,8 +20,8 @@ import nats.errors
 import nats.js.errors
 from nats.js.api import KeyValueConfig, StorageType
 
-from .errors import Permanent, Unavailable
-from .sealing import KeyStore, Shredded
+from forestay_events.errors import Permanent, Unavailable
+from forestay_events.sealing import KeyStore, Shredded
 
 if TYPE_CHECKING:
     from nats.js import JetStreamContext

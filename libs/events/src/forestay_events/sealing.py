@@ -9,7 +9,7 @@ Rules:
   where the secret stood. Aggregate id and member path are authenticated with it: a token opens nowhere else.
 * A sealed data key is ``1.<master key id>.<data key id>.<nonce and ciphertext>``. The newest master key seals, all
   configured ones open; a master key's id is its fingerprint, so nobody has to number them.
-* What has a secret's name (``SECRET_KEYS``) is sealed in events and masked in answers and logs.
+* What is named like a secret (``SECRET_KEYS``) is sealed in events and masked in answers and logs.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
-from .errors import Permanent
+from forestay_events.errors import Permanent
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -42,14 +42,11 @@ def _plain(name: str) -> str:
     return name.lower().replace("_", "").replace("-", "")
 
 
-_MEMBERS = """
-    password adminPassword clientPassword passphrase secret clientSecret secretKey secretAccessKey sharedSecret
-    token accessToken authToken bearerToken idToken refreshToken xAuthToken xSubjectToken
-    accessKey apiKey privateKey sshPrivateKey sslKey masterKey dataKey credential authorization
-"""
-SECRET_KEYS: frozenset[str] = frozenset(_MEMBERS.split())
-"""Names of members that hold a secret; case, ``_`` and ``-`` do not count: ``client_secret`` is ``clientSecret``."""
-_SECRET_NAMES = frozenset(map(_plain, SECRET_KEYS))
+SECRET_KEYS: frozenset[str] = frozenset(
+    {"password", "passphrase", "secret", "token", "authorization", "credential"}
+    | {"accessKey", "apiKey", "dataKey", "masterKey", "privateKey", "secretKey", "sslKey"}
+)
+"""What the names of secret members end with; case, ``_`` and ``-`` do not count: ``bearer_token``, ``clientSecret``."""
 _URL_PASSWORD = re.compile(r"(://[^/@\s:]*):[^/@\s]+@")
 
 
@@ -188,7 +185,7 @@ class Vault:
         def seal(at: str, value: Any) -> Any:
             return value if _opens(key, aggregate_id, at, value) else _seal(key, aggregate_id, at, value)
 
-        return _rewrite(mapping, path, _names(secret_keys), seal)
+        return _rewrite(mapping, path, _endings(secret_keys), seal)
 
     async def open_members(
         self,
@@ -206,7 +203,7 @@ class Vault:
         def open_(at: str, value: Any) -> Any:
             return _open(key, aggregate_id, at, value) if is_sealed(value) else value
 
-        return _rewrite(mapping, path, _names(secret_keys), open_)
+        return _rewrite(mapping, path, _endings(secret_keys), open_)
 
     async def shred(self, aggregate_id: str) -> None:
         """Destroy the aggregate's data key for good. Idempotent; ``Unavailable`` means: repeat it."""
@@ -231,12 +228,12 @@ def is_sealed(value: object) -> bool:
 
 def is_secret_name(name: str, secret_keys: Collection[str] = SECRET_KEYS) -> bool:
     """Say whether a member of that name holds a secret."""
-    return _plain(name) in _names(secret_keys)
+    return _plain(name).endswith(_endings(secret_keys))
 
 
 def mask(mapping: Mapping[str, Any], secret_keys: Collection[str] = SECRET_KEYS) -> dict[str, Any]:
     """Give a copy for answers and logs: secrets and tokens read ``***``, so do passwords inside URLs."""
-    return _mask_text(_rewrite(mapping, "", _names(secret_keys), lambda _path, _value: MASK))
+    return _mask_text(_rewrite(mapping, "", _endings(secret_keys), lambda _path, _value: MASK))
 
 
 def _mask_text(node: Any) -> Any:
@@ -253,27 +250,27 @@ def _mask_text(node: Any) -> Any:
             return node
 
 
-def _names(secret_keys: Collection[str]) -> frozenset[str]:
-    return _SECRET_NAMES if secret_keys is SECRET_KEYS else frozenset(map(_plain, secret_keys))
+def _endings(secret_keys: Collection[str]) -> tuple[str, ...]:
+    return tuple(map(_plain, secret_keys))
 
 
-def _rewrite(node: Any, path: str, names: frozenset[str], turn: Callable[[str, Any], Any]) -> Any:
+def _rewrite(node: Any, path: str, endings: tuple[str, ...], turn: Callable[[str, Any], Any]) -> Any:
     """Copy a JSON tree with each non-null member of a secret name replaced by ``turn(its pointer, its value)``."""
     if isinstance(node, Mapping):
         result: dict[str, Any] = {}
         for name, value in node.items():
             at = f"{path}/{str(name).replace('~', '~0').replace('/', '~1')}"
-            secret = value is not None and _plain(str(name)) in names
-            result[name] = turn(at, value) if secret else _rewrite(value, at, names, turn)
+            secret = value is not None and _plain(str(name)).endswith(endings)
+            result[name] = turn(at, value) if secret else _rewrite(value, at, endings, turn)
         return result
     if isinstance(node, list | tuple):
-        return [_rewrite(value, f"{path}/{index}", names, turn) for index, value in enumerate(node)]
+        return [_rewrite(value, f"{path}/{index}", endings, turn) for index, value in enumerate(node)]
     return node
 
 
 def _secret_paths(mapping: Mapping[str, Any], path: str, secret_keys: Collection[str]) -> list[str]:
     found: list[str] = []
-    _rewrite(mapping, path, _names(secret_keys), lambda at, _value: found.append(at))
+    _rewrite(mapping, path, _endings(secret_keys), lambda at, _value: found.append(at))
     return found
 
 

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Literal, TextIO
 import msgspec
 import structlog
 
-from .sealing import mask
+from forestay_events.sealing import mask
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
