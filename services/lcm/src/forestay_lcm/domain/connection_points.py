@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from forestay_sol.vnfd import Flavour
-from forestay_sol.vnflcm import ExtVirtualLinkData, VnfExtCpData
+from forestay_sol.vnflcm import ExtManagedVirtualLinkData, ExtVirtualLinkData, VnfExtCpData
 
 GIVEN_PORT = "req-"
 """Prefix of the VnfLinkPort id of a given port on an externally managed virtual link (Tacker's convention)."""
@@ -34,3 +34,10 @@ def effective_links(
     """
     named = {link.id for link in granted}
     return (*granted, *(link for link in requested if link.id not in named))
+
+
+def managed_links(
+    granted: tuple[ExtManagedVirtualLinkData, ...], requested: tuple[ExtManagedVirtualLinkData, ...]
+) -> dict[str, ExtManagedVirtualLinkData]:
+    """The externally managed virtual links by the internal one that each replaces; the grant overrides."""
+    return {link.vnf_virtual_link_desc_id: link for link in (*requested, *granted)}

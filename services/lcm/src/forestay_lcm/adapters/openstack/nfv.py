@@ -27,7 +27,7 @@ from forestay_sol.vnflcm import (
     VnfExtCpData,
 )
 
-from forestay_lcm.domain.connection_points import effective_links, vdu_cp_id
+from forestay_lcm.domain.connection_points import effective_links, managed_links, vdu_cp_id
 
 Json = dict[str, Any]
 Path = tuple[str | int, ...]
@@ -67,7 +67,7 @@ def instantiate_request(vnf_id: str, sources: Sources, *, tags: Sequence[str], t
     if hot is None:
         raise _unusable(f"Flavour {sources.flavour.id!r} has no template in BaseHOT/{sources.flavour.id}.")
     template = _parse(hot)
-    managed = _managed_links(sources)
+    managed = managed_links(sources.grant.ext_managed_virtual_links, sources.request.ext_managed_virtual_links)
     text = yaml.safe_dump(_without_links(template, managed), sort_keys=False) if managed else hot.template
     return HeatRequest(
         stack_name=stack_name(vnf_id),
@@ -265,12 +265,6 @@ _LEAVES: dict[tuple[str | int, str | int, int], Callable[..., Any]] = {
 
 
 # Externally managed virtual links.
-
-
-def _managed_links(sources: Sources) -> dict[str, ExtManagedVirtualLinkData]:
-    """The externally managed virtual links by the internal one that each replaces; the grant's win."""
-    links = (*sources.request.ext_managed_virtual_links, *sources.grant.ext_managed_virtual_links)
-    return {link.vnf_virtual_link_desc_id: link for link in links}
 
 
 def _without_links(template: Json, managed: Mapping[str, ExtManagedVirtualLinkData]) -> Json:
