@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -15,6 +16,7 @@ from forestay_sol.body import decode, decode_optional
 from forestay_sol.caller import Caller, caller
 from forestay_sol.types import Sol
 from forestay_sol.web import answer, application
+from structlog.testing import capture_logs
 
 from .serving import Client, problem, serving
 
@@ -201,12 +203,14 @@ async def test_unknown_path_and_method(client: Client) -> None:
     wrong = await client.delete(INSTANCES + "/1")
     assert (await problem(wrong))["detail"] == "Method DELETE is not supported."
     assert (wrong.status, wrong.headers["Allow"]) == (405, "GET, PATCH")
-    assert (await problem(await client.get("/")))["status"] == 404
+    for path in ("/", "/vnflcm/v2", "/v1.0x"):
+        assert (await problem(await client.get(path)))["status"] == 404
 
 
 async def test_legacy_paths_fail_in_their_own_way(client: Client) -> None:
     for path, status, kind in [
         ("/v1.0/nothing", 404, "NotFound"),
+        ("/v1.0", 404, "NotFound"),
         ("/v1.0/vims", 405, "MethodNotAllowed"),
         ("/v1.0/fail/legacy", 404, "VimNotFoundException"),
         ("/v1.0/fail/unavailable.json", 503, "ServiceUnavailable"),
@@ -263,6 +267,29 @@ async def test_a_failure_after_the_header_cuts_the_connection(client: Client) ->
     with pytest.raises(ClientPayloadError):
         await response.read()
     assert (await client.get("/v1.0/vims/1")).status == 200
+
+
+async def test_a_body_that_cannot_be_read_is_the_fault_of_the_client(client: Client) -> None:
+    response = await client.post(INSTANCES, data=b"no gzip", headers=V2 | {"Content-Encoding": "gzip"})
+    assert "cannot be read" in (await problem(response))["detail"]
+
+
+async def test_a_client_that_leaves_is_no_bug(client: Client) -> None:
+    with capture_logs() as lines:
+        _, writer = await asyncio.open_connection(client.host, client.port)
+        writer.write(f"POST {INSTANCES} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf".encode())
+        await writer.drain()
+        writer.close()
+        async with asyncio.timeout(5):
+            while not lines:
+                await asyncio.sleep(0.005)
+    assert [(line["event"], line["status"]) for line in lines] == [("http_request", 499)]
+
+
+async def test_a_small_body_that_unpacks_to_a_large_one_is_too_large(client: Client) -> None:
+    headers = V2 | {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    response = await client.post(INSTANCES, data=gzip.compress(b" " * 10_000_000), headers=headers)
+    assert (await problem(response))["status"] == 413
 
 
 async def test_a_streamed_body_has_no_limit_but_a_type(client: Client) -> None:
@@ -342,6 +369,7 @@ def test_two_routes_for_the_same_request_are_refused() -> None:
         ("text/*;q=0.5, application/zip;q=0.4", "text/plain"),
         ("*/*, application/zip;q=0", "text/plain"),
         ("*/*;q=broken", None),
+        ("*/*;q=nan", None),
         ("application/json", None),
     ],
 )

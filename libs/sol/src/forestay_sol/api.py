@@ -23,6 +23,7 @@ JSON = ("application/json", "text/plain")
 MERGE_PATCH = ("application/merge-patch+json", *JSON)
 ANY = ("*/*",)
 
+_WEIGHT = re.compile(r"[01](\.[0-9]{0,3})?")
 _VERSION = re.compile(r"(?P<number>[1-9]\d*\.\d+\.\d+)(-impl:.+)?", re.ASCII)
 
 
@@ -106,10 +107,7 @@ def _quality(parameters: str) -> float:
     for parameter in parameters.split(";"):
         name, _, value = parameter.partition("=")
         if name.strip().lower() == "q":
-            try:
-                return float(value)
-            except ValueError:
-                return 0.0
+            return float(value) if _WEIGHT.fullmatch(value.strip()) else 0.0
     return 1.0
 
 

@@ -104,6 +104,10 @@ def _http(error: web.HTTPException) -> Answer:
     return Answer(problem=_problem(error.status, detail))
 
 
+def _unreadable(error: web.RequestPayloadError) -> Answer:
+    return Answer(problem=_problem(400, "The request body cannot be read: its transfer or content encoding is broken."))
+
+
 _ROWS: tuple[tuple[type[Exception], Callable[[Any], Answer]], ...] = (
     (Rejected, _rejected),
     (Conflict, _conflict),
@@ -111,7 +115,12 @@ _ROWS: tuple[tuple[type[Exception], Callable[[Any], Answer]], ...] = (
     (Permanent, _permanent),
     (UnknownOutcome, _unknown_outcome),
     (web.HTTPException, _http),
+    (web.RequestPayloadError, _unreadable),
 )
+
+
+CLIENT_LEFT = Answer(problem=_problem(499, "The client closed the connection.", "Client Closed Request"))
+"""Nobody reads this one, but logs and metrics count it."""
 
 
 def answer_to(error: Exception) -> Answer | None:

@@ -21,7 +21,7 @@ from forestay_sol import body
 from forestay_sol.api import ROOT, Api, Route, covers, media_type, negotiate
 from forestay_sol.caller import CALLER, Authenticator
 from forestay_sol.observe import REQUEST_ID, TEMPLATE, observing
-from forestay_sol.problem import answer_to, bug
+from forestay_sol.problem import CLIENT_LEFT, answer_to, bug
 
 BODY_LIMIT = 1 << 20
 
@@ -108,7 +108,7 @@ def _check_content_type(route: Route, request: web.Request) -> None:
 
 def _answering(apis: list[Api]) -> Middleware:
     def api_of(request: web.Request) -> Api:
-        below = (api for api in apis if request.path.startswith(api.prefix.rstrip("/") + "/"))
+        below = (api for api in apis if f"{request.path}/".startswith(api.prefix.rstrip("/") + "/"))
         return request.get(_API) or next(below, ROOT)
 
     @web.middleware
@@ -122,7 +122,9 @@ def _answering(apis: list[Api]) -> Middleware:
         except Exception as error:  # noqa: BLE001  the edge: whatever it is, the client gets an answer
             failure = error
         found = answer_to(failure)
-        if found is None:
+        if found is None and request.transport is None:
+            found = CLIENT_LEFT
+        elif found is None:
             _log.error("request_failed", path=request.path, exc_info=failure)
         if request.get(_STARTED, False):
             # The status line is out: cutting the connection is the only way left to tell the client.
