@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+from forestay_events.errors import Rejected
 from forestay_package_mgmt.csar import read_package
 from forestay_sol.vnfd import Flavour, LcmScript
 
@@ -159,6 +160,28 @@ def test_steps_of_different_size(files: Files, pack: Pack) -> None:
     read = flavour(pack(edited(files, FLAVOUR, "{delta_1: {number_of_instances: 1}}", two)))
     assert read.scale_counts("VDU1_scale", level=0, steps=2) == {"VDU1": 5}
     assert read.scale_counts("VDU1_scale", level=2, steps=-1) == {"VDU1": -4}
+
+
+def test_several_levels_and_no_default(files: Files, pack: Pack) -> None:
+    read = flavour(pack(edited(files, FLAVOUR, "          default_level: instantiation_level_1\n", "")))
+    assert read.count("VDU1", "instantiation_level_2") == 3
+    with pytest.raises(Rejected, match="is required: .*instantiation_level_1, instantiation_level_2"):
+        read.level()
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("aspect: VDU1_scale", "aspect: other"), ("step_deltas: [delta_1]", "step_deltas: [delta_7]")]
+)
+def test_undefined_deltas_forbid_scaling_only(old: str, new: str, files: Files, pack: Pack) -> None:
+    read = flavour(pack(edited(files, FLAVOUR, old, new)))
+    assert read.count("VDU1", "instantiation_level_2") == 3
+    with pytest.raises(Rejected, match="scales no VDU"):
+        read.scale_counts("VDU1_scale", level=0, steps=1)
+
+
+def test_block_with_a_content_type_only(files: Files, pack: Pack) -> None:
+    meta = f"{files[META]}\n\nName: Files/not/there.img\nContent-Type: application/x-iso9066-image\n"
+    assert read_package(pack({**files, META: meta})).vnfd.artifacts == {}
 
 
 def test_flavours_in_several_files(files: Files, pack: Pack) -> None:

@@ -180,7 +180,7 @@ class Flavour(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     virtual_links: dict[str, VnfVirtualLink] = {}
     scaling_aspects: dict[str, ScalingAspect] = {}
     instantiation_levels: dict[str, InstantiationLevel]
-    default_level_id: str
+    default_level_id: str | None = None
     affinity_rules: tuple[AffinityRule, ...] = ()
     placement_groups: dict[str, tuple[str, ...]] = {}
     lcm_scripts: dict[str, LcmScript] = {}
@@ -189,9 +189,9 @@ class Flavour(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def level(self, level_id: str | None = None) -> InstantiationLevel:
         """An instantiation level, the default one for ``None``.
 
-        :raises Rejected: 400, the flavour has no such level.
+        :raises Rejected: 400, the flavour has no such level, or several and no default.
         """
-        level_id = self.default_level_id if level_id is None else level_id
+        level_id = level_id or self.default_level_id or ""
         return _known(self.instantiation_levels, level_id, "instantiationLevelId", f"flavour {self.id!r}")
 
     def count(self, vdu_id: str, level_id: str | None = None) -> int:
@@ -211,9 +211,12 @@ class Flavour(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         """The instances of each VDU of an aspect that ``steps`` steps from scale level ``level`` add.
 
         :param steps: positive for SCALE_OUT, negative for SCALE_IN; the counts have the same sign.
-        :raises Rejected: 400, unknown aspect, or the steps would leave 0..maxScaleLevel (SOL003 5.4.5).
+        :raises Rejected: 400, unknown aspect, no deltas, or the steps leave 0..maxScaleLevel (SOL003 5.4.5).
         """
         aspect = self.aspect(aspect_id)
+        if not aspect.deltas:
+            detail = f"Aspect {aspect_id!r} scales no VDU: the VNFD defines no delta for its steps."
+            raise Rejected(400, detail, pointer="/aspectId")
         target = level + steps
         if not 0 <= target <= aspect.max_scale_level:
             raise Rejected(
@@ -275,4 +278,5 @@ def _known(items: Mapping[str, _T], item_id: str, member: str, where: str) -> _T
         return items[item_id]
     except KeyError:
         known = ", ".join(sorted(items)) or "none"
-        raise Rejected(400, f"Invalid {member} '{item_id}': {where} has {known}.", pointer=f"/{member}") from None
+        fault = f"Invalid {member} '{item_id}'" if item_id else f"{member} is required"
+        raise Rejected(400, f"{fault}: {where} has {known}.", pointer=f"/{member}") from None

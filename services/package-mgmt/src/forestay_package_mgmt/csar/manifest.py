@@ -2,7 +2,8 @@
 
 Rules of this module:
 
-* A block that names a file (``Source`` or ``Name``) promises a digest of it; both ``Algorithm`` and ``Hash`` are there.
+* A block that names a file (``Source`` or ``Name``) and has ``Algorithm`` or ``Hash`` promises a digest: it has both.
+  Tacker's packages also have blocks that give a file a ``Content-Type`` only.
 * A promise is about a file of the package. One about an HTTP URL is recorded and never fetched: no package chooses an
   address to call.
 * Everything from a CMS signature on is not read as blocks.
@@ -62,6 +63,7 @@ def read_artifacts(blocks: list[Block], archive: Archive) -> list[Artifact]:
         _artifact(path, block, archive)
         for block in blocks
         if (path := block.fields.get("Source", block.fields.get("Name"))) is not None
+        and not block.fields.keys().isdisjoint(("Algorithm", "Hash"))
     ]
 
 

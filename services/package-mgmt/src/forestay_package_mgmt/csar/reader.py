@@ -184,18 +184,13 @@ class _Properties:
         self._declared = [each.at("properties") for each in lineage]
 
     def at(self, name: str) -> Tree:
-        """:raises PackageInvalid: a value that the node type's ``valid_values`` do not hold."""
-        found = (value for each in self._templates if (value := each.at(name)).value is not None)
-        value = next(found, None)
+        """A property, empty when nothing says it; a type that allows one value only says that one."""
+        stated = next((value for each in self._templates if (value := each.at(name)).value is not None), None)
+        if stated is not None:
+            return stated
         declared = next((each.at(name) for each in self._declared if each.at(name)), Tree({}, self._file))
         valid = [v for each in declared.at("constraints").elements() for v in each.at("valid_values").elements()]
-        if value is None:
-            return declared.at("default") if declared.at("default") or len(valid) != 1 else valid[0]
-        if valid and isinstance(value.value, str) and value.text() not in {each.text() for each in valid}:
-            raise value.wrong(
-                f"one of the node type's valid_values ({', '.join(v.text() for v in valid)})", "vnf-property"
-            )
-        return value
+        return declared.at("default") if declared.at("default") or len(valid) != 1 else valid[0]
 
     def defaults(self, *names: str) -> dict[str, object]:
         """The members of a property, that a new VNF instance starts with."""

@@ -2,7 +2,8 @@
 
 Rules of this module:
 
-* Each policy's targets, levels, aspects and deltas exist; what a policy says of a name that is not there is refused.
+* Each policy's targets and levels exist; what a policy says of a name that is not there is refused. Not so for deltas whose
+  aspect, or whose step's name, is not there: Tacker's packages have them, and only scaling by that aspect is impossible.
 * The instances of a VDU at a level are what ``VduInstantiationLevels`` says; where it is silent, the initial delta plus
   the deltas of the level's scale levels. Of two policies about the same VDU the first counts.
 * A flavour without ``InstantiationLevels`` has one level, ``default``, of the initial instances.
@@ -36,7 +37,7 @@ class Policies(msgspec.Struct, frozen=True, kw_only=True):
     vdus: dict[str, Vdu]
     aspects: dict[str, ScalingAspect]
     levels: dict[str, InstantiationLevel]
-    default_level_id: str
+    default_level_id: str | None
     affinity_rules: tuple[AffinityRule, ...]
     placement_groups: dict[str, tuple[str, ...]]
 
@@ -121,11 +122,10 @@ def _aspects(aspect_policies: _Named, delta_policies: _Named) -> dict[str, Scali
     }
     deltas: dict[str, dict[str, tuple[int, ...]]] = {name: {} for name in known}
     for _, policy in delta_policies:
-        aspect_id = policy.at("properties", "aspect")
-        if aspect_id.text() not in known:
-            raise aspect_id.wrong(f"a scaling aspect of this flavour ({_listed(known)})", "aspect-undefined")
-        steps = _steps(known[aspect_id.text()], policy.at("properties", "deltas"))
-        deltas[aspect_id.text()].update(dict.fromkeys(policy.at("targets").texts(), steps))
+        aspect_id = policy.at("properties", "aspect").text()
+        if aspect_id in known:
+            steps = _steps(known[aspect_id], policy.at("properties", "deltas"))
+            deltas[aspect_id].update(dict.fromkeys(policy.at("targets").texts() if steps else (), steps))
     return {
         name: ScalingAspect(
             id=name,
@@ -139,11 +139,9 @@ def _aspects(aspect_policies: _Named, delta_policies: _Named) -> dict[str, Scali
 
 
 def _steps(aspect: Tree, deltas: Tree) -> tuple[int, ...]:
-    names, most = aspect.at("step_deltas"), aspect.at("max_scale_level").number()
-    known = deltas.mapping()
-    for name in names.elements():
-        if name.text() not in known:
-            raise name.wrong(f"a delta that {'/'.join(deltas.path)} defines ({_listed(known)})", "delta-undefined")
+    names, most, known = aspect.at("step_deltas"), aspect.at("max_scale_level").number(), deltas.mapping()
+    if not known.keys() >= set(names.texts()):
+        return ()
     steps = tuple(known[name].at("number_of_instances").number() for name in names.texts())
     if len(steps) not in (1, most):
         raise names.wrong(f"a list of one delta, or of one for each of the {most} levels", "step-deltas-length")
@@ -152,7 +150,7 @@ def _steps(aspect: Tree, deltas: Tree) -> tuple[int, ...]:
 
 def _levels(
     policies: Mapping[str, _Named], aspects: Mapping[str, ScalingAspect], vdus: Mapping[str, Vdu], file: str
-) -> tuple[dict[str, InstantiationLevel], str]:
+) -> tuple[dict[str, InstantiationLevel], str | None]:
     stated = [policy.at("properties") for _, policy in policies["InstantiationLevels"]]
     if len(stated) > 1:
         detail = f"{file} has {len(stated)} InstantiationLevels policies; a flavour has one."
@@ -213,11 +211,11 @@ def _scale_level(aspect_id: str, scale_level: Tree, aspects: Mapping[str, Scalin
     return scale_level.number()
 
 
-def _default_level(properties: Tree, known: Mapping[str, Tree]) -> str:
+def _default_level(properties: Tree, known: Mapping[str, Tree]) -> str | None:
     default = properties.at("default_level")
-    if default.value is None and len(known) == 1:
-        return next(iter(known))
-    if default.value is None or default.text() not in known:
+    if default.value is None:
+        return next(iter(known)) if len(known) == 1 else None
+    if default.text() not in known:
         raise default.wrong(f"one of the levels of InstantiationLevels ({_listed(known)})", "default-level-undefined")
     return default.text()
 
