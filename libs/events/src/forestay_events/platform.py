@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -69,15 +69,16 @@ async def open_platform(config: BaseConfig, name: str) -> AsyncGenerator[Platfor
 
     :raises Unavailable: NATS or PostgreSQL does not answer.
     """
-    async with (
-        connect(config.nats_url, name=name, credentials=config.nats_credentials) as nats,
-        open_pool(config.database_url) as pool,
-    ):
+    async with AsyncExitStack() as stack:
+        nats = await stack.enter_async_context(connect(config.nats_url, name=name, credentials=config.nats_credentials))
+        pool = await stack.enter_async_context(open_pool(config.database_url))
         await ensure_streams(nats, replicas=config.nats_replicas)
         keys = MirroredKeyStore(
             await JetStreamKeyStore.connect(nats.js, replicas=config.nats_replicas),
             await PostgresKeyStore.connect(pool),
         )
+        blobs = await FileBlobStore.open(config.data_dir / "blobs")
+        stack.callback(blobs.close)
         yield Platform(
             config=config,
             nats=nats,
@@ -85,7 +86,7 @@ async def open_platform(config: BaseConfig, name: str) -> AsyncGenerator[Platfor
             pool=pool,
             positions=Positions(config.database_url),
             vault=Vault(keys, MasterKeys.load(config.master_key_file)),
-            blobs=FileBlobStore(config.data_dir / "blobs"),
+            blobs=blobs,
             queue=WorkQueue(nats, utc_now),
         )
 

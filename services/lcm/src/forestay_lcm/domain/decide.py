@@ -256,12 +256,10 @@ _DECISIONS: Mapping[type[VnfCommand], Callable[[Vnf, Any, Context], Decided]] = 
 
 
 def lane_of(connections: Mapping[str, VimConnectionInfo]) -> str:
-    """The lane of work on a VIM: its id when it is registered, else a name made from its endpoint."""
+    """The lane of work on a VIM: made from its id when it is registered, else from its endpoint; letters, digits, ``-``."""
     connection = next(iter(connections.values()))
-    if connection.vim_id:
-        return connection.vim_id
-    endpoint = str((connection.interface_info or {}).get("endpoint", "unregistered"))
-    return "".join(c if c.isalnum() else "-" for c in endpoint)[:100]
+    name = connection.vim_id or str((connection.interface_info or {}).get("endpoint", "unregistered"))
+    return "".join(c if c.isalnum() and c.isascii() else "-" for c in name)[:100]
 
 
 def _not_busy(vnf: Vnf) -> None:

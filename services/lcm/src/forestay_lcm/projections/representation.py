@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from forestay_events.sealing import SECRET_MEMBERS
+from forestay_events.sealing import is_secret_name
 from forestay_lcm.domain.state import Operation, Vnf
 from forestay_sol.types import rfc3339
 from forestay_sol.vnflcm import VimConnectionInfo
@@ -75,7 +75,7 @@ def without_secrets(connection: Json) -> Json:
     access: Json | None = connection.get("accessInfo")
     if access is None:
         return connection
-    return connection | {"accessInfo": {key: value for key, value in access.items() if key not in SECRET_MEMBERS}}
+    return connection | {"accessInfo": {key: value for key, value in access.items() if not is_secret_name(key)}}
 
 
 def _present(**members: Any) -> Json:

@@ -1,0 +1,62 @@
+"""Which VIM an INSTANTIATE goes to: the request's, completed from the registry, or the project's default."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from forestay_events.errors import Rejected
+from forestay_events.sealing import Vault, is_secret_name
+from forestay_sol.vnflcm import InstantiateVnfRequest, VimConnectionInfo, VimConnections
+
+from forestay_lcm.catalogue import Catalogue, connection_of
+from forestay_lcm.projections.catalogue import KnownVim
+
+DEFAULT_KEY = "default"
+
+
+async def chosen_connections(
+    catalogue: Catalogue, vault: Vault, project: str, vnf_id: str, request: InstantiateVnfRequest
+) -> VimConnections:
+    """The connections to record, secrets sealed; of a registered VIM no secret is copied (its id leads to them).
+
+    :raises Rejected: 404 unknown vimId; 400 nothing says which VIM.
+    """
+    given = request.vim_connection_info
+    if not given:
+        known = await catalogue.default_vim(project)
+        if known is None:
+            raise Rejected(
+                400,
+                "No vimConnectionInfo is given and the project has no default VIM: name a VIM, or register one as default.",
+                pointer="/vimConnectionInfo",
+            )
+        return {DEFAULT_KEY: _reference(known)}
+    return {key: await _connection(catalogue, vault, project, vnf_id, key, info) for key, info in given.items()}
+
+
+async def _connection(
+    catalogue: Catalogue, vault: Vault, project: str, vnf_id: str, key: str, info: VimConnectionInfo
+) -> VimConnectionInfo:
+    if info.access_info is not None and info.interface_info is not None:
+        path = f"/vimConnectionInfo/{key}/accessInfo"
+        sealed = await vault.seal_members(vnf_id, info.access_info, path=path)
+        return msgspec.structs.replace(info, access_info=sealed)
+    known = await catalogue.vim(project, info.vim_id) if info.vim_id else None
+    if known is None:
+        raise Rejected(404, f"VIM {info.vim_id} not found.", pointer=f"/vimConnectionInfo/{key}/vimId")
+    return _reference(known)
+
+
+def _reference(known: KnownVim) -> VimConnectionInfo:
+    connection = connection_of(known)
+    access = {name: value for name, value in (connection.access_info or {}).items() if not is_secret_name(name)}
+    return msgspec.structs.replace(connection, access_info=access)
+
+
+def recorded_params(request: InstantiateVnfRequest, connections: VimConnections) -> dict[str, Any]:
+    """The request for ``operationParams``: as it came, but with the connections as they are recorded."""
+    params: dict[str, Any] = msgspec.to_builtins(request)
+    if request.vim_connection_info:
+        params["vimConnectionInfo"] = msgspec.to_builtins(connections)
+    return params

@@ -1,0 +1,46 @@
+"""Links of the LCM resources (SOL003 clauses 5.5.2.2 and 5.5.2.13; which ones when: wire sections 3.2 and 4)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+Json = dict[str, Any]
+
+_TASKS = {
+    "NOT_INSTANTIATED": {"instantiate": "instantiate"},
+    "INSTANTIATED": {
+        "terminate": "terminate",
+        "scale": "scale",
+        "heal": "heal",
+        "changeExtConn": "change_ext_conn",
+    },
+}
+
+
+class Links:
+    """Makes links below the server's own address.
+
+    :param endpoint: URL of the API as clients see it, without a slash at the end.
+    """
+
+    def __init__(self, endpoint: str) -> None:
+        self._root = f"{endpoint}/vnflcm/v2"
+
+    def instance(self, vnf_id: str) -> str:
+        return f"{self._root}/vnf_instances/{vnf_id}"
+
+    def op_occ(self, op_id: str) -> str:
+        return f"{self._root}/vnf_lcm_op_occs/{op_id}"
+
+    def of_instance(self, document: Json) -> Json:
+        """VnfInstance with its links: itself and the tasks that its state allows."""
+        uri = self.instance(document["id"])
+        tasks = {name: {"href": f"{uri}/{path}"} for name, path in _TASKS[document["instantiationState"]].items()}
+        return document | {"_links": {"self": {"href": uri}} | tasks}
+
+    def of_op_occ(self, document: Json) -> Json:
+        """VnfLcmOpOcc with its links; the task links are there in every state, as Tacker's clients know it."""
+        uri = self.op_occ(document["id"])
+        tasks = {task: {"href": f"{uri}/{task}"} for task in ("retry", "rollback", "fail")}
+        links = {"self": {"href": uri}, "vnfInstance": {"href": self.instance(document["vnfInstanceId"])}}
+        return document | {"_links": links | tasks}

@@ -1,0 +1,167 @@
+"""VNF LCM API version 2 (``/vnflcm/v2``; SOL003 clause 5, wire sections 3 and 4): requests in, commands out."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+from uuid import uuid4
+
+import msgspec
+from aiohttp import web
+from forestay_events.aggregate import Origin
+from forestay_events.platform import Platform
+from forestay_sol.api import VNFLCM_V2, VNFLCM_VERSIONS, Route
+from forestay_sol.body import decode
+from forestay_sol.caller import caller
+from forestay_sol.listing import Listing
+from forestay_sol.paging import Paging
+from forestay_sol.selectors import Attributes
+from forestay_sol.vnflcm import CreateVnfRequest, InstantiateVnfRequest, TerminateVnfRequest, VnfInstance, VnfLcmOpOcc
+from forestay_sol.web import answer
+
+from forestay_lcm.api.connections import chosen_connections, recorded_params
+from forestay_lcm.api.links import Links
+from forestay_lcm.catalogue import Catalogue
+from forestay_lcm.domain.commands import CreateVnf, DeleteVnf, Handle, Instantiate, Terminate, VnfCommand
+from forestay_lcm.domain.decide import lane_of
+from forestay_lcm.reads import Reads, Vnfs
+
+PAGE_SIZE = 100
+
+VNF_INSTANCES = Listing(
+    table="lcm.vnf",
+    alive="NOT deleted",
+    paging=Paging(size=PAGE_SIZE),
+    attributes=Attributes.of(
+        VnfInstance,
+        excluded=("vnfConfigurableProperties", "vimConnectionInfo", "instantiatedVnfInfo", "metadata", "extensions"),
+    ),
+)
+VNF_LCM_OP_OCCS = Listing(
+    table="lcm.op_occ",
+    paging=Paging(size=PAGE_SIZE),
+    attributes=Attributes.of(
+        VnfLcmOpOcc,
+        excluded=("operationParams", "error", "resourceChanges", "changedInfo", "changedExtConnectivity"),
+    ),
+)
+
+
+class LcmV2:
+    """The handlers of API version 2."""
+
+    def __init__(self, platform: Platform, vnfs: Vnfs, reads: Reads, catalogue: Catalogue) -> None:
+        self._vault = platform.vault
+        self._vnfs = vnfs
+        self._reads = reads
+        self._catalogue = catalogue
+        self._links = Links(platform.config.endpoint)
+
+    def routes(self) -> list[Route]:
+        instances, op_occs = "/vnflcm/v2/vnf_instances", "/vnflcm/v2/vnf_lcm_op_occs"
+        v2 = [
+            ("POST", instances, self.create),
+            ("GET", instances, self.list_instances),
+            ("GET", f"{instances}/{{id}}", self.show_instance),
+            ("DELETE", f"{instances}/{{id}}", self.delete),
+            ("POST", f"{instances}/{{id}}/instantiate", self.instantiate),
+            ("POST", f"{instances}/{{id}}/terminate", self.terminate),
+            ("GET", op_occs, self.list_op_occs),
+            ("GET", f"{op_occs}/{{id}}", self.show_op_occ),
+            ("POST", f"{op_occs}/{{id}}/retry", self.retry),
+            ("POST", f"{op_occs}/{{id}}/rollback", self.rollback),
+            ("POST", f"{op_occs}/{{id}}/fail", self.fail),
+        ]
+        return [
+            *(Route(method, path, handler, VNFLCM_V2) for method, path, handler in v2),
+            Route("GET", "/vnflcm/api_versions", _versions("/vnflcm", "1.3.0", "2.0.0"), VNFLCM_VERSIONS),
+            Route("GET", "/vnflcm/v2/api_versions", _versions("/vnflcm/v2", "2.0.0"), VNFLCM_VERSIONS),
+        ]
+
+    async def create(self, request: web.Request) -> web.Response:
+        body = await decode(request, CreateVnfRequest)
+        vnfd = await self._catalogue.usable_vnfd(caller(request).project, body.vnfd_id)
+        vnf_id = str(uuid4())
+        await self._execute(request, vnf_id, CreateVnf(body, vnfd))
+        document = self._links.of_instance(await self._reads.vnf(caller(request).project, vnf_id))
+        return answer(document, status=201, location=self._links.instance(vnf_id))
+
+    async def list_instances(self, request: web.Request) -> web.Response:
+        await self._reads.own_writes()
+        listed = await VNF_INSTANCES.read(self._reads.pool, caller(request).project, request)
+        return answer(
+            [listed.selector.apply(self._links.of_instance(doc)) for doc in listed.documents], link=listed.link
+        )
+
+    async def show_instance(self, request: web.Request) -> web.Response:
+        document = await self._reads.vnf(caller(request).project, request.match_info["id"])
+        return answer(self._links.of_instance(document))
+
+    async def delete(self, request: web.Request) -> web.Response:
+        await self._execute(request, request.match_info["id"], DeleteVnf())
+        return answer(status=204)
+
+    async def instantiate(self, request: web.Request) -> web.Response:
+        body = await decode(request, InstantiateVnfRequest)
+        vnf_id, project = request.match_info["id"], caller(request).project
+        instance = await self._reads.vnf(project, vnf_id)
+        vnfd = await self._catalogue.vnfd(project, instance["vnfdId"])
+        connections = await chosen_connections(self._catalogue, self._vault, project, vnf_id, body)
+        params = recorded_params(body, connections)
+        return await self._start(
+            request, vnf_id, Instantiate(body, params, vnfd, connections, lane=lane_of(connections))
+        )
+
+    async def terminate(self, request: web.Request) -> web.Response:
+        body = await decode(request, TerminateVnfRequest)
+        params: dict[str, Any] = msgspec.to_builtins(body)
+        return await self._start(request, request.match_info["id"], Terminate(body, params))
+
+    async def list_op_occs(self, request: web.Request) -> web.Response:
+        await self._reads.own_writes()
+        listed = await VNF_LCM_OP_OCCS.read(self._reads.pool, caller(request).project, request)
+        return answer(
+            [listed.selector.apply(self._links.of_op_occ(doc)) for doc in listed.documents], link=listed.link
+        )
+
+    async def show_op_occ(self, request: web.Request) -> web.Response:
+        document = await self._reads.op_occ(caller(request).project, request.match_info["id"])
+        return answer(self._links.of_op_occ(document))
+
+    async def retry(self, request: web.Request) -> web.Response:
+        await self._handle(request, "retry")
+        return answer(status=202)
+
+    async def rollback(self, request: web.Request) -> web.Response:
+        await self._handle(request, "rollback")
+        return answer(status=202)
+
+    async def fail(self, request: web.Request) -> web.Response:
+        await self._handle(request, "fail")
+        return await self.show_op_occ(request)
+
+    async def _handle(self, request: web.Request, how: Literal["retry", "rollback", "fail"]) -> None:
+        op_id = request.match_info["id"]
+        vnf_id = await self._reads.vnf_of(caller(request).project, op_id)
+        await self._execute(request, vnf_id, Handle(op_id, how))
+
+    async def _start(self, request: web.Request, vnf_id: str, command: VnfCommand) -> web.Response:
+        vnf = await self._execute(request, vnf_id, command)
+        assert vnf.operation is not None, "an operation was started"  # noqa: S101
+        return answer(status=202, location=self._links.op_occ(vnf.operation.id))
+
+    async def _execute(self, request: web.Request, vnf_id: str, command: VnfCommand) -> Any:
+        who = caller(request)
+        origin = Origin(command_id=str(uuid4()), project=who.project, actor=who.actor)
+        return (await self._vnfs.execute(vnf_id, command, origin)).state
+
+
+def _versions(prefix: str, *versions: str) -> Any:
+    content = {
+        "uriPrefix": prefix,
+        "apiVersions": [{"version": version, "isDeprecated": False} for version in versions],
+    }
+
+    async def versions_handler(request: web.Request) -> web.Response:
+        return answer(content)
+
+    return versions_handler

@@ -1,0 +1,81 @@
+"""Composition of the LCM service: the API with the engine, and the driver workers, which may run as processes of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from forestay_events.aggregate import Aggregates
+from forestay_events.archive import Projector
+from forestay_events.outbox import Outbox
+from forestay_events.platform import Platform
+from forestay_sol.service import Service
+
+from forestay_lcm.adapters.openstack.executor import OpenStackSteps
+from forestay_lcm.api.v2 import LcmV2
+from forestay_lcm.catalogue import SCHEMA, Catalogue
+from forestay_lcm.domain.decide import VNF
+from forestay_lcm.domain.plan import ENGINE
+from forestay_lcm.own_steps import OwnSteps
+from forestay_lcm.projections.catalogue import VimProjection, VnfdProjection
+from forestay_lcm.projections.instances import InstanceProjection
+from forestay_lcm.reads import STREAM, Reads
+from forestay_lcm.sweeper import Sweeper
+from forestay_lcm.worker import StepWorker
+
+ZONES = ("nova",)
+
+
+def projectors(platform: Platform, *, dispatch: bool = True) -> list[Projector]:
+    """The read models of LCM; the first one keeps the verified copy of stream LCM.
+
+    :param dispatch: put work that follows from commits on the queue; off to rebuild from old commits.
+    """
+    return [
+        platform.projector(SCHEMA, STREAM, [InstanceProjection(dispatch=dispatch)]),
+        platform.projector(SCHEMA, "PKG", [VnfdProjection()], archive=False),
+        platform.projector(SCHEMA, "VIM", [VimProjection()], archive=False),
+    ]
+
+
+async def build(platform: Platform) -> Service:
+    """The API and the engine."""
+    instances, *others = projectors(platform)
+    for projector in (instances, *others):
+        await projector.create_tables()
+    vnfs = Aggregates(platform.store, VNF, platform.clock, broken=instances.broken.get)
+    catalogue = Catalogue(platform)
+    own = StepWorker(platform, vnfs, ENGINE, OwnSteps(catalogue, platform.clock, ZONES))
+    reads = Reads(platform, vnfs)
+    return Service(
+        name="lcm",
+        routes=LcmV2(platform, vnfs, reads, catalogue).routes(),
+        background={
+            **{f"projector-{projector.stream}": projector.run for projector in (instances, *others)},
+            "outbox": Outbox(instances, platform.queue).run,
+            "engine": own.run,
+            "sweeper": Sweeper(platform).run,
+        },
+        checks={f"lcm.projector-{projector.stream}": projector.check for projector in (instances, *others)},
+    )
+
+
+async def build_openstack_worker(platform: Platform) -> Service:
+    """The worker for OpenStack: needs the log, the copy and the queue, not the API."""
+    for projector in projectors(platform):
+        await projector.create_tables()
+    steps = OpenStackSteps(platform, Catalogue(platform))
+    vnfs = Aggregates(platform.store, VNF, platform.clock)
+    worker = StepWorker(platform, vnfs, "openstack", steps)
+
+    async def run() -> None:
+        async with steps:
+            await worker.run()
+
+    return Service(name="openstack-worker", background={"openstack": run})
+
+
+#: What ``python -m forestay_lcm [NAME]`` runs.
+PROCESSES: Mapping[str, Callable[[Platform], Awaitable[Service]]] = {
+    "lcm": build,
+    "openstack-worker": build_openstack_worker,
+}

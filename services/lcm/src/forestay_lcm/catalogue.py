@@ -1,0 +1,155 @@
+"""Looks up VNFDs and VIMs for the API and the workers, as fresh as the streams that they come from.
+
+A miss waits once until the own copy has caught up with the stream, so that whoever has just onboarded a package or registered
+a VIM, at another service, can use it at once.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import msgspec
+from forestay_events.errors import Permanent, Rejected
+from forestay_events.platform import Platform
+from forestay_events.sealing import is_sealed
+from forestay_sol.vnfd import Vnfd
+from forestay_sol.vnflcm import VimConnectionInfo
+
+from forestay_lcm.projections.catalogue import KnownVim, decode_vim, decode_vnfd
+
+T = TypeVar("T")
+
+SCHEMA = "lcm"
+_VIM_TYPES = {"openstack": "ETSINFV.OPENSTACK_KEYSTONE.V_3", "kubernetes": "ETSINFV.KUBERNETES.V_1"}
+_OPENSTACK_ACCESS = {"username": "username", "password": "password", "user_domain_name": "userDomain"}
+
+
+class Catalogue:
+    """VNFDs and VIMs as LCM knows them."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+        self._models: OrderedDict[bytes, Vnfd] = OrderedDict()
+
+    async def usable_vnfd(self, project: str, vnfd_id: str) -> Vnfd:
+        """The VNFD of an onboarded and enabled package.
+
+        :raises Rejected: 422, there is none (wire 3.1).
+        """
+
+        async def find() -> Vnfd | None:
+            row = await self._platform.pool.fetchrow(
+                "SELECT usable, model FROM lcm.vnfd WHERE project = $1 AND vnfd_id = $2 ORDER BY usable DESC LIMIT 1",
+                project, vnfd_id,
+            )  # fmt: skip
+            if row is not None and not row["usable"]:
+                raise Rejected(422, f"VnfId {vnfd_id} not ENABLED.", pointer="/vnfdId")
+            return self._model(row["model"]) if row else None
+
+        vnfd = await self._find("PKG", find)
+        if vnfd is None:
+            raise Rejected(
+                422, f"VnfPackage of vnfdId {vnfd_id} is not found or not operational.", pointer="/vnfdId"
+            )
+        return vnfd
+
+    async def vnfd(self, project: str, vnfd_id: str) -> Vnfd:
+        """The VNFD of an existing VNF instance, whatever has become of its package.
+
+        :raises Permanent: LCM has never seen it.
+        """
+
+        async def find() -> Vnfd | None:
+            model = await self._platform.pool.fetchval(
+                "SELECT model FROM lcm.vnfd WHERE project = $1 AND vnfd_id = $2 ORDER BY usable DESC LIMIT 1",
+                project, vnfd_id,
+            )  # fmt: skip
+            return self._model(model) if model else None
+
+        vnfd = await self._find("PKG", find)
+        if vnfd is None:
+            raise Permanent(f"The VNFD {vnfd_id} is not in the log of packages.", title="VNFD not found")
+        return vnfd
+
+    async def vim(self, project: str, vim_id: str) -> KnownVim | None:
+        """A registered VIM of the project."""
+
+        async def find() -> KnownVim | None:
+            model = await self._platform.pool.fetchval(
+                "SELECT model FROM lcm.vim WHERE project = $1 AND id = $2", project, vim_id
+            )
+            return decode_vim(model) if model else None
+
+        return await self._find("VIM", find)
+
+    async def default_vim(self, project: str) -> KnownVim | None:
+        """The project's default VIM."""
+
+        async def find() -> KnownVim | None:
+            model = await self._platform.pool.fetchval(
+                "SELECT model FROM lcm.vim WHERE project = $1 AND is_default LIMIT 1", project
+            )
+            return decode_vim(model) if model else None
+
+        return await self._find("VIM", find)
+
+    async def open_connection(self, project: str, vnf_id: str, key: str, info: VimConnectionInfo) -> VimConnectionInfo:
+        """A VNF's VIM connection with its secrets in the clear: of a registered VIM the credentials of today.
+
+        :raises Permanent: the VIM is not registered any more, or its secrets cannot be opened.
+        """
+        if info.vim_id is None or any(is_sealed(value) for value in (info.access_info or {}).values()):
+            path = f"/vimConnectionInfo/{key}/accessInfo"
+            access = await self._platform.vault.open_members(vnf_id, info.access_info or {}, path=path)
+            return msgspec.structs.replace(info, access_info=access)
+        known = await self.vim(project, info.vim_id)
+        if known is None:
+            raise Permanent(f"VIM {info.vim_id} is not registered any more.", title="VIM not found")
+        credentials = await self._platform.vault.open_members(known.id, known.auth_cred, path="/auth_cred")
+        return connection_of(msgspec.structs.replace(known, auth_cred=credentials))
+
+    async def _find(self, stream: str, find: Callable[[], Awaitable[T | None]]) -> T | None:
+        found = await find()
+        if found is not None:
+            return found
+        head = await self._platform.store.head(stream)
+        await self._platform.positions.wait(SCHEMA, stream, head)
+        return await find()
+
+    def _model(self, model: bytes) -> Vnfd:
+        """Decoding a VNFD with its templates costs more than asking whether it is the same."""
+        vnfd = self._models.get(model)
+        if vnfd is None:
+            vnfd = self._models[model] = decode_vnfd(model)
+            if len(self._models) > 64:
+                self._models.popitem(last=False)
+        return vnfd
+
+
+def connection_of(known: KnownVim) -> VimConnectionInfo:
+    """A registered VIM as SOL003 VimConnectionInfo (wire section 19, last paragraph)."""
+    if known.vim_type == "openstack":
+        access = {sol: known.auth_cred[name] for name, sol in _OPENSTACK_ACCESS.items() if name in known.auth_cred}
+        access |= {
+            "project": known.vim_project.get("name"),
+            "projectDomain": known.vim_project.get("project_domain_name"),
+            "region": next(iter(known.placement_attr.get("regions", [])), None),
+        }
+        unverified = str(known.auth_cred.get("cert_verify", "True")).lower() == "false"
+        interface = {"endpoint": known.auth_url} | ({"skipCertificateVerification": True} if unverified else {})
+    else:
+        access = {k: v for k, v in known.auth_cred.items() if k != "ssl_ca_cert"}
+        interface = {"endpoint": known.auth_url, "ssl_ca_cert": known.auth_cred.get("ssl_ca_cert")}
+    return VimConnectionInfo(
+        vim_id=known.id,
+        vim_type=_VIM_TYPES[known.vim_type],
+        interface_info=_given(interface),
+        access_info=_given(access),
+        extra=known.extra or None,
+    )
+
+
+def _given(members: dict[str, object]) -> dict[str, object]:
+    return {name: value for name, value in members.items() if value is not None}

@@ -1,0 +1,52 @@
+"""The port of those who do steps: the engine's own, and an adapter per kind of VIM."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from forestay_lcm.domain.state import Operation, StepRun, Vnf
+
+
+@dataclass(frozen=True)
+class Confirmed:
+    """The step is done; ``result`` (JSON) names what it made or found."""
+
+    result: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The step did not do what it should, and trying again by itself will not help."""
+
+    title: str
+    status: int
+    detail: str
+
+    def problem(self) -> dict[str, Any]:
+        """As ProblemDetails (RFC 9457)."""
+        return {"title": self.title, "status": self.status, "detail": self.detail}
+
+
+@dataclass(frozen=True)
+class Again:
+    """Not done yet: look again in ``delay`` seconds; ``note`` says what is awaited."""
+
+    delay: float
+    note: str = ""
+
+
+Outcome = Confirmed | Failed | Again
+
+
+class Executor(Protocol):
+    """Does the steps of one kind."""
+
+    async def run(self, vnf: Vnf, operation: Operation, run: StepRun) -> Outcome:
+        """Do a step, or look how it goes on. Looks before it acts: it may have been begun by somebody else.
+
+        :raises Retryable: a passing fault; nothing was done.
+        :raises UnknownOutcome: the call may have acted.
+        :raises Permanent: it cannot work.
+        """
+        ...

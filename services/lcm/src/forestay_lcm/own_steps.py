@@ -1,0 +1,88 @@
+"""Steps that need no VIM: the grant of the embedded NFVO, and waiting."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from itertools import count
+from typing import Any
+from uuid import UUID, uuid5
+
+import msgspec
+from forestay_events.errors import Permanent
+from forestay_sol.vnflcm import GrantRequest, InstantiatedVnfInfo, InstantiateVnfRequest
+
+from forestay_lcm.catalogue import Catalogue
+from forestay_lcm.domain import local_nfvo
+from forestay_lcm.domain.grant import instantiate_grant_request, terminate_grant_request
+from forestay_lcm.domain.state import Operation, StepRun, Vnf
+from forestay_lcm.executor import Again, Confirmed, Outcome
+
+DEFAULT_GRACE = 10
+"""Seconds that a graceful termination waits when the request names none, as in Tacker."""
+
+
+class OwnSteps:
+    """:class:`~forestay_lcm.executor.Executor` of the engine itself.
+
+    :param zones: availability zones that the embedded NFVO places into.
+    """
+
+    def __init__(self, catalogue: Catalogue, clock: Callable[[], datetime], zones: Sequence[str]) -> None:
+        self._catalogue = catalogue
+        self._clock = clock
+        self._zones = zones
+
+    async def run(self, vnf: Vnf, operation: Operation, run: StepRun) -> Outcome:
+        return await _STEPS[run.step.name](self, vnf, operation, run)
+
+    async def grant(self, vnf: Vnf, operation: Operation, run: StepRun) -> Outcome:
+        new_id = _ids(operation.id)
+        vnfd = await self._catalogue.vnfd(vnf.project, vnf.vnfd_id)
+        if operation.operation == "INSTANTIATE":
+            request = msgspec.convert(operation.params, InstantiateVnfRequest)
+            flavour = vnfd.flavour(request.flavour_id)
+            asked = instantiate_grant_request(
+                vnf_id=vnf.id,
+                op_id=operation.id,
+                vnfd_id=vnf.vnfd_id,
+                flavour=flavour,
+                request=request,
+                new_id=new_id,
+                automatic=operation.automatic,
+            )
+            return _granted(asked, local_nfvo.answer(asked, new_id=new_id, flavour=flavour, zones=self._zones))
+        info = vnf.instantiated_vnf_info
+        if not isinstance(info, InstantiatedVnfInfo):
+            raise Permanent(f"VNF instance {vnf.id} has no resources to ask a grant for.")
+        asked = terminate_grant_request(
+            vnf_id=vnf.id,
+            op_id=operation.id,
+            vnfd_id=vnf.vnfd_id,
+            info=info,
+            new_id=new_id,
+            automatic=operation.automatic,
+        )
+        return _granted(asked, local_nfvo.answer(asked, new_id=new_id))
+
+    async def graceful_wait(self, vnf: Vnf, operation: Operation, run: StepRun) -> Outcome:
+        assert run.since is not None, "an intended step has a time"  # noqa: S101
+        grace = int(operation.params.get("gracefulTerminationTimeout", DEFAULT_GRACE))
+        left = grace - (self._clock() - run.since).total_seconds()
+        return Confirmed({"waited": grace}) if left <= 0 else Again(left, f"{grace} s for the VNF to end its service")
+
+
+def _granted(request: GrantRequest, grant: Any) -> Confirmed:
+    return Confirmed({"grant_request": msgspec.to_builtins(request), "grant": msgspec.to_builtins(grant)})
+
+
+def _ids(op_id: str) -> Callable[[], str]:
+    """Ids that are the same each time the operation's grant is made."""
+    numbers = count()
+    return lambda: str(uuid5(UUID(op_id), f"grant/{next(numbers)}"))
+
+
+_STEPS: Mapping[str, Callable[[OwnSteps, Vnf, Operation, StepRun], Any]] = {
+    "grant": OwnSteps.grant,
+    "graceful-wait": OwnSteps.graceful_wait,
+}

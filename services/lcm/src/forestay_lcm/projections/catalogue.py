@@ -1,0 +1,109 @@
+"""What LCM knows of other services' aggregates: VNFDs (stream PKG) and VIMs (stream VIM), in its own tables.
+
+A VNFD stays here when its package is deleted, because VNF instances made from it go on. A VIM's credentials stay sealed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from forestay_events.archive import Connection
+from forestay_events.commit import Stored
+from forestay_sol.streams import package, vim
+from forestay_sol.vnfd import Vnfd
+
+
+class KnownVim(msgspec.Struct, frozen=True, kw_only=True):
+    """A registered VIM as LCM needs it; secrets in ``auth_cred`` are sealed."""
+
+    id: str
+    project: str
+    name: str
+    vim_type: vim.VimType
+    auth_url: str
+    auth_cred: dict[str, Any]
+    vim_project: dict[str, Any]
+    is_default: bool
+    placement_attr: dict[str, Any] = {}
+    extra: dict[str, Any] = {}
+
+
+class VnfdProjection:
+    """Table ``vnfd``: the descriptors of onboarded packages."""
+
+    tables = """
+    CREATE TABLE IF NOT EXISTS {schema}.vnfd (
+        package_id text PRIMARY KEY, vnfd_id text NOT NULL, project text NOT NULL, usable boolean NOT NULL,
+        model bytea NOT NULL);
+    CREATE INDEX IF NOT EXISTS vnfd_id ON {schema}.vnfd (project, vnfd_id);
+    """
+
+    async def apply(self, connection: Connection, schema: str, commits: Sequence[Stored]) -> None:
+        for stored in commits:
+            commit = stored.commit
+            for event in package.CODEC.decode(commit):
+                if isinstance(event, package.PackageOnboarded):
+                    await connection.execute(
+                        f"INSERT INTO {schema}.vnfd VALUES ($1, $2, $3, true, $4) ON CONFLICT (package_id)"
+                        " DO UPDATE SET vnfd_id = excluded.vnfd_id, usable = true, model = excluded.model",
+                        commit.aggregate_id, event.vnfd.vnfd_id, commit.project, msgspec.json.encode(event.vnfd),
+                    )  # fmt: skip
+                usable = _usable(event)
+                if usable is not None:
+                    await connection.execute(
+                        f"UPDATE {schema}.vnfd SET usable = $2 WHERE package_id = $1", commit.aggregate_id, usable
+                    )
+
+
+def _usable(event: package.PackageEvent) -> bool | None:
+    if isinstance(event, package.PackageDeleted):
+        return False
+    if isinstance(event, package.PackageModified) and event.operational_state is not None:
+        return event.operational_state == "ENABLED"
+    return None
+
+
+class VimProjection:
+    """Table ``vim``: registered VIMs."""
+
+    tables = """
+    CREATE TABLE IF NOT EXISTS {schema}.vim (
+        id text PRIMARY KEY, project text NOT NULL, is_default boolean NOT NULL, model bytea NOT NULL);
+    CREATE INDEX IF NOT EXISTS vim_default ON {schema}.vim (project) WHERE is_default;
+    """
+
+    async def apply(self, connection: Connection, schema: str, commits: Sequence[Stored]) -> None:
+        for stored in commits:
+            for event in vim.CODEC.decode(stored.commit):
+                await self._apply(connection, schema, stored, event)
+
+    async def _apply(self, connection: Connection, schema: str, stored: Stored, event: vim.VimEvent) -> None:
+        commit = stored.commit
+        if isinstance(event, vim.VimDeleted):
+            await connection.execute(f"DELETE FROM {schema}.vim WHERE id = $1", commit.aggregate_id)
+            return
+        if isinstance(event, vim.VimStatusChanged):
+            return
+        if isinstance(event, vim.VimRegistered):
+            members = msgspec.structs.asdict(event)
+            members.pop("description")
+            known = KnownVim(id=commit.aggregate_id, project=commit.project, **members)
+        else:
+            model = await connection.fetchval(f"SELECT model FROM {schema}.vim WHERE id = $1", commit.aggregate_id)
+            changes = {
+                name: value
+                for name, value in msgspec.structs.asdict(event).items()
+                if value is not None and name in KnownVim.__struct_fields__
+            }
+            known = msgspec.structs.replace(msgspec.json.decode(model, type=KnownVim), **changes)
+        await connection.execute(
+            f"INSERT INTO {schema}.vim VALUES ($1, $2, $3, $4) ON CONFLICT (id)"
+            " DO UPDATE SET is_default = excluded.is_default, model = excluded.model",
+            known.id, known.project, known.is_default, msgspec.json.encode(known),
+        )  # fmt: skip
+
+
+decode_vnfd = msgspec.json.Decoder(Vnfd).decode
+decode_vim = msgspec.json.Decoder(KnownVim).decode

@@ -1,0 +1,79 @@
+"""Reads of instances and operation occurrences: by id never stale, lists as fresh as this process' own writes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import asyncpg
+import msgspec
+import structlog
+from forestay_events.aggregate import Aggregates
+from forestay_events.errors import Rejected, Unavailable
+from forestay_events.platform import Platform
+
+from forestay_lcm.catalogue import SCHEMA
+from forestay_lcm.domain.commands import VnfCommand
+from forestay_lcm.domain.decide import VNF
+from forestay_lcm.domain.events import VnfEvent
+from forestay_lcm.domain.state import Vnf
+
+log = structlog.get_logger(__name__)
+
+Json = dict[str, Any]
+Vnfs = Aggregates[Vnf, VnfCommand, VnfEvent]
+STREAM = "LCM"
+
+
+class Reads:
+    """The read model of LCM."""
+
+    def __init__(self, platform: Platform, vnfs: Vnfs) -> None:
+        self._platform = platform
+        self._vnfs = vnfs
+
+    @property
+    def pool(self) -> asyncpg.Pool:
+        return self._platform.pool
+
+    async def vnf(self, project: str, vnf_id: str) -> Json:
+        """VnfInstance without links. :raises Rejected: 404."""
+        await self._catch_up(vnf_id)
+        doc = await self.pool.fetchval(
+            "SELECT doc FROM lcm.vnf WHERE id = $1 AND project = $2 AND NOT deleted", vnf_id, project
+        )
+        if doc is None:
+            raise Rejected(404, f"VnfInstance {vnf_id} not found.")
+        return msgspec.json.decode(doc)
+
+    async def op_occ(self, project: str, op_id: str) -> Json:
+        """VnfLcmOpOcc without links. :raises Rejected: 404."""
+        vnf_id = await self.vnf_of(project, op_id)
+        await self._catch_up(vnf_id)
+        doc = await self.pool.fetchval("SELECT doc FROM lcm.op_occ WHERE id = $1", op_id)
+        return msgspec.json.decode(doc)
+
+    async def vnf_of(self, project: str, op_id: str) -> str:
+        """The VNF instance of an operation occurrence. :raises Rejected: 404."""
+        query = "SELECT vnf_id FROM lcm.op_occ WHERE id = $1 AND project = $2"
+        vnf_id = await self.pool.fetchval(query, op_id, project)
+        if vnf_id is None:
+            # Perhaps started a moment ago at another replica: nothing but the head of the stream tells.
+            await self._platform.positions.wait(SCHEMA, STREAM, await self._platform.store.head(STREAM))
+            vnf_id = await self.pool.fetchval(query, op_id, project)
+        if vnf_id is None:
+            raise Rejected(404, f"VnfLcmOpOcc {op_id} not found.")
+        return vnf_id
+
+    async def own_writes(self) -> None:
+        """Wait until the read model has what this process wrote."""
+        await self._platform.positions.wait(SCHEMA, STREAM, self._vnfs.written)
+
+    async def _catch_up(self, vnf_id: str) -> None:
+        """Wait for the newest commit. Without the log nobody can have written: the read model is all there is."""
+        try:
+            last = await self._platform.store.last(VNF.subject(vnf_id))
+        except Unavailable as error:
+            log.warning("read.without_log", vnf=vnf_id, reason=str(error))
+            return
+        if last is not None:
+            await self._platform.positions.wait(SCHEMA, STREAM, last.seq)
