@@ -165,7 +165,7 @@ def test_steps_of_different_size(files: Files, pack: Pack) -> None:
 def test_several_levels_and_no_default(files: Files, pack: Pack) -> None:
     read = flavour(pack(edited(files, FLAVOUR, "          default_level: instantiation_level_1\n", "")))
     assert read.count("VDU1", "instantiation_level_2") == 3
-    with pytest.raises(Rejected, match="is required: .*instantiation_level_1, instantiation_level_2"):
+    with pytest.raises(Rejected, match=r"is required: .*instantiation_level_1, instantiation_level_2"):
         read.level()
 
 
