@@ -27,6 +27,7 @@ from forestay_lcm.adapters.openstack.heat import Stack
 from forestay_lcm.adapters.openstack.nfv import Sources, instantiate_request, stack_name
 from forestay_lcm.adapters.openstack.read_back import Known, Observed, instantiated_vnf_info, servers
 from forestay_lcm.adapters.openstack.transport import AlreadyExists
+from forestay_lcm.executor import Again, Confirmed, Failed, Outcome
 
 _OURS = "forestay"
 
@@ -63,28 +64,6 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     before: InstantiatedVnfInfo | None = None
 
 
-class Confirmed(msgspec.Struct, frozen=True):
-    """Done; ``result`` is JSON."""
-
-    result: dict[str, Any] = {}
-
-
-class Failed(msgspec.Struct, frozen=True, kw_only=True):
-    """Not done, and trying again will not help by itself: members of a ProblemDetails."""
-
-    title: str
-    status: int
-    detail: str
-
-
-class Again(msgspec.Struct, frozen=True, kw_only=True):
-    """Not done yet: look again after ``delay`` seconds; ``note`` says what is waited for."""
-
-    delay: float
-    note: str
-
-
-Outcome = Confirmed | Failed | Again
 Handler = Callable[[Cloud, Job], Awaitable[Outcome]]
 
 
@@ -142,7 +121,7 @@ async def await_stack(cloud: Cloud, job: Job) -> Outcome:
     if stack.status == "FAILED" or stack.action == "ROLLBACK":
         return _create_failed(await _reasons(cloud, stack))
     if stack.status == "COMPLETE":
-        return Confirmed()
+        return Confirmed({})
     return Again(delay=_delay(job), note=f"stack {stack.id} is {stack.action}_{stack.status}")
 
 
@@ -177,7 +156,7 @@ async def delete_stack(cloud: Cloud, job: Job) -> Outcome:
     """Start to delete the VNF's stack, if there is one of ours."""
     stack = await cloud.heat.find(stack_name(job.vnf_id))
     if stack is None or not _is_ours(stack, job):
-        return Confirmed()
+        return Confirmed({})
     if stack.action != "DELETE" or stack.status == "FAILED":
         await cloud.heat.delete(stack)
     return Confirmed({"stack_id": stack.id, "stack_name": stack.name})
@@ -187,10 +166,10 @@ async def await_deleted(cloud: Cloud, job: Job) -> Outcome:
     """Look whether the stack is gone."""
     deleted = job.results["delete-stack"]
     if "stack_id" not in deleted:
-        return Confirmed()
+        return Confirmed({})
     stack = await cloud.heat.show(deleted["stack_name"], deleted["stack_id"])
     if stack is None:
-        return Confirmed()
+        return Confirmed({})
     if (stack.action, stack.status) == ("DELETE", "FAILED"):
         return Failed(title="Stack delete failed", status=422, detail=await _reasons(cloud, stack))
     return Again(delay=_delay(job), note=f"stack {stack.id} is {stack.action}_{stack.status}")
