@@ -13,7 +13,7 @@ A redirect is not followed: it would carry the token to another host.
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Self, cast
 
@@ -117,18 +117,18 @@ class Transport:
 
 
 def words(content: bytes) -> str:
-    """What an OpenStack error body says: the longest message in it, as each service wraps it in another way."""
-    body = _decoded(content)
-    found = sorted(_messages(body), key=len)
-    return found[-1] if found else content.decode(errors="replace").strip()[:500] or "no reason given"
+    """What an OpenStack error body says: its ``message``, which each service wraps in another way."""
+    found = next(_messages(_decoded(content)), None)
+    return found or content.decode(errors="replace").strip()[:500] or "no reason given"
 
 
-def _messages(node: Any) -> list[str]:
-    if not isinstance(node, dict):
-        return []
-    members = cast("dict[str, Any]", node)
-    own = [value for key in ("message", "explanation") if isinstance(value := members.get(key), str)]
-    return own + [message for value in members.values() for message in _messages(value)]
+def _messages(node: Any) -> Iterator[str]:
+    if isinstance(node, dict):
+        members = cast("dict[str, Any]", node)
+        if isinstance(message := members.get("message"), str) and message:
+            yield message
+        for value in members.values():
+            yield from _messages(value)
 
 
 def _decoded(content: bytes) -> Any:

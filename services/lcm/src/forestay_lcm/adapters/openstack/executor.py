@@ -1,0 +1,64 @@
+"""The OpenStack driver as an executor of steps: finds the cloud and the order of a step, then takes it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from types import TracebackType
+from typing import Self
+
+import msgspec
+from forestay_events.platform import Platform
+from forestay_sol.vnflcm import Grant, GrantRequest, InstantiateVnfRequest
+
+from forestay_lcm.adapters.openstack.cloud import Clouds
+from forestay_lcm.adapters.openstack.steps import Job, Order, take
+from forestay_lcm.catalogue import Catalogue
+from forestay_lcm.domain.state import Operation, StepRun, Vnf
+from forestay_lcm.executor import Fence, Outcome
+
+
+class OpenStackSteps:
+    """:class:`~forestay_lcm.executor.Executor` for VIMs of type ``ETSINFV.OPENSTACK_KEYSTONE.V_3``."""
+
+    def __init__(self, platform: Platform, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+        self._clouds = Clouds()
+
+    async def __aenter__(self) -> Self:
+        await self._clouds.__aenter__()
+        return self
+
+    async def __aexit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        await self._clouds.close()
+
+    async def run(self, vnf: Vnf, operation: Operation, run: StepRun, fence: Fence) -> Outcome:
+        key, info = next(iter(vnf.vim_connections.items()))
+        connection = await self._catalogue.open_connection(vnf.project, vnf.id, key, info)
+        assert run.since is not None, "an intended step has a time"  # noqa: S101
+        job = Job(
+            vnf_id=vnf.id,
+            op_id=operation.id,
+            step=run.step.name,
+            attempt=run.attempt,
+            started_at=run.since,
+            deadline=run.since + timedelta(seconds=run.step.timeout),
+            connection_id=key,
+            results=operation.results,
+            order=await self._order(vnf, operation),
+            before=vnf.instantiated_vnf_info,
+            fence=fence,
+        )
+        return await take(self._clouds.cloud(connection), job)
+
+    async def _order(self, vnf: Vnf, operation: Operation) -> Order | None:
+        if operation.operation != "INSTANTIATE":
+            return None
+        request = msgspec.convert(operation.params, InstantiateVnfRequest)
+        granted = operation.results["grant"]
+        vnfd = await self._catalogue.vnfd(vnf.project, vnf.vnfd_id)
+        return Order(
+            flavour=vnfd.flavour(request.flavour_id),
+            request=request,
+            grant_request=msgspec.convert(granted["grant_request"], GrantRequest),
+            grant=msgspec.convert(granted["grant"], Grant),
+        )

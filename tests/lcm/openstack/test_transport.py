@@ -1,0 +1,184 @@
+"""Every way in which a call can fail, over real sockets, becomes the error that says what is known of the call."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+import subprocess
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from aiohttp import web
+from forestay_events.errors import ForestayError, Permanent, Retryable, UnknownOutcome
+from forestay_lcm.adapters.openstack.keystone import tls
+from forestay_lcm.adapters.openstack.transport import AlreadyExists, NotFound, Transport, Unauthorized
+
+HEAT_409 = {
+    "explanation": "There was a conflict when trying to complete your request.",
+    "code": 409,
+    "error": {"message": "The Stack (vnf-1) already exists.", "traceback": None, "type": "StackExists"},
+    "title": "Conflict",
+}
+BUSY_409 = {"error": {"message": "Stack vnf-1 already has an action (CREATE) in progress.", "type": "ActionInProgress"}}
+
+
+async def _reset(request: web.Request) -> web.Response:
+    assert request.transport is not None
+    request.transport.abort()
+    return web.Response()
+
+
+async def _slow(_: web.Request) -> web.Response:
+    await asyncio.sleep(5)
+    return web.Response()
+
+
+def _status(status: int, body: object = None, **headers: str) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def answer(_: web.Request) -> web.Response:
+        return web.json_response(
+            body, status=status, headers={key.replace("_", "-"): at for key, at in headers.items()}
+        )
+
+    return answer
+
+
+HANDLERS: dict[str, Callable[[web.Request], Awaitable[web.StreamResponse]]] = {
+    "reset": _reset,
+    "slow": _slow,
+    "429": _status(429, {"overLimit": {"message": "slow down"}}, Retry_After="7"),
+    "503": _status(503),
+    "500": _status(500, {"error": {"message": "database is away"}}),
+    "502": _status(502),
+    "401": _status(401),
+    "404": _status(404),
+    "400": _status(400, {"NeutronError": {"type": "X", "message": "Invalid input for fixed_ips.", "detail": ""}}),
+    "409": _status(409, HEAT_409),
+    "409busy": _status(409, BUSY_409),
+    "302": _status(302, None, Location="http://127.0.0.1:1/elsewhere"),
+    "html": _status(200),
+}
+
+
+async def _serve(context: ssl.SSLContext | None = None) -> tuple[web.AppRunner, int]:
+    async def dispatch(request: web.Request) -> web.StreamResponse:
+        return await HANDLERS[request.path[1:]](request)
+
+    app = web.Application()
+    app.router.add_route("*", "/{any}", dispatch)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context)
+    await site.start()
+    server = site._server  # pyright: ignore[reportPrivateUsage]
+    assert isinstance(server, asyncio.Server)
+    return runner, server.sockets[0].getsockname()[1]
+
+
+@pytest_asyncio.fixture
+async def url() -> AsyncIterator[str]:
+    runner, port = await _serve()
+    yield f"http://127.0.0.1:{port}"
+    await runner.cleanup()
+
+
+@pytest_asyncio.fixture
+async def transport() -> AsyncIterator[Transport]:
+    async with Transport(timeout=0.3, connect_timeout=0.3) as transport:
+        yield transport
+
+
+@pytest.mark.parametrize(
+    ("path", "looking", "acting"),
+    [
+        ("reset", Retryable, UnknownOutcome),
+        ("slow", Retryable, UnknownOutcome),
+        ("500", Retryable, UnknownOutcome),
+        ("502", Retryable, UnknownOutcome),
+        ("429", Retryable, Retryable),
+        ("503", Retryable, Retryable),
+        ("409busy", Retryable, Retryable),
+        ("400", Permanent, Permanent),
+        ("401", Unauthorized, Unauthorized),
+        ("404", NotFound, NotFound),
+        ("409", AlreadyExists, AlreadyExists),
+        ("302", Permanent, Permanent),
+    ],
+)
+async def test_each_failure_has_its_error(
+    transport: Transport, url: str, path: str, looking: type[ForestayError], acting: type[ForestayError]
+) -> None:
+    with pytest.raises(ForestayError) as seen:
+        await transport.request("GET", f"{url}/{path}", headers={})
+    assert type(seen.value) is looking
+    with pytest.raises(ForestayError) as done:
+        await transport.request("POST", f"{url}/{path}", headers={}, body={}, acts=True)
+    assert type(done.value) is acting
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "words"),
+    [
+        ("400", 400, "Invalid input for fixed_ips."),
+        ("409", 409, r"The Stack \(vnf-1\) already exists"),
+        ("302", 502, "302"),
+    ],
+)
+async def test_a_refusal_has_the_vims_status_and_words(
+    transport: Transport, url: str, path: str, status: int, words: str
+) -> None:
+    with pytest.raises(Permanent, match=words) as caught:
+        await transport.request("GET", f"{url}/{path}", headers={})
+    assert caught.value.status == status
+
+
+async def test_retry_after_is_obeyed(transport: Transport, url: str) -> None:
+    with pytest.raises(Retryable, match="slow down") as caught:
+        await transport.request("POST", f"{url}/429", headers={}, acts=True)
+    assert caught.value.delay == 7
+
+
+async def test_nothing_was_sent_to_a_closed_port(transport: Transport) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{unused.getsockname()[1]}/x"
+        with pytest.raises(Retryable, match="cannot connect"):
+            await transport.request("POST", address, headers={}, acts=True)
+
+
+@pytest.mark.parametrize("address", ["not a url", "ftp://127.0.0.1/x", "http://[::1/x"])
+async def test_what_is_no_url_is_permanent(transport: Transport, address: str) -> None:
+    with pytest.raises(Permanent) as caught:
+        await transport.request("GET", address, headers={})
+    assert caught.value.status == 422
+
+
+async def test_certificates_are_verified_unless_told_otherwise(transport: Transport, tmp_path: Path) -> None:
+    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
+    make = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=vim"]
+    names = ["-addext", "subjectAltName=DNS:vim.example"]
+    done = await asyncio.create_subprocess_exec(
+        *make, *names, "-keyout", str(key), "-out", str(certificate), stderr=subprocess.DEVNULL
+    )
+    assert await done.wait() == 0
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    pem = certificate.read_text()
+    runner, port = await _serve(context)
+    try:
+        address = f"https://127.0.0.1:{port}/html"
+        for distrusted in (tls(True, True, None), tls(True, True, pem), tls(True, False, None)):
+            with pytest.raises(Permanent, match="certificate") as caught:
+                await transport.request("GET", address, headers={}, tls=distrusted)
+            assert caught.value.title == "VIM certificate not trusted"
+        for trusted in (tls(False, True, None), tls(True, False, pem)):
+            assert (await transport.request("GET", address, headers={}, tls=trusted)).status == 200
+    finally:
+        await runner.cleanup()
+
+
+def test_a_ca_that_is_none_is_named() -> None:
+    with pytest.raises(Permanent, match="ssl_ca_cert"):
+        tls(True, True, "no certificate")
