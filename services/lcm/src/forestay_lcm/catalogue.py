@@ -7,8 +7,8 @@ a VIM, at another service, can use it at once.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar
 
 import msgspec
 from forestay_events.errors import Permanent, Rejected
@@ -50,9 +50,7 @@ class Catalogue:
 
         vnfd = await self._find("PKG", find)
         if vnfd is None:
-            raise Rejected(
-                422, f"VnfPackage of vnfdId {vnfd_id} is not found or not operational.", pointer="/vnfdId"
-            )
+            raise Rejected(422, f"VnfPackage of vnfdId {vnfd_id} is not found or not operational.", pointer="/vnfdId")
         return vnfd
 
     async def vnfd(self, project: str, vnfd_id: str) -> Vnfd:
@@ -151,5 +149,5 @@ def connection_of(known: KnownVim) -> VimConnectionInfo:
     )
 
 
-def _given(members: dict[str, object]) -> dict[str, object]:
+def _given(members: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in members.items() if value is not None}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -39,14 +40,25 @@ class Again:
 Outcome = Confirmed | Failed | Again
 
 
+class Superseded(Exception):
+    """The step is not the present one any more: somebody else has done it while this process slept."""
+
+
+Fence = Callable[[], Awaitable[None]]
+"""Looks into the log whether the step is still the present one, :class:`Superseded` if not.
+
+To be asked between finding something and deleting it: what was found before is then no work of a later operation."""
+
+
 class Executor(Protocol):
     """Does the steps of one kind."""
 
-    async def run(self, vnf: Vnf, operation: Operation, run: StepRun) -> Outcome:
+    async def run(self, vnf: Vnf, operation: Operation, run: StepRun, fence: Fence) -> Outcome:
         """Do a step, or look how it goes on. Looks before it acts: it may have been begun by somebody else.
 
         :raises Retryable: a passing fault; nothing was done.
         :raises UnknownOutcome: the call may have acted.
         :raises Permanent: it cannot work.
+        :raises Superseded: passed on from the fence.
         """
         ...

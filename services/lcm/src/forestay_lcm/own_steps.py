@@ -16,7 +16,7 @@ from forestay_lcm.catalogue import Catalogue
 from forestay_lcm.domain import local_nfvo
 from forestay_lcm.domain.grant import instantiate_grant_request, terminate_grant_request
 from forestay_lcm.domain.state import Operation, StepRun, Vnf
-from forestay_lcm.executor import Again, Confirmed, Outcome
+from forestay_lcm.executor import Again, Confirmed, Fence, Outcome
 
 DEFAULT_GRACE = 10
 """Seconds that a graceful termination waits when the request names none, as in Tacker."""
@@ -33,7 +33,7 @@ class OwnSteps:
         self._clock = clock
         self._zones = zones
 
-    async def run(self, vnf: Vnf, operation: Operation, run: StepRun) -> Outcome:
+    async def run(self, vnf: Vnf, operation: Operation, run: StepRun, fence: Fence) -> Outcome:
         return await _STEPS[run.step.name](self, vnf, operation, run)
 
     async def grant(self, vnf: Vnf, operation: Operation, run: StepRun) -> Outcome:

@@ -8,10 +8,8 @@ and the log takes one report.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import structlog
 from forestay_events.aggregate import Origin
@@ -22,7 +20,7 @@ from forestay_events.work import Later, Work, Worker
 from forestay_lcm.catalogue import SCHEMA
 from forestay_lcm.domain.commands import ReportStep
 from forestay_lcm.domain.state import Operation, StepRun, Vnf
-from forestay_lcm.executor import Again, Confirmed, Executor, Failed, Outcome
+from forestay_lcm.executor import Again, Confirmed, Executor, Failed, Outcome, Superseded
 from forestay_lcm.reads import STREAM, Vnfs
 
 log = structlog.get_logger(__name__)
@@ -39,9 +37,13 @@ class _Due:
     run: StepRun
 
     @property
-    def age(self) -> datetime:
+    def since(self) -> datetime:
         assert self.run.since is not None, "an intended step has a time"  # noqa: S101
         return self.run.since
+
+    @property
+    def key(self) -> tuple[str, str, int]:
+        return self.operation.id, self.run.step.name, self.run.attempt
 
 
 class StepWorker:
@@ -69,7 +71,11 @@ class StepWorker:
             return None
         await self._platform.positions.wait(SCHEMA, STREAM, loaded.seq)
         with structlog.contextvars.bound_contextvars(vnf=due.vnf.id, op=due.operation.id, step=due.run.step.name):
-            outcome = await self._try(due)
+            try:
+                outcome = await self._try(due)
+            except Superseded:
+                log.warning("step.superseded")
+                return None
             if isinstance(outcome, Again):
                 return Later(outcome.delay)
             await self._report(due, outcome)
@@ -88,12 +94,17 @@ class StepWorker:
             return None
         return _Due(vnf, operation, run)
 
+    async def _fence(self, due: _Due) -> None:
+        now = self._due((await self._vnfs.load(due.vnf.id)).state)
+        if now is None or now.key != due.key:
+            raise Superseded
+
     async def _try(self, due: _Due) -> Outcome | UnknownOutcome:
         """Run the handler and make of its errors what the engine knows."""
-        waited = (self._platform.clock() - due.age).total_seconds()
+        waited = (self._platform.clock() - due.since).total_seconds()
         overdue = waited > due.run.step.timeout
         try:
-            outcome = await self._handlers.run(due.vnf, due.operation, due.run)
+            outcome = await self._handlers.run(due.vnf, due.operation, due.run, lambda: self._fence(due))
         except UnknownOutcome as error:
             return error
         except Unavailable:
@@ -112,23 +123,26 @@ class StepWorker:
 
     async def _report(self, due: _Due, outcome: Confirmed | Failed | UnknownOutcome) -> None:
         operation, run = due.operation, due.run
-        name, members = _REPORTS[type(outcome)](outcome)
-        report = ReportStep(operation.id, run.step.name, run.attempt, name, **members)
+        report = _report_of(operation.id, run, outcome)
         await self._vnfs.execute(
             due.vnf.id,
             report,
             Origin(
-                command_id=f"{operation.id}/{run.step.name}/{run.attempt}/{name}",
+                command_id=f"{operation.id}/{run.step.name}/{run.attempt}/{report.outcome}",
                 project=due.vnf.project,
                 actor=f"forestay:{self._executor}",
                 correlation_id=operation.id,
             ),
         )
-        log.info("step.reported", outcome=name, **members.get("error", {}))
+        log.info("step.reported", outcome=report.outcome, **report.error)
 
 
-_REPORTS: Mapping[type[object], Any] = {
-    Confirmed: lambda outcome: ("CONFIRMED", {"result": outcome.result}),
-    Failed: lambda outcome: ("FAILED", {"error": outcome.problem()}),
-    UnknownOutcome: lambda outcome: ("UNKNOWN", {"error": {"detail": str(outcome)}}),
-}
+def _report_of(op_id: str, run: StepRun, outcome: Confirmed | Failed | UnknownOutcome) -> ReportStep:
+    step, attempt = run.step.name, run.attempt
+    match outcome:
+        case Confirmed():
+            return ReportStep(op_id, step, attempt, "CONFIRMED", result=outcome.result)
+        case Failed():
+            return ReportStep(op_id, step, attempt, "FAILED", error=outcome.problem())
+        case UnknownOutcome():
+            return ReportStep(op_id, step, attempt, "UNKNOWN", error={"detail": str(outcome)})

@@ -7,10 +7,9 @@ from typing import Any
 import msgspec
 from forestay_events.errors import Rejected
 from forestay_events.sealing import Vault, is_secret_name
-from forestay_sol.vnflcm import InstantiateVnfRequest, VimConnectionInfo, VimConnections
-
 from forestay_lcm.catalogue import Catalogue, connection_of
 from forestay_lcm.projections.catalogue import KnownVim
+from forestay_sol.vnflcm import InstantiateVnfRequest, VimConnectionInfo, VimConnections
 
 DEFAULT_KEY = "default"
 

@@ -9,6 +9,12 @@ import msgspec
 from aiohttp import web
 from forestay_events.aggregate import Origin
 from forestay_events.platform import Platform
+from forestay_lcm.api.connections import chosen_connections, recorded_params
+from forestay_lcm.api.links import Links
+from forestay_lcm.catalogue import Catalogue
+from forestay_lcm.domain.commands import CreateVnf, DeleteVnf, Handle, Instantiate, Terminate, VnfCommand
+from forestay_lcm.domain.decide import lane_of
+from forestay_lcm.reads import Reads, Vnfs
 from forestay_sol.api import VNFLCM_V2, VNFLCM_VERSIONS, Route
 from forestay_sol.body import decode
 from forestay_sol.caller import caller
@@ -17,13 +23,6 @@ from forestay_sol.paging import Paging
 from forestay_sol.selectors import Attributes
 from forestay_sol.vnflcm import CreateVnfRequest, InstantiateVnfRequest, TerminateVnfRequest, VnfInstance, VnfLcmOpOcc
 from forestay_sol.web import answer
-
-from forestay_lcm.api.connections import chosen_connections, recorded_params
-from forestay_lcm.api.links import Links
-from forestay_lcm.catalogue import Catalogue
-from forestay_lcm.domain.commands import CreateVnf, DeleteVnf, Handle, Instantiate, Terminate, VnfCommand
-from forestay_lcm.domain.decide import lane_of
-from forestay_lcm.reads import Reads, Vnfs
 
 PAGE_SIZE = 100
 
@@ -119,9 +118,7 @@ class LcmV2:
     async def list_op_occs(self, request: web.Request) -> web.Response:
         await self._reads.own_writes()
         listed = await VNF_LCM_OP_OCCS.read(self._reads.pool, caller(request).project, request)
-        return answer(
-            [listed.selector.apply(self._links.of_op_occ(doc)) for doc in listed.documents], link=listed.link
-        )
+        return answer([listed.selector.apply(self._links.of_op_occ(doc)) for doc in listed.documents], link=listed.link)
 
     async def show_op_occ(self, request: web.Request) -> web.Response:
         document = await self._reads.op_occ(caller(request).project, request.match_info["id"])

@@ -7,7 +7,6 @@ ended and are in the read model and the log.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal
 
@@ -16,9 +15,7 @@ from forestay_events.commit import Commit
 from forestay_lcm.domain.events import (
     OperationCompleted,
     OperationEvent,
-    OperationFailed,
     OperationFailedTemp,
-    OperationProcessing,
     OperationRolledBack,
     OperationRollingBack,
     OperationStarted,
@@ -157,7 +154,7 @@ def _operation_moved(vnf: Vnf, operation: Operation, event: OperationEvent, comm
         operation,
         state=next_operation_state(operation.state, event),
         state_entered=commit.at,
-        **_OPERATION_MEMBERS.get(type(event), lambda _: {})(event),
+        **_members(event),
     )
     vnf = msgspec.structs.replace(vnf, operation=moved)
     if isinstance(event, OperationCompleted):
@@ -173,14 +170,19 @@ def _operation_moved(vnf: Vnf, operation: Operation, event: OperationEvent, comm
     return vnf
 
 
-_OPERATION_MEMBERS: Mapping[type[OperationEvent], Any] = {
-    OperationCompleted: lambda event: {"error": None, "resource_changes": event.resource_changes},
-    OperationFailedTemp: lambda event: {"error": event.error},
-    OperationRollingBack: lambda event: {"rollback": tuple(StepRun(step=step) for step in event.steps)},
-    OperationRolledBack: lambda event: {"error": event.error} if event.error else {},
-    OperationProcessing: lambda _: {},
-    OperationFailed: lambda _: {},
-}
+def _members(event: OperationEvent) -> dict[str, Any]:
+    """What an event changes in the operation besides its state."""
+    match event:
+        case OperationCompleted():
+            return {"error": None, "resource_changes": event.resource_changes}
+        case OperationFailedTemp():
+            return {"error": event.error}
+        case OperationRollingBack():
+            return {"rollback": tuple(StepRun(step=step) for step in event.steps)}
+        case OperationRolledBack() if event.error:
+            return {"error": event.error}
+        case _:
+            return {}
 
 
 def _step_moved(operation: Operation, event: StepEvent, commit: Commit) -> Operation:
