@@ -27,7 +27,7 @@ from forestay_lcm.adapters.openstack.heat import Stack
 from forestay_lcm.adapters.openstack.nfv import Sources, instantiate_request, stack_name
 from forestay_lcm.adapters.openstack.read_back import Known, Observed, instantiated_vnf_info, servers
 from forestay_lcm.adapters.openstack.transport import AlreadyExists
-from forestay_lcm.executor import Again, Confirmed, Failed, Outcome
+from forestay_lcm.executor import Again, Confirmed, Failed, Fence, Outcome
 
 _OURS = "forestay"
 
@@ -50,6 +50,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     :ivar connection_id: key of the VIM in the instance's ``vimConnectionInfo``.
     :ivar order: ``None`` for an operation that makes nothing (TERMINATE).
     :ivar before: the VNF before the operation, ``None`` when it was not instantiated.
+    :ivar fence: called right before each call that acts.
     """
 
     vnf_id: str
@@ -59,6 +60,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     started_at: datetime
     deadline: datetime
     connection_id: str
+    fence: Fence
     results: Mapping[str, Mapping[str, Any]] = {}
     order: Order | None = None
     before: InstantiatedVnfInfo | None = None
@@ -68,7 +70,12 @@ Handler = Callable[[Cloud, Job], Awaitable[Outcome]]
 
 
 async def take(cloud: Cloud, job: Job) -> Outcome:
-    """Take a step. :raises Retryable, UnknownOutcome: undecided; take the same step again."""
+    """Take a step.
+
+    :raises Retryable: undecided, nothing was done: take the same step again.
+    :raises UnknownOutcome: the call may have acted: take the same step again, it looks first.
+    :raises Superseded: from the fence; nothing was done.
+    """
     try:
         return await HANDLERS[job.step](cloud, job)
     except Permanent as error:
@@ -85,8 +92,10 @@ async def create_stack(cloud: Cloud, job: Job) -> Outcome:
     sources = Sources(
         flavour=order.flavour, request=order.request, grant_request=order.grant_request, grant=order.grant
     )
+    wanted = instantiate_request(job.vnf_id, sources, tags=tags)
+    await job.fence()
     try:
-        stack_id = await cloud.heat.create(instantiate_request(job.vnf_id, sources, tags=tags))
+        stack_id = await cloud.heat.create(wanted)
     except AlreadyExists:
         if (found := await cloud.heat.find(name)) is None:
             raise
@@ -108,6 +117,7 @@ async def _settle(cloud: Cloud, job: Job, stack: Stack) -> Outcome:
     of_attempt = of_operation and f"attempt-{job.attempt}" in stack.tags
     if of_attempt or (of_operation and stack.status != "FAILED"):
         return Confirmed({"stack_id": stack.id, "stack_name": stack.name})
+    await job.fence()
     await cloud.heat.delete(stack)
     return Again(delay=_delay(job), note=f"the {stack.status.lower()} stack {stack.id} of an earlier try is deleted")
 
@@ -158,6 +168,7 @@ async def delete_stack(cloud: Cloud, job: Job) -> Outcome:
     if stack is None or not _is_ours(stack, job):
         return Confirmed({})
     if stack.action != "DELETE" or stack.status == "FAILED":
+        await job.fence()
         await cloud.heat.delete(stack)
     return Confirmed({"stack_id": stack.id, "stack_name": stack.name})
 
