@@ -1,0 +1,1 @@
+"""Heat: stacks, their resources and the engine that brings them about."""

@@ -1,0 +1,180 @@
+"""Brings one stack to a blueprint: everything in it made, changed or replaced, everything else removed.
+
+Create, update, rollback and delete are the same walk with different blueprints (a delete's is empty). Resources are
+handled as soon as those they need are done; a replaced one is removed at the end, in the reverse order. The first failure
+stops the walk: what was under way becomes ``<ACTION> aborted``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable
+from graphlib import TopologicalSorter
+from typing import TYPE_CHECKING, Any
+
+from forestay_simvim.errors import ServiceError
+from forestay_simvim.heat.model import COMPLETE, FAILED, IN_PROGRESS, Failure, Resource, Stack
+from forestay_simvim.heat.resources.base import ReplaceNeeded
+from forestay_simvim.hot.dependencies import graph
+from forestay_simvim.hot.functions import evaluate
+from forestay_simvim.hot.template import ResourceDefinition
+
+if TYPE_CHECKING:
+    from forestay_simvim.heat.engine import Engine
+
+Work = Callable[[Any], Coroutine[Any, Any, None]]
+
+
+async def walk(needs: dict[Any, Iterable[Any]], work: Work) -> None:
+    """Run *work* for every node, each after the nodes it needs, in parallel; the first failure ends the walk."""
+    order = TopologicalSorter(needs)
+    order.prepare()
+    running: dict[asyncio.Task[None], Any] = {}
+    every: list[asyncio.Task[None]] = []
+    try:
+        while order.is_active():
+            for node in order.get_ready():
+                task = asyncio.ensure_future(work(node))
+                running[task] = node
+                every.append(task)
+            done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                order.done(running.pop(task))
+                task.result()
+    finally:
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*every, return_exceptions=True)
+
+
+async def perform(engine: Engine, resource: Resource, action: str, work: Coroutine[Any, Any, None]) -> None:
+    """One action on one resource, with its states, events and injected faults; raises :class:`Failure`."""
+    resource.set_state(action, IN_PROGRESS)
+    try:
+        try:
+            await engine.faults.before_resource(resource, action)
+        except BaseException:
+            work.close()
+            raise
+        await work
+        engine.faults.after_resource(resource, action)
+    except ReplaceNeeded:
+        resource.action, resource.status = "UPDATE", COMPLETE
+        raise
+    except asyncio.CancelledError:
+        resource.set_state(action, FAILED, f"{action} aborted")
+        raise
+    except (ServiceError, Failure) as error:
+        failure = error
+        if isinstance(error, ServiceError):
+            failure = Failure(action, *_told(error, ("resources", resource.name)))
+        resource.set_state(action, FAILED, str(failure))
+        raise failure from None
+    resource.set_state(action, COMPLETE)
+
+
+def _told(error: ServiceError, path: tuple[str, ...]) -> tuple[str, tuple[str, ...], str]:
+    kind, message = error.told_by_client()
+    return kind, path, message
+
+
+class Walk:
+    """One convergence of one stack."""
+
+    def __init__(self, engine: Engine, stack: Stack) -> None:
+        self.engine = engine
+        self.stack = stack
+        self.scope = engine.scope(stack)
+
+    async def to_blueprint(self) -> None:
+        """Make, change and replace, then remove what is left over."""
+        definitions = self.scope.enabled()
+        needs = graph(definitions, self.stack.blueprint.template.resources)
+
+        async def advance(name: str) -> None:
+            await self._advance(definitions[name], needs[name])
+
+        await walk(dict(needs), advance)
+        await self.remove([*self.stack.leftovers, *self._absent(set(definitions))])
+
+    async def to_nothing(self) -> None:
+        """Remove all."""
+        await self.remove([*self.stack.leftovers, *self.stack.resources.values()])
+
+    def _absent(self, wanted: set[str]) -> list[Resource]:
+        return [each for name, each in self.stack.resources.items() if name not in wanted]
+
+    async def _advance(self, definition: ResourceDefinition, needs: set[str]) -> None:
+        props = evaluate(definition.properties, self.scope)
+        old = self.stack.resources.get(definition.name)
+        if old is None:
+            await self._create(definition, needs, props)
+            return
+        try:
+            await self._update(old, definition, needs, props)
+        except ReplaceNeeded:
+            old.type.prepare_for_replace(old)
+            self.stack.leftovers.append(old)
+            await self._create(definition, needs, props)
+
+    async def _create(self, definition: ResourceDefinition, needs: set[str], props: dict[str, Any]) -> None:
+        place = f"resources.{definition.name}"
+        type_ = self.engine.types.find(definition.type, self.stack.blueprint, place)
+        resource = Resource(self.stack, definition, type_, needs)
+        resource.properties = props
+        resource.metadata = evaluate(definition.metadata, self.scope) or {}
+        self.stack.resources[definition.name] = resource
+        await perform(self.engine, resource, "CREATE", type_.create(resource, props))
+
+    async def _update(
+        self, resource: Resource, definition: ResourceDefinition, needs: set[str], props: dict[str, Any]
+    ) -> None:
+        type_ = self.engine.types.find(definition.type, self.stack.blueprint, f"resources.{definition.name}")
+        if type_ is not resource.type or (resource.status == FAILED and self._is_lost(resource)):
+            raise ReplaceNeeded
+        before = resource.properties
+        changed = {name for name in before.keys() | props.keys() if before.get(name) != props.get(name)}
+        resource.needs = needs
+        resource.metadata = evaluate(definition.metadata, self.scope) or resource.metadata
+        if not changed and not type_.always_updates and resource.status != FAILED:
+            resource.definition = definition
+            return
+        if changed - type_.updatable and not type_.always_updates:
+            raise ReplaceNeeded
+        await perform(self.engine, resource, "UPDATE", type_.update(resource, props, changed))
+        resource.definition, resource.properties = definition, props
+
+    def _is_lost(self, resource: Resource) -> bool:
+        """Whether a failed resource has to be made anew rather than changed once more."""
+        if resource.nested is not None:
+            return False
+        if resource.action == "UPDATE" and resource.physical_id is not None:
+            try:
+                resource.type.check(resource)
+            except (ServiceError, Failure):
+                return True
+            return False
+        return True
+
+    async def remove(self, doomed: list[Resource]) -> None:
+        """Delete the resources, each after those that needed it."""
+        users: dict[Resource, list[Resource]] = {each: [] for each in doomed}
+        by_name: dict[str, list[Resource]] = {}
+        for each in doomed:
+            by_name.setdefault(each.name, []).append(each)
+        for each in doomed:
+            for name in each.needs:
+                for needed in by_name.get(name, ()):
+                    if needed is not each:
+                        users[needed].append(each)
+        await walk(dict(users), self._remove)
+
+    async def _remove(self, resource: Resource) -> None:
+        if resource.definition.deletion_policy != "Retain":
+            await perform(self.engine, resource, "DELETE", resource.type.delete(resource))
+        else:
+            resource.set_state("DELETE", COMPLETE)
+        if resource in self.stack.leftovers:
+            self.stack.leftovers.remove(resource)
+        else:
+            self.stack.resources.pop(resource.name, None)

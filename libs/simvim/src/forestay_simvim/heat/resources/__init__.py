@@ -1,0 +1,1 @@
+"""Heat's resource types, one class each, registered in ``registry``."""

@@ -1,0 +1,1 @@
+"""Neutron: networks, subnets, ports, routers, floating IPs and security groups."""
