@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, TypeVar
 from uuid import UUID, uuid5
+from weakref import WeakValueDictionary
 
 from forestay_events.commit import Commit, EventCodec, Stored, commit_id, subject
-from forestay_events.errors import Conflict, LogIntegrityBroken
+from forestay_events.errors import Conflict, ForestayError, LogIntegrityBroken
 from forestay_events.store import EventStore
 
 S = TypeVar("S")
@@ -98,7 +99,7 @@ class Aggregates(Generic[S, C, E]):
     """All aggregates of one kind.
 
     :param broken: tells why an aggregate is read-only, ``None`` when it is sound (see :mod:`forestay_events.archive`).
-    :param cached: how many aggregates stay in memory; every use is checked by the append's expected sequence.
+    :param cached: how many aggregates stay in memory; no verdict is given on one without asking the log whether it is the newest.
     """
 
     def __init__(
@@ -115,7 +116,11 @@ class Aggregates(Generic[S, C, E]):
         self._clock = clock
         self._broken = broken
         self._cached = cached
+        #: Highest stream sequence that this process has written, for reads of one's own writes.
+        self.written = 0
         self._cache: OrderedDict[str, Loaded[S]] = OrderedDict()
+        # Commands of one process take turns: they would only make one another decide again.
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def load(self, aggregate_id: str) -> Loaded[S]:
         """The aggregate as the log has it now.
@@ -135,20 +140,36 @@ class Aggregates(Generic[S, C, E]):
 
         :raises Rejected: the state does not allow the command.
         :raises Conflict: others kept writing the aggregate.
+        :raises LogIntegrityBroken: the aggregate is read-only.
         :raises Unavailable: the log does not answer.
         """
-        loaded = self._cache.get(aggregate_id) or await self.load(aggregate_id)
-        for attempt in range(_ATTEMPTS):
-            context = Context(self._clock(), origin)
-            decision = self._definition.decide(loaded.state, command, context)
-            if not decision.events:
-                return loaded
-            try:
-                return await self._append(aggregate_id, loaded, decision, context)
-            except Conflict:
-                await asyncio.sleep(random.uniform(0, 0.002 * attempt))  # noqa: S311 - spreads racing writers
-                loaded = await self.load(aggregate_id)
+        async with self._turns.setdefault(aggregate_id, asyncio.Lock()):
+            loaded = self._cache.get(aggregate_id) or await self.load(aggregate_id)
+            for attempt in range(_ATTEMPTS):
+                try:
+                    return await self._attempt(aggregate_id, loaded, command, Context(self._clock(), origin))
+                except Conflict:
+                    await asyncio.sleep(random.uniform(0, 0.002 * attempt))  # noqa: S311 - spreads racing writers
+                    loaded = await self.load(aggregate_id)
         raise Conflict(f"{self._definition.kind} {aggregate_id} is being changed by others; try again")
+
+    async def _attempt(self, aggregate_id: str, loaded: Loaded[S], command: C, context: Context) -> Loaded[S]:
+        """Decide once. An append is checked by the log; a verdict that appends nothing must not rest on an old state either."""
+        try:
+            decision = self._definition.decide(loaded.state, command, context)
+        except ForestayError:
+            await self._check_newest(aggregate_id, loaded)
+            raise
+        if decision.events:
+            return await self._append(aggregate_id, loaded, decision, context)
+        await self._check_newest(aggregate_id, loaded)
+        return loaded
+
+    async def _check_newest(self, aggregate_id: str, loaded: Loaded[S]) -> None:
+        """:raises Conflict: somebody else has written the aggregate since."""
+        last = await self._store.last(self._definition.subject(aggregate_id))
+        if (last.seq if last else 0) != loaded.seq:
+            raise Conflict(f"{self._definition.kind} {aggregate_id} has changed since sequence {loaded.seq}")
 
     async def _append(self, aggregate_id: str, loaded: Loaded[S], decision: Decision[E], context: Context) -> Loaded[S]:
         definition, origin = self._definition, context.origin
@@ -172,6 +193,7 @@ class Aggregates(Generic[S, C, E]):
             events=definition.codec.encode(decision.events),
         )
         stored = await self._store.append(commit, after=loaded.seq)
+        self.written = max(self.written, stored.seq)
         written = self._next(loaded, stored)
         self._remember(aggregate_id, written)
         return written
@@ -186,7 +208,7 @@ class Aggregates(Generic[S, C, E]):
         return Loaded(self._definition.fold(loaded.state, commit), commit.version, stored.seq, stored.hash)
 
     def _remember(self, aggregate_id: str, loaded: Loaded[S]) -> None:
-        if loaded.seq < self._cache.get(aggregate_id, Loaded[S](None)).seq:
+        if not loaded.seq or loaded.seq < self._cache.get(aggregate_id, Loaded[S](None)).seq:
             return
         self._cache[aggregate_id] = loaded
         self._cache.move_to_end(aggregate_id)

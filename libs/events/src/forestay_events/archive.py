@@ -5,14 +5,16 @@ outbox rows, the checkpoint. The checkpoint row in PostgreSQL is the only truth 
 no consumer state. One process at a time projects a (schema, stream), held by an advisory lock and, against a process that
 only thinks it still holds it, by the checkpoint row itself.
 
-A commit that does not continue its aggregate's chain is refused and makes the aggregate read-only; a commit that a
-projection cannot digest stops that projector, loudly, and nothing is skipped.
+A commit that does not continue its aggregate's chain is refused, which makes the aggregate read-only; its bytes are kept as
+evidence, and so that the stream can be restored as it was. A commit that a projection cannot digest stops that projector,
+loudly, and nothing is skipped.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -20,17 +22,15 @@ import asyncpg
 import structlog
 
 from forestay_events.commit import Stored
-from forestay_events.errors import LogIntegrityBroken, Unavailable
+from forestay_events.database import LOST_CONNECTION, Connection, answering
+from forestay_events.errors import LogIntegrityBroken, Permanent, Rejected, Unavailable
 from forestay_events.metrics import METRICS
 from forestay_events.positions import CHANNEL, Positions
 from forestay_events.store import EventStore
 
-log = structlog.get_logger(__name__)
+__all__ = ["ARCHIVE_TABLES", "LOST_CONNECTION", "Connection", "Projection", "Projector", "chain_flaw"]
 
-Connection = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
-LOST_CONNECTION = (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.CannotConnectNowError,
-                   asyncpg.AdminShutdownError, asyncpg.CrashShutdownError, asyncpg.SerializationError,
-                   asyncpg.DeadlockDetectedError, TimeoutError)  # fmt: skip
+log = structlog.get_logger(__name__)
 
 ARCHIVE_TABLES = """
 CREATE SCHEMA IF NOT EXISTS {schema};
@@ -41,9 +41,14 @@ CREATE TABLE IF NOT EXISTS {schema}.commit (
     UNIQUE (subject, version));
 CREATE TABLE IF NOT EXISTS {schema}.head (
     subject text PRIMARY KEY, version integer NOT NULL, hash text NOT NULL, seq bigint NOT NULL);
-CREATE TABLE IF NOT EXISTS {schema}.broken (
-    subject text PRIMARY KEY, seq bigint NOT NULL, reason text NOT NULL, at timestamptz NOT NULL DEFAULT now());
+CREATE TABLE IF NOT EXISTS {schema}.refused (
+    seq bigint PRIMARY KEY, subject text NOT NULL, reason text NOT NULL, body bytea NOT NULL,
+    at timestamptz NOT NULL DEFAULT now());
 """
+
+#: Key of the advisory lock ($1: the projector's name), held by the one process that projects.
+LEAD = "SELECT pg_try_advisory_lock(hashtextextended($1, 0))"
+_STAND_BY = 0.5
 
 
 class Projection(Protocol):
@@ -63,6 +68,9 @@ class Projector:
 
     :ivar archive: also keep the verified copy (the stream's owner does; who follows another's stream does not).
     :ivar stopped: why it does not go on, for the operator; ``None`` while it runs.
+    :ivar active: this process is the one that projects.
+    :ivar broken: why an aggregate is read-only, by subject.
+    :ivar batch_applied: set after each transaction.
     """
 
     pool: asyncpg.Pool
@@ -81,16 +89,20 @@ class Projector:
     def name(self) -> str:
         return f"{self.schema}<-{self.stream}"
 
+    @property
+    def lock(self) -> str:
+        return f"projector {self.name}"
+
     async def create_tables(self) -> None:
-        async with self.pool.acquire() as connection, connection.transaction():
-            # Two processes that start together would trip over each other's CREATE ... IF NOT EXISTS.
-            await connection.execute("SELECT pg_advisory_xact_lock(hashtext('forestay ddl'))")
-            for ddl in (ARCHIVE_TABLES, *(projection.tables for projection in self.projections)):
-                await connection.execute(ddl.replace("{schema}", self.schema))
-            await connection.execute(
-                f"INSERT INTO {self.schema}.checkpoint VALUES ($1, 0) ON CONFLICT DO NOTHING",
-                self.stream,
-            )
+        """Create what is missing of the schema. :raises Unavailable: PostgreSQL does not answer."""
+        with answering():
+            async with self.pool.acquire() as connection, connection.transaction():
+                # Two processes that start together would trip over each other's CREATE ... IF NOT EXISTS.
+                await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('forestay ddl', 0))")
+                for ddl in (ARCHIVE_TABLES, *(projection.tables for projection in self.projections)):
+                    await connection.execute(ddl.replace("{schema}", self.schema))
+                checkpoint = f"INSERT INTO {self.schema}.checkpoint VALUES ($1, 0) ON CONFLICT DO NOTHING"
+                await connection.execute(checkpoint, self.stream)
 
     async def check(self) -> None:
         """Health. :raises LogIntegrityBroken: it stopped, or aggregates are read-only."""
@@ -101,91 +113,111 @@ class Projector:
 
     async def run(self) -> None:
         """Project until cancelled or stopped by a poison commit or a broken log."""
+        METRICS.projection_stopped.labels(self.name).set(0)
         while True:
             try:
-                async with self.pool.acquire() as guard:
-                    await self._lead(guard)
-                    try:
+                with answering():
+                    async with self.pool.acquire() as guard:
+                        await self._lead(guard)
                         await self._project()
-                    finally:
-                        self.active = False
-            except LOST_CONNECTION as error:
-                log.warning("projector.interrupted", projector=self.name, error=str(error) or type(error).__name__)
             except Unavailable as error:
-                log.warning("projector.waiting", projector=self.name, error=str(error))
+                log.warning("projector.waiting", projector=self.name, reason=str(error))
             except Exception as error:
-                self.stopped = (
-                    f"projector {self.name} stopped behind {self.positions.reached(self.schema, self.stream)}: {error}"
-                )
+                reached = self.positions.reached(self.schema, self.stream)
+                self.stopped = f"projector {self.name} stopped behind {reached}: {error}"
                 METRICS.projection_stopped.labels(self.name).set(1)
                 log.error("projector.stopped", projector=self.name, reason=str(error), exc_info=True)
                 return
+            finally:
+                self.active = False
             await asyncio.sleep(0.3)
 
     async def _lead(self, guard: Connection) -> None:
         """Wait until no other process projects this; the lock goes with the connection."""
-        while not await guard.fetchval("SELECT pg_try_advisory_lock(hashtext($1))", f"projector {self.name}"):
-            await asyncio.sleep(1)
+        while not await guard.fetchval(LEAD, self.lock):
+            await self._load_broken()
+            await asyncio.sleep(_STAND_BY)
         self.active = True
 
     async def _project(self) -> None:
-        position = await self._position()
-        head = await self.store.head(self.stream)
-        if head < position:
-            raise LogIntegrityBroken(
-                f"stream {self.stream} ends at {head} but its copy in PostgreSQL at {position}: the log was lost; "
-                "run `forestay log restore`"
-            )
+        position = await self.position()
         await self.positions.advance(self.schema, self.stream, position, rewound=True)
         await self._load_broken()
-        async for batch in self.store.follow(self.stream, after=position):
-            position = await self._apply(batch, position)
+        async with aclosing(self.store.follow(self.stream, after=position)) as batches:
+            async for batch in batches:
+                position = await self.apply(batch, position)
 
-    async def _position(self) -> int:
+    async def position(self) -> int:
+        """The checkpoint: the last sequence that is applied."""
         return await self.pool.fetchval(
             f"SELECT position FROM {self.schema}.checkpoint WHERE stream = $1",
             self.stream,
         )
 
+    async def apply(self, batch: Sequence[Stored], position: int) -> int:
+        """Apply a batch that follows ``position``; returns the new position.
+
+        :raises Permanent: a projection cannot digest a commit; all that came before it is applied.
+        :raises Unavailable: PostgreSQL does not answer, or another process projects.
+        """
+        try:
+            return await self._apply(batch, position)
+        except Unavailable:
+            raise
+        except Exception as error:
+            if len(batch) == 1:
+                where = f"sequence {batch[0].seq} ({batch[0].subject})"
+                raise Permanent(f"{where} cannot be applied: {str(error) or type(error).__name__}") from error
+        for stored in batch:
+            position = await self.apply([stored], position)
+        return position
+
     async def _apply(self, batch: Sequence[Stored], position: int) -> int:
         reached = batch[-1].seq
-        async with self.pool.acquire() as connection, connection.transaction():
-            moved = await connection.execute(
-                f"UPDATE {self.schema}.checkpoint SET position = $1 WHERE stream = $2 AND position = $3",
-                reached, self.stream, position,
-            )  # fmt: skip
-            if moved != "UPDATE 1":
-                raise Unavailable(f"another process has taken over {self.name}")
-            sound = await self._archive(connection, batch) if self.archive else batch
-            for projection in self.projections:
-                await projection.apply(connection, self.schema, sound)
-            await connection.execute("SELECT pg_notify($1, $2)", CHANNEL, f"{self.schema}/{self.stream}/{reached}")
+        with answering():
+            async with self.pool.acquire() as connection, connection.transaction():
+                moved = await connection.execute(
+                    f"UPDATE {self.schema}.checkpoint SET position = $1 WHERE stream = $2 AND position = $3",
+                    reached, self.stream, position,
+                )  # fmt: skip
+                if moved != "UPDATE 1":
+                    raise Unavailable(f"another process has taken over {self.name}")
+                sound, flaws = await self._archive(connection, batch) if self.archive else (batch, {})
+                for projection in self.projections:
+                    await projection.apply(connection, self.schema, sound)
+                await connection.execute("SELECT pg_notify($1, $2)", CHANNEL, f"{self.schema}/{self.stream}/{reached}")
+        self.broken.update(flaws)
         await self.positions.advance(self.schema, self.stream, reached)
         METRICS.projection_position.labels(self.name).set(reached)
+        METRICS.projection_lag.labels(self.name).set(batch[-1].pending)
         self.batch_applied.set()
         return reached
 
-    async def _archive(self, connection: Connection, batch: Sequence[Stored]) -> list[Stored]:
-        """Check every commit against its aggregate's chain, copy the sound ones, remember the others as broken."""
-        subjects = list({stored.commit.subject for stored in batch})
+    async def _archive(self, connection: Connection, batch: Sequence[Stored]) -> tuple[list[Stored], dict[str, str]]:
+        """Check every commit against its aggregate's chain, copy the sound ones, keep the others as refused."""
         rows = await connection.fetch(
             f"SELECT subject, version, hash FROM {self.schema}.head WHERE subject = ANY($1)",
-            subjects,
+            list({stored.subject for stored in batch}),
         )
         heads: dict[str, tuple[int, str]] = {row["subject"]: (row["version"], row["hash"]) for row in rows}
         sound: list[Stored] = []
+        flaws: dict[str, str] = {}
         for stored in batch:
-            flaw = chain_flaw(stored, heads.get(stored.commit.subject, (0, "")))
-            if flaw is None and stored.commit.subject not in self.broken:
-                heads[stored.commit.subject] = (stored.commit.version, stored.hash)
+            subject = stored.subject
+            flaw = chain_flaw(stored, heads.get(subject, (0, "")))
+            if flaw is None and (subject in self.broken or subject in flaws):
+                flaw = "an earlier commit was refused"
+            if flaw is None:
+                heads[subject] = (stored.commit.version, stored.hash)
                 sound.append(stored)
             else:
-                await self._refuse(connection, stored, flaw or "an earlier commit was refused")
+                flaws.setdefault(subject, flaw)
+                await self._refuse(connection, stored, flaw)
         await self._copy(connection, sound)
-        return sound
+        return sound, {subject: flaw for subject, flaw in flaws.items() if subject not in self.broken}
 
     async def _copy(self, connection: Connection, sound: Iterable[Stored]) -> None:
-        rows = [(s.seq, s.commit.subject, s.commit.version, s.commit.id, s.commit.at, s.commit.prev_hash, s.hash, s.body)
+        rows = [(s.seq, s.subject, s.commit.version, s.commit.id, s.commit.at, s.commit.prev_hash, s.hash, s.body)
                 for s in sound]  # fmt: skip
         await connection.executemany(
             f"INSERT INTO {self.schema}.commit VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
@@ -199,22 +231,27 @@ class Projector:
         )
 
     async def _refuse(self, connection: Connection, stored: Stored, flaw: str) -> None:
-        subject = stored.commit.subject
-        self.broken.setdefault(subject, flaw)
-        log.error("log.integrity_broken", subject=subject, seq=stored.seq, flaw=flaw)
+        log.error("log.integrity_broken", subject=stored.subject, seq=stored.seq, flaw=flaw)
         await connection.execute(
-            f"INSERT INTO {self.schema}.broken VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
-            subject, stored.seq, flaw,
+            f"INSERT INTO {self.schema}.refused VALUES ($1, $2, $3, $4)",
+            stored.seq, stored.subject, flaw, stored.body,
         )  # fmt: skip
 
     async def _load_broken(self) -> None:
-        for row in await self.pool.fetch(f"SELECT subject, reason FROM {self.schema}.broken"):
-            self.broken[row["subject"]] = row["reason"]
+        rows = await self.pool.fetch(f"SELECT subject, reason FROM {self.schema}.refused ORDER BY seq DESC")
+        self.broken.clear()
+        self.broken.update((row["subject"], row["reason"]) for row in rows)
 
 
 def chain_flaw(stored: Stored, head: tuple[int, str]) -> str | None:
     """What is wrong with a commit as the next one behind ``head`` (version, hash), ``None`` if nothing."""
-    commit, (version, digest) = stored.commit, head
+    version, digest = head
+    try:
+        commit, own_subject = stored.commit, stored.commit.subject
+    except (Permanent, Rejected) as error:
+        return str(error)
+    if own_subject != stored.subject:
+        return f"sequence {stored.seq} holds a commit of {own_subject}"
     if commit.version != version + 1:
         return f"version {commit.version} at sequence {stored.seq} follows version {version}: a gap or a fork"
     if commit.prev_hash != digest:

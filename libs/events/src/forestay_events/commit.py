@@ -21,7 +21,8 @@ from forestay_events.errors import Permanent, Rejected
 E = TypeVar("E")
 
 COMMIT_NAMESPACE = UUID("6b9d6f0e-6c62-5d2f-9a44-6f5df2a0c7b1")
-_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,128}")
+#: What an id may be made of: one token of a NATS subject, without wildcards.
+TOKEN = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
 
 class Commit(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,19 +62,31 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Stored:
-    """A commit as it lies in the log: its bytes, its place and, decoded on demand, its content."""
+    """A commit as it lies in the log: its bytes, its place and, decoded on demand, its content.
 
-    def __init__(self, seq: int, body: bytes, headers: Mapping[str, str] | None = None) -> None:
+    :ivar subject: where it lies; that of the commit itself unless somebody else has written there.
+    :ivar pending: how many commits of the stream were behind it when it was followed.
+    """
+
+    def __init__(
+        self, seq: int, body: bytes, headers: Mapping[str, str] | None = None, *, subject: str = "", pending: int = 0
+    ) -> None:
         self.seq = seq
         self.body = body
         self.headers = headers or {}
+        self.pending = pending
+        self._subject = subject
+
+    @property
+    def subject(self) -> str:
+        return self._subject or self.commit.subject
 
     @cached_property
     def commit(self) -> Commit:
         """:raises Permanent: the bytes are no commit."""
         try:
             return _decode_commit(self.body)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise Permanent(f"message {self.seq} of the log is no commit: {error}") from error
 
     @cached_property
@@ -81,7 +94,7 @@ class Stored:
         return hashlib.sha256(self.body).hexdigest()
 
     def __repr__(self) -> str:
-        return f"Stored({self.seq}, {self.commit.subject} v{self.commit.version})"
+        return f"Stored({self.seq}, {self.subject}, {len(self.body)} bytes)"
 
 
 _decode_commit = msgspec.json.Decoder(Commit).decode
@@ -97,7 +110,7 @@ def commit_id(command_id: str, aggregate_id: str, version: int) -> str:
 
 def subject(stream: str, kind: str, aggregate_id: str) -> str:
     """:raises Rejected: 404, the id cannot be an aggregate's (a wildcard or a dot must never reach NATS)."""
-    if not _TOKEN.fullmatch(aggregate_id):
+    if not TOKEN.fullmatch(aggregate_id):
         raise Rejected(404, f"{aggregate_id[:80]!r} is no identifier of a {kind}.")
     return f"{stream.lower()}.{kind}.{aggregate_id}"
 

@@ -7,6 +7,7 @@ reconnects for ever: whether to give up is the operator's decision, readiness sh
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -46,6 +47,7 @@ class Nats:
         self.js: JetStreamContext = client.jetstream(timeout=5)
         self.epoch = 0
         self._reconnected = asyncio.Event()
+        self._promises: set[asyncio.Future[Any]] = set()
 
     @property
     def connected(self) -> bool:
@@ -55,56 +57,80 @@ class Nats:
         """Wait for the next reconnect."""
         await self._reconnected.wait()
 
+    def promise(self) -> asyncio.Future[Any]:
+        """A future for what only this connection can bring; fails with ``ConnectionClosedError`` when it is lost."""
+        promise: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._promises.add(promise)
+        promise.add_done_callback(self._promises.discard)
+        return promise
+
     async def check(self) -> None:
         """Health. :raises Unavailable: not connected."""
         if not self.connected:
             raise Unavailable("not connected to NATS; trying to reconnect")
 
-    def _on_reconnect(self) -> None:
+    async def on_disconnect(self) -> None:
+        """Tell whoever waits for a reply that it will not come, and forget what was not sent yet.
+
+        nats-py would let the former wait out their time, and would send the latter after the reconnect, when its sender
+        has long been told that it failed.
+        """
+        if not self.client.is_closed:
+            log.warning("nats.disconnected")
+        client: Any = self.client
+        for awaited in (*client._resp_map.values(), *self._promises):
+            if not awaited.done():
+                awaited.set_exception(ConnectionClosedError())
+        client._pending, client._pending_data_size = [], 0
+
+    async def on_reconnect(self) -> None:
+        log.info("nats.reconnected")
         self.epoch += 1
         self._reconnected.set()
         self._reconnected = asyncio.Event()
 
 
 @asynccontextmanager
-async def connect(url: str, *, name: str, credentials: Path | None = None) -> AsyncGenerator[Nats]:
-    """Connect to NATS.
+async def connect(
+    url: str, *, name: str, credentials: Path | None = None, patience: float = 10.0
+) -> AsyncGenerator[Nats]:
+    """Connect to NATS; a connection that is lost later comes back by itself.
 
-    :param url: ``nats://host:port``, several separated by commas; may hold credentials.
+    :param url: ``nats://host:port``, several separated by commas.
     :param name: shown in the server's connection list.
     :param credentials: a ``.creds`` file.
-    :raises Unavailable: no server answers at the first attempt.
+    :param patience: seconds in which a server must have answered.
+    :raises Unavailable: none has.
     """
     client = Client()
     connection = Nats(client)
+    reason = "no server listens there"
 
     async def failed(error: Exception) -> None:
-        log.warning("nats.error", error=str(error) or type(error).__name__)
-
-    async def disconnected() -> None:
-        log.warning("nats.disconnected")
-
-    async def reconnected() -> None:
-        log.info("nats.reconnected")
-        connection._on_reconnect()  # pyright: ignore[reportPrivateUsage]
+        nonlocal reason
+        before, reason = reason, str(error) or type(error).__name__
+        log.log(logging.DEBUG if reason == before else logging.WARNING, "nats.error", error=reason)
 
     options: dict[str, Any] = {"user_credentials": str(credentials)} if credentials else {}
     try:
-        await client.connect(
-            servers=url.split(","),
-            name=name,
-            pending_size=0,
-            connect_timeout=5,
-            max_reconnect_attempts=-1,
-            reconnect_time_wait=0.2,  # pyright: ignore[reportArgumentType] - seconds, fractions work
-            allow_reconnect=True,
-            error_cb=failed,
-            disconnected_cb=disconnected,
-            reconnected_cb=reconnected,
-            **options,
-        )
+        # nats-py keeps trying for ever here too, as it does after a connection was lost.
+        async with asyncio.timeout(patience):
+            await client.connect(
+                servers=url.split(","),
+                name=name,
+                pending_size=0,
+                connect_timeout=5,
+                max_reconnect_attempts=-1,
+                reconnect_time_wait=0.2,  # pyright: ignore[reportArgumentType] - seconds, fractions work
+                ping_interval=5,
+                error_cb=failed,
+                disconnected_cb=connection.on_disconnect,
+                reconnected_cb=connection.on_reconnect,
+                **options,
+            )
     except (OSError, NatsError) as error:
-        raise Unavailable(f"NATS at {_without_secret(url)} does not answer: {error}") from error
+        await client.close()
+        raise Unavailable(f"NATS at {_without_secret(url)} does not answer: {reason}") from error
     try:
         yield connection
     finally:
@@ -112,5 +138,8 @@ async def connect(url: str, *, name: str, credentials: Path | None = None) -> As
 
 
 def _without_secret(url: str) -> str:
-    scheme, _, rest = url.partition("://")
-    return f"{scheme}://{rest.rpartition('@')[2]}"
+    """The URLs without user and password, which an error message must not show."""
+    return ",".join(
+        f"{scheme}://{rest.rpartition('@')[2]}"
+        for scheme, _, rest in (part.partition("://") for part in url.split(","))
+    )

@@ -1,8 +1,8 @@
 """The log on JetStream: one file stream per service, one subject per aggregate, nothing deleted ever.
 
 An acknowledgement that does not arrive is not a conflict. After a time-out, a disconnect or "wrong last sequence" (10071,
-which a single server also answers to the repetition of an append that it has already stored) the newest commit of the
-aggregate, read from the leader, tells by its id whose append it was.
+which a single server also answers to the repetition of an append that it has already stored) the commit that follows the
+expected one, read from the leader, tells by its id whose append it was.
 """
 
 from __future__ import annotations
@@ -10,34 +10,36 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Sequence
 
 import structlog
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
+from nats.errors import MaxPayloadError
 from nats.js.api import (
+    AckPolicy,
     ConsumerConfig,
     DeliverPolicy,
     Header,
-    RawStreamMsg,
     RetentionPolicy,
     StorageType,
     StoreCompression,
     StreamConfig,
 )
-from nats.js.errors import APIError, BadRequestError, NotFoundError
+from nats.js.errors import APIError, NotFoundError
 
 from forestay_events.commit import Commit, Stored, encode
 from forestay_events.connection import SILENCE, Nats
-from forestay_events.errors import Conflict, LogIntegrityBroken, Unavailable
+from forestay_events.errors import Conflict, LogIntegrityBroken, Permanent, Unavailable
 from forestay_events.metrics import METRICS
 from forestay_events.telemetry import inject
 
 log = structlog.get_logger(__name__)
 
 WRONG_LAST_SEQUENCE = 10071
+_NO_SUCH_STREAM = 10059
 _EXPECTED_LAST = Header.EXPECTED_LAST_SUBJECT_SEQUENCE.value
-_APPEND_TIMEOUT = 5.0
+_REPLY_TIMEOUT = 5.0
 _APPEND_PATIENCE = 12.0
 _LOAD_BATCH = 1000
 
@@ -68,7 +70,7 @@ async def ensure_stream(nats: Nats, config: StreamConfig) -> None:
         except NotFoundError:
             await nats.js.add_stream(config)
     except SILENCE as error:
-        raise Unavailable(f"JetStream does not answer: {error}") from error
+        raise Unavailable(f"JetStream does not answer: {error or type(error).__name__}") from error
 
 
 class JetStreamEventStore:
@@ -91,58 +93,74 @@ class JetStreamEventStore:
         body = encode(commit)
         deadline = time.monotonic() + _APPEND_PATIENCE
         while True:
-            # nats-py writes into the mapping that it is given, so every attempt gets its own.
-            headers = inject({Header.MSG_ID.value: commit.id, _EXPECTED_LAST: str(after)})
-            try:
-                ack = await self._nats.js.publish(commit.subject, body, timeout=_APPEND_TIMEOUT, headers=headers)
-                return Stored(ack.seq, body)
-            except BadRequestError as error:
-                if error.err_code != WRONG_LAST_SEQUENCE:
-                    raise Unavailable(f"the log refused {commit.subject}: {error.description}") from error
-                silent = False
-            except SILENCE as error:
-                log.warning("log.append_unacknowledged", subject=commit.subject, error=type(error).__name__)
-                silent = True
-            except APIError as error:
-                raise Unavailable(f"the log cannot store {commit.subject}: {error.description}") from error
-            mine = await self._find_own(commit, after=after, silent=silent, deadline=deadline)
-            if mine is not None:
-                return mine
+            stored = await self._publish(commit, body, after)
+            if stored is not None:
+                return stored
+            follower = await self._follower(commit.subject, after, deadline)
+            if follower is not None and follower.commit.id == commit.id:
+                return follower
+            if follower is not None:
+                raise Conflict(f"{commit.subject} has changed since sequence {after}")
+            if time.monotonic() > deadline:
+                raise Unavailable(f"the log did not take {commit.subject} behind sequence {after}", delay=1)
+            await asyncio.sleep(0.05)
 
-    async def _find_own(self, commit: Commit, *, after: int, silent: bool, deadline: float) -> Stored | None:
-        """Whose is the newest commit now? Ours: it; nobody's new: ``None``, to be sent again; else a conflict."""
+    async def _publish(self, commit: Commit, body: bytes, after: int) -> Stored | None:
+        """One attempt; ``None`` when the log has to be asked what came of it."""
+        # nats-py writes into the mapping that it is given, so every attempt gets its own.
+        headers = inject({Header.MSG_ID.value: commit.id, _EXPECTED_LAST: str(after)})
+        try:
+            ack = await self._nats.js.publish(commit.subject, body, timeout=_REPLY_TIMEOUT, headers=headers)
+        except MaxPayloadError as error:
+            raise Permanent(
+                f"a commit of {len(body)} bytes is more than the log takes ({commit.subject})", status=413
+            ) from error
+        except SILENCE as error:
+            log.warning("log.append_unacknowledged", subject=commit.subject, error=type(error).__name__)
+            return None
+        except APIError as error:
+            if error.err_code == WRONG_LAST_SEQUENCE:
+                return None
+            raise Unavailable(f"the log cannot store {commit.subject}: {error.description}") from error
+        # What an earlier attempt has stored may differ from these bytes: the same command, decided at another time.
+        return None if ack.duplicate else Stored(ack.seq, body, subject=commit.subject)
+
+    async def _follower(self, subject: str, after: int, deadline: float) -> Stored | None:
+        """The commit of the aggregate that comes next behind ``after``, as the leader has it; waits for a lost server."""
         while True:
             try:
-                last = await self.last(commit.subject)
-                break
+                return await self._get(subject, after=after)
             except Unavailable:
                 if time.monotonic() > deadline:
                     raise
-                await asyncio.sleep(0.2)
-        if last is not None and last.commit.id == commit.id:
-            return last
-        if (last.seq if last else 0) != after:
-            raise Conflict(f"{commit.subject} has changed since sequence {after}")
-        if not silent or time.monotonic() > deadline:
-            raise Unavailable(f"the log did not take {commit.subject}", delay=1)
-        return None
+                await asyncio.sleep(0.1)
 
     async def last(self, subject: str) -> Stored | None:
+        return await self._get(subject)
+
+    async def _get(self, subject: str, *, after: int | None = None) -> Stored | None:
+        """The newest commit, or the next one behind ``after``; never from a replica that lags behind."""
+        stream = _stream_of(subject)
         try:
-            message = await self._nats.js.get_last_msg(_stream_of(subject), subject)
-        except NotFoundError:
+            if after is None:
+                message = await self._nats.js.get_last_msg(stream, subject)
+            else:
+                message = await self._nats.js.get_msg(stream, seq=after + 1, subject=subject, next=True)
+        except NotFoundError as error:
+            if error.err_code == _NO_SUCH_STREAM:
+                raise Unavailable(f"the log has no stream {stream}", delay=1) from error
             return None
-        except SILENCE as error:
-            raise Unavailable(f"the log cannot be read: {error or type(error).__name__}", delay=1) from error
-        return _stored(message)
+        except (*SILENCE, APIError) as error:
+            raise _unreadable(error) from error
+        return Stored(message.seq or 0, message.data or b"", message.headers, subject=subject)
 
     async def head(self, stream: str) -> int:
         try:
             return (await self._nats.js.stream_info(stream)).state.last_seq
         except NotFoundError:
             return 0
-        except SILENCE as error:
-            raise Unavailable(f"the log cannot be read: {error or type(error).__name__}", delay=1) from error
+        except (*SILENCE, APIError) as error:
+            raise _unreadable(error) from error
 
     async def load(self, subject: str, *, after: int = 0) -> Sequence[Stored]:
         """Batched direct get (ADR-31 of NATS): no consumer is made. A stale replica only costs a conflict later."""
@@ -157,14 +175,14 @@ class JetStreamEventStore:
     async def _direct_get(self, subject: str, seq: int) -> tuple[list[Stored], bool]:
         client = self._nats.client
         batch: list[Stored] = []
-        done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        end = self._nats.promise()
 
         async def take(message: Msg) -> None:
             headers = message.headers or {}
             if "Nats-Sequence" in headers:
-                batch.append(Stored(int(headers["Nats-Sequence"]), message.data, headers))
-            elif not done.done():
-                done.set_result(int(headers.get("Nats-Num-Pending", "0") or 0) > 0)
+                batch.append(Stored(int(headers["Nats-Sequence"]), message.data, headers, subject=subject))
+            elif not end.done():
+                end.set_result(headers)
 
         inbox = client.new_inbox()
         request = {"batch": _LOAD_BATCH, "seq": seq, "next_by_subj": subject}
@@ -173,42 +191,61 @@ class JetStreamEventStore:
             try:
                 api = f"$JS.API.DIRECT.GET.{_stream_of(subject)}"
                 await client.publish(api, json.dumps(request).encode(), reply=inbox)
-                more = await asyncio.wait_for(done, _APPEND_TIMEOUT)
+                headers = await asyncio.wait_for(end, _REPLY_TIMEOUT)
             finally:
                 await subscription.unsubscribe()
         except (*SILENCE, NatsError) as error:
-            raise Unavailable(f"the log cannot be read: {error or type(error).__name__}", delay=1) from error
-        return batch, more and bool(batch)
+            raise _unreadable(error) from error
+        status = headers.get("Status")
+        if status not in ("204", "404"):  # end of the batch, nothing there
+            raise Unavailable(f"the log cannot be read: status {status} for {subject}", delay=1)
+        return batch, status == "204" and bool(batch) and int(headers.get("Nats-Num-Pending") or 0) > 0
 
-    async def follow(self, stream: str, *, after: int) -> AsyncIterator[Sequence[Stored]]:
-        missing = 0
+    async def follow(self, stream: str, *, after: int) -> AsyncGenerator[Sequence[Stored]]:
+        gaps = 0
         while True:
             try:
-                async with _Feed(self._nats, stream, after) as feed:
+                head = await self.head(stream)
+                if head < after:
+                    raise LogIntegrityBroken(
+                        f"stream {stream} ends at {head} but was followed to {after}: the log was lost; "
+                        "run `forestay log restore`"
+                    )
+                async with Feed(self._nats, stream, after) as feed:
                     async for batch in feed.batches():
-                        missing = 0
+                        gaps = 0
                         after = batch[-1].seq
                         yield batch
-            except _Gap as gap:
-                missing += 1
-                if missing > 2:
+            except Gap as gap:
+                gaps += 1
+                if gaps > 2:
                     raise LogIntegrityBroken(
                         f"stream {stream} has no sequence {after + 1} but has {gap.seq}: messages were lost; "
                         "run `forestay log verify`, then `forestay log restore`"
                     ) from gap
-            except (*SILENCE, NatsError) as error:
+            except (*SILENCE, NatsError, Unavailable) as error:
                 log.warning("log.follow_interrupted", stream=stream, after=after, error=str(error))
                 await asyncio.sleep(0.2)
 
 
-class _Gap(Exception):
+class Gap(Exception):
+    """A message did not arrive, for a reason that following anew may or may not mend."""
+
     def __init__(self, seq: int) -> None:
         super().__init__(seq)
         self.seq = seq
 
 
-class _Feed:
-    """One push consumer over a whole stream, for as long as the connection lives."""
+class Feed:
+    """A push consumer over a whole stream that keeps nothing on the server, for as long as the connection lives.
+
+    nats-py's own ordered consumer starts the stream anew after a silence and answers flow control four times a second
+    only; here a feed that falls silent ends, and its reader begins the next one at the place that it has reached.
+    """
+
+    _HEARTBEAT = 0.5
+    _SILENCE = 2.0
+    _LIMIT = 5000
 
     def __init__(self, nats: Nats, stream: str, after: int) -> None:
         self._nats = nats
@@ -216,63 +253,80 @@ class _Feed:
         self._after = after
         self._arrived: list[Stored] = []
         self._wake = asyncio.Event()
+        self._room = asyncio.Event()
+        self._epoch = nats.epoch
 
-    async def __aenter__(self) -> _Feed:
-        self._lost = asyncio.ensure_future(self._nats.new_epoch())
-        self._lost.add_done_callback(lambda _: self._wake.set())
+    async def __aenter__(self) -> Feed:
+        inbox = self._nats.client.new_inbox()
+        self._subscription = await self._nats.client.subscribe(
+            inbox, cb=self._take, pending_msgs_limit=-1, pending_bytes_limit=-1
+        )
         try:
-            self._subscription = await self._nats.js.subscribe(
-                f"{self._stream.lower()}.>",
-                stream=self._stream,
-                ordered_consumer=True,
-                cb=self._take,
-                config=ConsumerConfig(
+            await self._nats.js.add_consumer(
+                self._stream,
+                ConsumerConfig(
+                    deliver_subject=inbox,
                     deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
                     opt_start_seq=self._after + 1,
-                    idle_heartbeat=1.0,
-                    inactive_threshold=10.0,
+                    ack_policy=AckPolicy.NONE,
+                    flow_control=True,
+                    idle_heartbeat=self._HEARTBEAT,
+                    inactive_threshold=5.0,
+                    mem_storage=True,
+                    num_replicas=1,
                 ),
-                pending_msgs_limit=-1,
-                pending_bytes_limit=-1,
             )
         except BaseException:
-            self._lost.cancel()
+            await self.__aexit__()
             raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._lost.cancel()
-        if self._nats.connected and not self._nats.client.is_closed:
-            try:
-                await self._subscription.unsubscribe()
-            except NatsError as error:
-                log.debug("log.unsubscribe_failed", error=str(error))
+        if not self._nats.client.is_closed:
+            await self._subscription.unsubscribe()
 
-    async def batches(self, limit: int = 500) -> AsyncIterator[list[Stored]]:
-        """Ends when the connection was replaced: the server's ephemeral consumer may be gone with the old one."""
-        expected = self._after + 1
-        while not self._lost.done():
-            await self._wake.wait()
+    async def batches(self, limit: int = 500) -> AsyncGenerator[list[Stored]]:
+        """Ends when the server is silent or the connection was replaced, with which the consumer is gone.
+
+        :raises Gap: the next message is not the one that has to follow.
+        """
+        while self._epoch == self._nats.epoch:
+            try:
+                await asyncio.wait_for(self._wake.wait(), self._SILENCE)
+            except TimeoutError:
+                log.info("log.feed_silent", stream=self._stream, after=self._after)
+                return
             self._wake.clear()
             while self._arrived:
                 batch, self._arrived = self._arrived[:limit], self._arrived[limit:]
-                fresh = [stored for stored in batch if stored.seq >= expected]
-                for stored in fresh:
-                    if stored.seq != expected:
-                        raise _Gap(stored.seq)
-                    expected += 1
-                if fresh:
-                    yield fresh
+                self._room.set()
+                for stored in batch:
+                    if stored.seq != self._after + 1:
+                        raise Gap(stored.seq)
+                    self._after = stored.seq
+                yield batch
 
     async def _take(self, message: Msg) -> None:
-        self._arrived.append(Stored(message.metadata.sequence.stream, message.data, message.headers))
+        if message.headers and message.headers.get("Status") == "100":  # flow control, or a heartbeat
+            answer = message.reply or message.headers.get("Nats-Consumer-Stalled")
+            if answer:
+                await self._nats.client.publish(answer)
+        else:
+            place = message.metadata
+            self._arrived.append(
+                Stored(place.sequence.stream, message.data, message.headers, subject=message.subject,
+                       pending=place.num_pending or 0)
+            )  # fmt: skip
         self._wake.set()
+        while len(self._arrived) > self._LIMIT:
+            # The server's window stays closed until its flow control message, which waits behind this one, is answered.
+            self._room.clear()
+            await self._room.wait()
 
 
 def _stream_of(subject: str) -> str:
     return subject.partition(".")[0].upper()
 
 
-def _stored(message: RawStreamMsg) -> Stored:
-    headers: Mapping[str, str] | None = message.headers
-    return Stored(message.seq or 0, message.data or b"", headers)
+def _unreadable(error: Exception) -> Unavailable:
+    return Unavailable(f"the log cannot be read: {str(error) or type(error).__name__}", delay=1)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 
 from forestay_events.commit import Commit, Stored, encode
-from forestay_events.errors import Conflict
+from forestay_events.errors import Conflict, LogIntegrityBroken, Unavailable
+
+_BATCH = 500
 
 
 class MemoryEventStore:
@@ -19,11 +21,13 @@ class MemoryEventStore:
 
     async def append(self, commit: Commit, *, after: int) -> Stored:
         history = self._subjects.setdefault(commit.subject, [])
-        last = history[-1] if history else None
-        if last is not None and last.commit.id == commit.id:
-            return last
-        if after != (last.seq if last else 0):
+        follower = next((stored for stored in history if stored.seq > after), None)
+        if follower is not None and follower.commit.id == commit.id:
+            return follower
+        if follower is not None:
             raise Conflict(f"{commit.subject} has changed since sequence {after}")
+        if after != (history[-1].seq if history else 0):
+            raise Unavailable(f"the log did not take {commit.subject} behind sequence {after}", delay=1)
         stream = self._streams.setdefault(commit.stream, [])
         stored = Stored(len(stream) + 1, encode(commit))
         stream.append(stored)
@@ -42,10 +46,12 @@ class MemoryEventStore:
     async def head(self, stream: str) -> int:
         return len(self._streams.get(stream, []))
 
-    async def follow(self, stream: str, *, after: int) -> AsyncIterator[Sequence[Stored]]:
+    async def follow(self, stream: str, *, after: int) -> AsyncGenerator[Sequence[Stored]]:
+        if after > await self.head(stream):
+            raise LogIntegrityBroken(f"stream {stream} ends before sequence {after}; run `forestay log restore`")
         while True:
             async with self._appended:
-                while not (batch := self._streams.get(stream, [])[after:]):
+                while not (batch := self._streams.get(stream, [])[after : after + _BATCH]):
                     await self._appended.wait()
             after = batch[-1].seq
             yield batch

@@ -13,9 +13,10 @@ import asyncpg
 import msgspec
 import structlog
 
-from forestay_events.archive import LOST_CONNECTION, Connection, Projector
+from forestay_events.archive import Projector
+from forestay_events.database import Connection, answering
 from forestay_events.errors import Unavailable
-from forestay_events.work import Work, WorkQueue
+from forestay_events.work import Work, WorkQueue, subject_of
 
 log = structlog.get_logger(__name__)
 
@@ -45,9 +46,10 @@ class Outbox:
         """Send until cancelled."""
         while True:
             try:
-                sent = await self._send()
-            except (*LOST_CONNECTION, Unavailable) as error:
-                log.warning("outbox.waiting", schema=self._projector.schema, error=str(error) or type(error).__name__)
+                with answering():
+                    sent = await self._send()
+            except Unavailable as error:
+                log.warning("outbox.waiting", schema=self._projector.schema, error=str(error))
                 await asyncio.sleep(0.3)
                 continue
             if not sent:
@@ -66,17 +68,19 @@ class Outbox:
         schema = self._projector.schema
         pool: asyncpg.Pool = self._projector.pool
         async with pool.acquire() as connection, connection.transaction():
+            # One sender at a time: with two, older work could overtake newer work of the same subject.
+            lock = "SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0))"
+            if not await connection.fetchval(lock, f"outbox {schema}"):
+                return 0
             rows = await connection.fetch(
-                f"DELETE FROM {schema}.outbox WHERE id IN"
-                f" (SELECT id FROM {schema}.outbox ORDER BY id LIMIT 200 FOR UPDATE SKIP LOCKED) RETURNING *"
+                f"DELETE FROM {schema}.outbox WHERE id IN (SELECT id FROM {schema}.outbox ORDER BY id LIMIT 200) RETURNING *"
             )
-            newest = {
-                (row["executor"], row["lane"], row["key"]): row for row in sorted(rows, key=lambda row: row["id"])
-            }
+            pending = [(_work(row), row["delay"]) for row in sorted(rows, key=lambda row: row["id"])]
+            newest = {subject_of(work, delay): (work, delay) for work, delay in pending}
             # Inside the transaction: rows whose work was not acknowledged stay.
-            await asyncio.gather(*(self._put(row) for row in newest.values()))
+            await asyncio.gather(*(self._queue.put(work, delay=delay) for work, delay in newest.values()))
         return len(rows)
 
-    async def _put(self, row: asyncpg.Record) -> None:
-        work = Work(executor=row["executor"], lane=row["lane"], key=row["key"], body=msgspec.Raw(row["body"]))
-        await self._queue.put(work, delay=row["delay"])
+
+def _work(row: asyncpg.Record) -> Work:
+    return Work(executor=row["executor"], lane=row["lane"], key=row["key"], body=msgspec.Raw(row["body"]))

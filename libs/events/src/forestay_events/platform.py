@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 
 import asyncpg
 
-from forestay_events.archive import LOST_CONNECTION, Projection, Projector
+from forestay_events.archive import Projection, Projector
 from forestay_events.blobs import FileBlobStore
 from forestay_events.config import BaseConfig
 from forestay_events.connection import Nats, connect
-from forestay_events.errors import Unavailable
+from forestay_events.database import answering, open_pool
 from forestay_events.jetstream import JetStreamEventStore, ensure_stream, log_stream
 from forestay_events.keystore import JetStreamKeyStore, MirroredKeyStore, PostgresKeyStore
 from forestay_events.positions import Positions
@@ -49,10 +49,8 @@ class Platform:
 
     async def check_database(self) -> None:
         """Health. :raises Unavailable: PostgreSQL does not answer."""
-        try:
+        with answering():
             await self.pool.fetchval("SELECT 1", timeout=2)
-        except LOST_CONNECTION as error:
-            raise Unavailable(f"PostgreSQL does not answer: {error or type(error).__name__}") from error
 
 
 async def ensure_streams(nats: Nats, *, replicas: int = 1) -> None:
@@ -89,16 +87,3 @@ async def open_platform(config: BaseConfig, name: str) -> AsyncGenerator[Platfor
             blobs=blobs,
             queue=WorkQueue(nats, utc_now),
         )
-
-
-@asynccontextmanager
-async def open_pool(dsn: str, *, size: int = 20) -> AsyncGenerator[asyncpg.Pool]:
-    """:raises Unavailable: PostgreSQL does not answer."""
-    try:
-        pool = await asyncpg.create_pool(dsn, min_size=2, max_size=size, timeout=5, command_timeout=60)
-    except LOST_CONNECTION as error:
-        raise Unavailable(f"PostgreSQL does not answer: {error or type(error).__name__}") from error
-    try:
-        yield pool
-    finally:
-        pool.terminate()

@@ -17,6 +17,7 @@ from forestay_events.errors import Unavailable
 log = structlog.get_logger(__name__)
 
 CHANNEL = "forestay_checkpoint"
+_PROBE = 10.0
 
 
 class Positions:
@@ -48,7 +49,10 @@ class Positions:
             ) from error
 
     async def advance(self, schema: str, stream: str, seq: int, *, rewound: bool = False) -> None:
-        """Tell waiters of this process without the detour over the database."""
+        """Tell waiters of this process without the detour over the database.
+
+        :param rewound: ``seq`` counts even if it is lower: the read model was made anew, or has lost its newest rows.
+        """
         key = (schema, stream)
         if rewound or seq > self._reached[key]:
             self._reached[key] = seq
@@ -61,33 +65,34 @@ class Positions:
             try:
                 await self._listen()
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-                log.warning("positions.interrupted", error=str(error))
+                log.warning("positions.interrupted", error=str(error) or type(error).__name__)
             await asyncio.sleep(0.3)
 
     async def _listen(self) -> None:
         connection = await asyncpg.connect(self._dsn, timeout=5)
-        lost = asyncio.Event()
         heard: asyncio.Queue[str] = asyncio.Queue()
         try:
-            connection.add_termination_listener(lambda _: lost.set())
+            connection.add_termination_listener(lambda _: heard.put_nowait(""))
             await connection.add_listener(CHANNEL, lambda _c, _p, _ch, payload: heard.put_nowait(str(payload)))
-            for schema in await connection.fetch(
-                "SELECT table_schema FROM information_schema.tables WHERE table_name = 'checkpoint'"
-            ):
-                for row in await connection.fetch(f'SELECT stream, position FROM "{schema[0]}".checkpoint'):
-                    await self.advance(schema[0], row["stream"], row["position"])
-            ended = asyncio.ensure_future(lost.wait())
-            try:
-                while not ended.done():
-                    item = asyncio.ensure_future(heard.get())
-                    await asyncio.wait({item, ended}, return_when=asyncio.FIRST_COMPLETED)
-                    if not item.done():
-                        item.cancel()
-                        continue
-                    schema, stream, position = item.result().split("/")
-                    await self.advance(schema, stream, int(position))
-            finally:
-                ended.cancel()
+            await self._read_all(connection)
+            while True:
+                try:
+                    payload = await asyncio.wait_for(heard.get(), _PROBE)
+                except TimeoutError:
+                    # A connection that broke without a word looks just like one on which nothing is said.
+                    await connection.execute("SELECT 1", timeout=5)
+                    continue
+                if not payload:
+                    return
+                schema, stream, position, *rewound = payload.split("/")
+                await self.advance(schema, stream, int(position), rewound=bool(rewound))
         finally:
             with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
                 await connection.close(timeout=2)
+
+    async def _read_all(self, connection: asyncpg.Connection) -> None:
+        """What was announced while nobody listened. May be older than what is announced meanwhile, which is still to come."""
+        schemas = "SELECT table_schema FROM information_schema.tables WHERE table_name = 'checkpoint'"
+        for (schema,) in await connection.fetch(schemas):
+            for row in await connection.fetch(f'SELECT stream, position FROM "{schema}".checkpoint'):
+                await self.advance(schema, row["stream"], row["position"], rewound=True)

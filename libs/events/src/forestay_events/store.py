@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from typing import Protocol
 
 from forestay_events.commit import Commit, Stored
@@ -15,10 +16,11 @@ class EventStore(Protocol):
         """Append a commit to its aggregate.
 
         :param after: stream sequence of the aggregate's last commit that the decision was based on, 0 for none.
-        :returns: the commit as stored; durable once this returns.
+        :returns: the commit as stored; durable once this returns. If a commit with this id already follows ``after``, that
+            one, whose bytes may differ.
         :raises Conflict: another commit came first.
         :raises Unavailable: the log did not answer and, as far as could be seen, did not store it.
-        :raises LogIntegrityBroken: the aggregate is read-only.
+        :raises Permanent: the commit is larger than the log takes.
         """
         ...
 
@@ -34,23 +36,23 @@ class EventStore(Protocol):
         """The newest sequence of a stream, 0 when it is empty."""
         ...
 
-    def follow(self, stream: str, *, after: int) -> AsyncIterator[Sequence[Stored]]:
+    def follow(self, stream: str, *, after: int) -> AsyncGenerator[Sequence[Stored]]:
         """Batches of all commits behind ``after`` in order, without gap or repeat, then live; never ends by itself.
 
-        :raises LogIntegrityBroken: a sequence is missing in the stream.
+        :raises LogIntegrityBroken: a sequence is missing in the stream, or all behind ``after`` and ``after`` itself.
         """
         ...
 
 
-async def read(store: EventStore, stream: str, *, after: int = 0) -> AsyncIterator[Stored]:
+async def read(store: EventStore, stream: str, *, after: int = 0) -> AsyncGenerator[Stored]:
     """The commits behind ``after`` up to the head of the stream as it is now."""
     head = await store.head(stream)
     if head <= after:
         return
-    async for batch in store.follow(stream, after=after):
-        for stored in batch:
-            if stored.seq > head:
-                return
-            yield stored
-            if stored.seq == head:
+    async with aclosing(store.follow(stream, after=after)) as batches:
+        async for batch in batches:
+            for stored in batch:
+                if stored.seq <= head:
+                    yield stored
+            if batch[-1].seq >= head:
                 return

@@ -1,19 +1,24 @@
 """The work queue: lifecycle commands for whoever can do them, now or at a later time.
 
-One piece of work is one message on ``cmd.<executor>.<lane>.<key>``; at most one is pending per subject and the newest wins,
-so putting the same work again is harmless. Work for later is a message on ``later.<...>`` that the server itself turns into
-the former when its time has come (NATS message schedules): a durable timer without a process that waits.
+One piece of work is one message. Work that is put for now lies at ``cmd.<executor>.<lane>.<key>.now``, one per subject: the
+newest replaces what waits there. Work for later is a message on ``later.<...>.<digest of the work>`` that the server itself
+turns into one on ``cmd.<...>.<digest>`` when its time has come (NATS message schedules): a durable timer without a process
+that waits. The digest keeps old work that comes due from replacing newer work; equal work is one timer, however often it is
+put. What a worker puts back, for whatever reason, goes to ``<digest>`` too.
 
-Work may be delivered more than once. What makes that safe is not here: a worker looks at the log before, and at the VIM
-before it acts, and the log refuses its outcome when somebody else was faster.
+Work may be delivered more than once, and after newer work. What makes that safe is not here: a worker looks at the log, and
+at the VIM before it acts, and the log refuses its outcome when somebody else was faster.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
+import hashlib
+import json
+import random
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -22,9 +27,9 @@ import structlog
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.js.api import ConsumerConfig, RetentionPolicy, StorageType, StreamConfig
-from nats.js.client import JetStreamContext
-from nats.js.errors import APIError, NotFoundError
+from nats.js.errors import APIError, ServiceUnavailableError
 
+from forestay_events.commit import TOKEN
 from forestay_events.connection import SILENCE, Nats
 from forestay_events.errors import Permanent, Retryable, Unavailable
 from forestay_events.metrics import METRICS
@@ -44,8 +49,13 @@ WORK = StreamConfig(
 )
 DEAD = StreamConfig(name="DEAD", subjects=["dead.>"], storage=StorageType.FILE, allow_direct=True)
 
+#: Seconds after which work whose worker is silent goes to another one.
 ACK_WAIT = 8.0
-_HEARTBEAT = ACK_WAIT / 3
+_TRIES = "Forestay-Tries"
+_PULL_SECONDS = 30.0
+_PULL_HEARTBEAT = 0.5
+_SILENCE = 2.0
+_LANE_PATIENCE = 1.0
 
 
 class Work(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,7 +74,7 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def subject(self) -> str:
-        return f"{self.executor}.{self.lane}.{self.key}"
+        return ".".join(map(_token, (self.executor, self.lane, self.key)))
 
 
 class DeadWork(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,6 +97,20 @@ Handler = Callable[[Work], Awaitable[Later | None]]
 GivenUp = Callable[[Work, str], Awaitable[None]]
 
 
+def subject_of(work: Work, delay: float) -> str:
+    """The subject at which work waits that is put with this delay; what is put there replaces what waits there."""
+    return f"later.{work.subject}.{_digest(work)}" if delay > 0 else f"cmd.{work.subject}.now"
+
+
+def _digest(work: Work) -> str:
+    return hashlib.sha256(msgspec.json.encode(work)).hexdigest()[:16]
+
+
+def _token(text: str) -> str:
+    """``text`` as one token of a subject: a dot or a wildcard in it must not change what the subject means."""
+    return text if TOKEN.fullmatch(text) else hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
 class WorkQueue:
     """Puts work on the queue.
 
@@ -98,32 +122,45 @@ class WorkQueue:
         self._clock = clock
 
     async def put(self, work: Work, *, delay: float = 0.0) -> None:
-        """Make work pending, now or in ``delay`` seconds; pending work of the same subject is replaced.
+        """Make work pending, now or in ``delay`` seconds; work for now replaces what waits at the same subject.
 
         :raises Unavailable: the queue did not acknowledge; putting it again is safe.
         """
-        subject = f"cmd.{work.subject}"
-        headers = inject({})
+        await self._put(subject_of(work, delay), work, delay, {})
+
+    async def put_back(self, work: Work, *, delay: float, tries: int) -> None:
+        """Make work pending again that was taken; it replaces nothing but itself.
+
+        :param tries: how often it was tried; the next delivery counts on from there.
+        :raises Unavailable: the queue did not acknowledge; putting it again is safe.
+        """
+        subject = subject_of(work, delay) if delay > 0 else f"cmd.{work.subject}.{_digest(work)}"
+        await self._put(subject, work, delay, {_TRIES: str(max(tries, 0))})
+
+    async def _put(self, subject: str, work: Work, delay: float, headers: dict[str, str]) -> None:
         if delay > 0:
             due = self._clock() + timedelta(seconds=delay)
-            headers |= {"Nats-Schedule": f"@at {due:%Y-%m-%dT%H:%M:%S.%fZ}", "Nats-Schedule-Target": subject}
-            subject = f"later.{work.subject}"
-        await self._publish(subject, msgspec.json.encode(work), headers)
+            target = f"cmd.{work.subject}.{_digest(work)}"
+            headers |= {"Nats-Schedule": f"@at {due:%Y-%m-%dT%H:%M:%S.%fZ}", "Nats-Schedule-Target": target}
+            METRICS.timers.labels("set").inc()
+        await self._publish(subject, msgspec.json.encode(work), inject(headers))
 
     async def pending(self, work: Work) -> bool:
-        """Is work of the same subject waiting, in somebody's hands or scheduled?"""
-        for prefix in ("cmd", "later"):
-            try:
-                await self._nats.js.get_last_msg("WORK", f"{prefix}.{work.subject}")
-            except NotFoundError:
-                continue
-            except SILENCE as error:
-                raise Unavailable(f"the work queue cannot be read: {error}", delay=1) from error
-            return True
-        return False
+        """Is work of the same executor, lane and key waiting, in somebody's hands or scheduled?
+
+        :raises Unavailable: the queue does not answer.
+        """
+        try:
+            info = await self._nats.js.stream_info("WORK", subjects_filter=f"*.{work.subject}.*")
+        except (*SILENCE, APIError) as error:
+            raise Unavailable(f"the work queue cannot be read: {error or type(error).__name__}", delay=1) from error
+        return bool(info.state.subjects)
 
     async def bury(self, work: Work, reason: str, deliveries: int) -> None:
-        """Record in stream ``DEAD`` that work is given up, with the reason."""
+        """Record in stream ``DEAD`` that work is given up, with the reason.
+
+        :raises Unavailable: the stream did not acknowledge.
+        """
         dead = DeadWork(work=work, reason=reason, deliveries=deliveries, at=self._clock())
         await self._publish(f"dead.{work.subject}", msgspec.json.encode(dead), {})
 
@@ -131,17 +168,19 @@ class WorkQueue:
         try:
             await self._nats.js.publish(subject, body, headers=headers or None)
         except (*SILENCE, APIError) as error:
-            raise Unavailable(f"the work queue did not take {subject}: {error}", delay=1) from error
+            reason = str(error) or type(error).__name__
+            raise Unavailable(f"the work queue did not take {subject}: {reason}", delay=1) from error
 
 
 class Worker:
     """Takes work of one executor and does it, many at once.
 
     :param handle: does a piece of work; returns :class:`Later` to see it again. ``Retryable`` and unexpected errors bring it
-        back after a while, at most ``deliveries`` times; ``Permanent`` gives it up at once.
+        back after a while, at most ``deliveries`` times (``Unavailable`` is not counted); ``Permanent`` gives it up at once.
     :param given_up: told after given-up work was written to ``DEAD`` and before it is dropped.
     :param concurrency: pieces of work in hand at once.
-    :param lane_limit: pieces of work in hand at once per lane.
+    :param lane_limit: pieces of work being done at once per lane.
+    :param ack_wait: seconds after which somebody else gets the work of a worker that died.
     """
 
     def __init__(
@@ -155,6 +194,7 @@ class Worker:
         concurrency: int = 256,
         lane_limit: int = 128,
         deliveries: int = 6,
+        ack_wait: float = ACK_WAIT,
     ) -> None:
         self._nats = nats
         self._queue = queue
@@ -163,12 +203,16 @@ class Worker:
         self._given_up = given_up
         self._concurrency = concurrency
         self._deliveries = deliveries
+        self._ack_wait = ack_wait
         self._lanes: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(lane_limit))
-        self._in_hand: dict[asyncio.Task[None], Msg] = {}
+        self._in_hand: dict[int, tuple[Msg, asyncio.Task[None]]] = {}
         self._room = asyncio.Event()
+        self._wanted = 0
+        self._heard = False
+        self._ended: asyncio.Future[None] | None = None
 
     async def run(self) -> None:
-        """Work until cancelled; then what is in hand is handed back."""
+        """Work until cancelled; then what is in hand is put back."""
         heartbeat = asyncio.create_task(self._keep_in_progress())
         try:
             while True:
@@ -176,110 +220,171 @@ class Worker:
                     await self._take()
                 except (*SILENCE, NatsError) as error:
                     log.warning("work.interrupted", executor=self._executor, error=str(error) or type(error).__name__)
-                    await asyncio.sleep(0.3)
+                    await asyncio.sleep(0.2)
         finally:
-            heartbeat.cancel()
-            for task in list(self._in_hand):
+            tasks = [task for _, task in self._in_hand.values()]
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(*self._in_hand, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
+            heartbeat.cancel()
 
     async def _take(self) -> None:
         """Pull work for as long as this connection lives."""
-        epoch = self._nats.epoch
-        subscription = await self._subscribe()
-        try:
-            while epoch == self._nats.epoch:
-                room = self._concurrency - len(self._in_hand)
-                if room <= 0:
-                    self._room.clear()
-                    await self._room.wait()
-                    continue
-                try:
-                    messages = await subscription.fetch(min(room, 64), timeout=2.0, heartbeat=0.6)
-                except TimeoutError:
-                    continue
-                for message in messages:
-                    task = asyncio.create_task(self._do(message))
-                    self._in_hand[task] = message
-                    task.add_done_callback(self._done)
-        finally:
-            if self._nats.connected and epoch == self._nats.epoch:
-                await subscription.unsubscribe()
-
-    async def _subscribe(self) -> JetStreamContext.PullSubscription:
-        subject = f"cmd.{self._executor}.>"
+        inbox = self._nats.client.new_inbox()
         config = ConsumerConfig(
             durable_name=self._executor,
-            filter_subject=subject,
-            ack_wait=ACK_WAIT,
+            filter_subject=f"cmd.{_token(self._executor)}.>",
+            ack_wait=self._ack_wait,
             max_ack_pending=10_000,
             max_deliver=-1,
         )
+        await self._nats.js.add_consumer("WORK", config)
+        subscription = await self._nats.client.subscribe(
+            inbox, cb=self._arrive, pending_msgs_limit=-1, pending_bytes_limit=-1
+        )
         try:
-            await self._nats.js.consumer_info("WORK", self._executor)
-        except NotFoundError:
-            await self._nats.js.add_consumer("WORK", config)
-        return await self._nats.js.pull_subscribe_bind(self._executor, stream="WORK")
+            while True:
+                await self._pull(inbox)
+        finally:
+            # Drained, so that what has arrived already is put back rather than waited for.
+            with suppress(NatsError, TimeoutError):
+                async with asyncio.timeout(2):
+                    await subscription.drain()
 
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._in_hand.pop(task, None)
+    async def _pull(self, inbox: str) -> None:
+        """Ask for as much as there is room for, and wait until all of it came or the server ended the request.
+
+        :raises TimeoutError: the server is silent.
+        :raises nats.errors.Error: the connection or the consumer was lost.
+        """
+        self._room.clear()
+        if len(self._in_hand) >= self._concurrency:
+            await self._room.wait()
+        self._wanted = self._concurrency - len(self._in_hand)
+        ended = self._ended = self._nats.promise()
+        request = {
+            "batch": self._wanted,
+            "expires": int(_PULL_SECONDS * 1e9),
+            "idle_heartbeat": int(_PULL_HEARTBEAT * 1e9),
+        }
+        api = f"$JS.API.CONSUMER.MSG.NEXT.WORK.{self._executor}"
+        await self._nats.client.publish(api, json.dumps(request).encode(), reply=inbox)
+        try:
+            while not ended.done():
+                self._heard = False
+                await asyncio.wait({ended}, timeout=_SILENCE)
+                if not self._heard and not ended.done():
+                    raise TimeoutError("the work queue is silent")
+            await ended
+        finally:
+            ended.cancel()
+
+    async def _arrive(self, message: Msg) -> None:
+        self._heard = True
+        status = (message.headers or {}).get("Status")
+        if status is None:
+            self._start(message)
+            self._wanted -= 1
+        if self._ended is None or self._ended.done() or status == "100":  # heartbeat
+            return
+        if status in ("404", "408") or self._wanted <= 0:
+            self._ended.set_result(None)
+        elif status is not None:
+            self._ended.set_exception(ServiceUnavailableError())
+
+    def _start(self, message: Msg) -> None:
+        seq = message.metadata.sequence.stream
+        if seq in self._in_hand:
+            return  # delivered again after our heartbeat was lost; the next one holds it
+        task = asyncio.create_task(self._do(message))
+        self._in_hand[seq] = (message, task)
+        task.add_done_callback(lambda done: self._settled(seq, done))
+
+    def _settled(self, seq: int, task: asyncio.Task[None]) -> None:
+        del self._in_hand[seq]
         self._room.set()
         if not task.cancelled() and (error := task.exception()) is not None:
             log.warning("work.unsettled", executor=self._executor, error=str(error) or type(error).__name__)
 
     async def _do(self, message: Msg) -> None:
+        headers = message.headers or {}
         try:
             work = msgspec.json.decode(message.data, type=Work)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             unreadable = Work(executor=self._executor, lane="unreadable", key="unreadable", body=msgspec.Raw(b"null"))
             await self._queue.bury(unreadable, f"{message.subject}: {error}: {message.data[:2000]!r}", 1)
+            METRICS.work_dead.labels(self._executor).inc()
             await message.term()
             return
-        async with self._lanes[work.lane]:
+        if "Nats-Scheduler" in headers:
+            METRICS.timers.labels("fired").inc()
+        tries = int(headers.get(_TRIES, 0)) + (message.metadata.num_delivered or 1)
+        try:
+            await self._try(message, work, tries)
+        except asyncio.CancelledError:
+            await self._put_back(message, work, delay=0, tries=tries - 1)
+            raise
+
+    async def _try(self, message: Msg, work: Work, tries: int) -> None:
+        if tries > self._deliveries:
+            await self._give_up(message, work, tries - 1, "it was taken and never came to an end")
+            return
+        lane = self._lanes[work.lane]
+        try:
+            async with asyncio.timeout(_LANE_PATIENCE):
+                await lane.acquire()
+        except TimeoutError:  # a lane that is stuck must not fill our hands, other lanes need them
+            await self._put_back(message, work, delay=random.uniform(1, 3), tries=tries - 1)  # noqa: S311
+            return
+        try:
             with (
                 METRICS.work_seconds.labels(self._executor).time(),
                 span(f"work {work.executor}", message.headers or {}, lane=work.lane, key=work.key),
             ):
-                await self._settle(message, work)
+                await self._settle(message, work, tries)
+        finally:
+            lane.release()
 
-    async def _settle(self, message: Msg, work: Work) -> None:
+    async def _settle(self, message: Msg, work: Work, tries: int) -> None:
         try:
             answer = await self._handle(work)
         except Permanent as error:
-            await self._give_up(message, work, str(error))
+            await self._give_up(message, work, tries, str(error))
         except Exception as error:
-            deliveries = message.metadata.num_delivered or 1
             reason = str(error) or type(error).__name__
-            delay = getattr(error, "delay", None) or min(0.25 * 2**deliveries, 10.0)
             expected = isinstance(error, Retryable)
-            log.warning(
-                "work.failed", subject=work.subject, deliveries=deliveries, reason=reason, exc_info=not expected
-            )
-            if deliveries >= self._deliveries and not isinstance(error, Unavailable):
-                await self._give_up(message, work, reason)
-            else:
-                METRICS.work_retried.labels(self._executor).inc()
-                await message.nak(delay=delay)
+            log.warning("work.failed", subject=work.subject, tries=tries, reason=reason, exc_info=not expected)
+            counted = not isinstance(error, Unavailable)
+            if counted and tries >= self._deliveries:
+                await self._give_up(message, work, tries, reason)
+                return
+            METRICS.work_retried.labels(self._executor).inc()
+            delay = (error.delay if isinstance(error, Retryable) else None) or min(0.25 * 2**tries, 10.0)
+            await self._put_back(message, work, delay=delay, tries=tries if counted else tries - 1)
         else:
             if answer is not None:
                 await self._queue.put(work, delay=max(answer.delay, 0.05))
             METRICS.work_done.labels(self._executor).inc()
             await message.ack()
 
-    async def _give_up(self, message: Msg, work: Work, reason: str) -> None:
+    async def _put_back(self, message: Msg, work: Work, *, delay: float, tries: int) -> None:
+        await self._queue.put_back(work, delay=delay, tries=tries)
+        await message.ack()
+
+    async def _give_up(self, message: Msg, work: Work, tries: int, reason: str) -> None:
         """Evidence first: a crash between the two repeats it, the other order would lose it."""
-        await self._queue.bury(work, reason, message.metadata.num_delivered or 1)
+        await self._queue.bury(work, reason, tries)
         await self._given_up(work, reason)
         METRICS.work_dead.labels(self._executor).inc()
+        log.error("work.given_up", subject=work.subject, tries=tries, reason=reason)
         await message.term()
 
     async def _keep_in_progress(self) -> None:
         while True:
-            started = time.monotonic()
-            for message in list(self._in_hand.values()):
+            await asyncio.sleep(self._ack_wait / 3)
+            for message, _ in list(self._in_hand.values()):
                 try:
                     await message.in_progress()
                 except NatsError as error:
                     log.debug("work.heartbeat_failed", error=str(error))
                     break
-            await asyncio.sleep(max(0.1, _HEARTBEAT - (time.monotonic() - started)))
