@@ -35,11 +35,21 @@ class PackageContentStored(PackageEventBase, frozen=True, kw_only=True):
     checksum: Checksum
 
 
+class PackageVnfdIdClaimed(PackageEventBase, frozen=True, kw_only=True):
+    """The content is sound and its VNFD has this id. Of all claims of a project that stand, the stream's first wins."""
+
+    vnfd_id: str
+
+
 class PackageOnboarded(PackageEventBase, frozen=True, kw_only=True):
-    """The content was checked; VNFs can be made from it. Operational state is ENABLED, as in Tacker."""
+    """The content was checked; VNFs can be made from it. Operational state is ENABLED, as in Tacker.
+
+    :ivar definitions: paths of the VNFD's YAML files in the package, the entry first.
+    """
 
     vnfd: Vnfd
     single_yaml: bool = False
+    definitions: tuple[str, ...] = ()
     software_images: tuple[SoftwareImage, ...] = ()
 
 
@@ -63,6 +73,7 @@ class PackageDeleted(PackageEventBase, frozen=True, kw_only=True):
 PackageEvent = (
     PackageCreated
     | PackageContentStored
+    | PackageVnfdIdClaimed
     | PackageOnboarded
     | PackageOnboardingFailed
     | PackageModified

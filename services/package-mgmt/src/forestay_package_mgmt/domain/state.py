@@ -1,0 +1,156 @@
+"""The state of a VNF package: what its events add up to.
+
+``TRANSITIONS`` is the whole life of a package (SOL005 clause 9.5.2); a key that is missing cannot happen. There is no
+UPLOADING in it on purpose: until the content is stored whole nothing has happened, so an upload that is cut, by the client
+or by a crash, leaves a package in CREATED and nothing to repair. A refused content leads back to CREATED, as in Tacker, and
+the package keeps the reason until the next content comes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, Literal
+
+import msgspec
+from forestay_events.commit import Commit
+from forestay_sol.streams.package import (
+    OperationalState,
+    PackageContentStored,
+    PackageCreated,
+    PackageDeleted,
+    PackageEvent,
+    PackageModified,
+    PackageOnboarded,
+    PackageOnboardingFailed,
+    PackageVnfdIdClaimed,
+)
+from forestay_sol.vnfd import Checksum, SoftwareImage, Vnfd
+
+OnboardingState = Literal["CREATED", "PROCESSING", "ONBOARDED", "DELETED"]
+
+TRANSITIONS: Mapping[OnboardingState | None, Mapping[type[PackageEvent], OnboardingState]] = {
+    None: {PackageCreated: "CREATED"},
+    "CREATED": {PackageContentStored: "PROCESSING", PackageModified: "CREATED", PackageDeleted: "DELETED"},
+    "PROCESSING": {
+        PackageVnfdIdClaimed: "PROCESSING",
+        PackageOnboarded: "ONBOARDED",
+        PackageOnboardingFailed: "CREATED",
+        PackageModified: "PROCESSING",
+        PackageDeleted: "DELETED",
+    },
+    "ONBOARDED": {PackageModified: "ONBOARDED", PackageDeleted: "DELETED"},
+}
+
+
+class IllegalTransition(ValueError):
+    """An event that the table does not allow in this state: a defect, never a user's mistake."""
+
+
+class Content(msgspec.Struct, frozen=True, kw_only=True):
+    """The stored zip. ``upload`` tells one upload of a package from the next; it only ever grows."""
+
+    digest: str
+    size: int
+    checksum: Checksum
+    upload: int
+
+
+class Onboarded(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What onboarding found in the content, and when."""
+
+    vnfd: Vnfd
+    definitions: tuple[str, ...]
+    single_yaml: bool
+    software_images: tuple[SoftwareImage, ...]
+    at: datetime
+
+
+class Package(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A VNF package.
+
+    :ivar vnfd_id: the claimed VNFD id, from the moment that the content was found sound.
+    :ivar failure: ProblemDetails about the last content, when it was refused.
+    """
+
+    id: str
+    project: str
+    onboarding_state: OnboardingState
+    operational_state: OperationalState = "DISABLED"
+    user_defined_data: dict[str, Any] = {}
+    content: Content | None = None
+    vnfd_id: str | None = None
+    onboarded: Onboarded | None = None
+    failure: dict[str, Any] | None = None
+
+    @property
+    def deleted(self) -> bool:
+        return self.onboarding_state == "DELETED"
+
+    @property
+    def awaited(self) -> Content | None:
+        """The content whose onboarding is due or going on."""
+        return self.content if self.onboarding_state == "PROCESSING" else None
+
+
+def evolve(package: Package | None, event: PackageEvent, commit: Commit) -> Package:
+    """:raises IllegalTransition: the event is not possible in this state."""
+    before = package.onboarding_state if package else None
+    after = TRANSITIONS.get(before, {}).get(type(event))
+    if after is None:
+        raise IllegalTransition(f"package {commit.aggregate_id} in {before} cannot see {type(event).__name__}")
+    members = _CHANGES[type(event)](package, event, commit)
+    if package is None:
+        return Package(id=commit.aggregate_id, project=commit.project, onboarding_state=after, **members)
+    return msgspec.structs.replace(package, onboarding_state=after, **members)
+
+
+_Members = dict[str, Any]
+
+
+def _created(package: Package, event: PackageCreated, commit: Commit) -> _Members:
+    return {"user_defined_data": event.user_defined_data}
+
+
+def _stored(package: Package, event: PackageContentStored, commit: Commit) -> _Members:
+    content = Content(digest=event.digest, size=event.size, checksum=event.checksum, upload=commit.version)
+    return {"content": content, "failure": None}
+
+
+def _claimed(package: Package, event: PackageVnfdIdClaimed, commit: Commit) -> _Members:
+    return {"vnfd_id": event.vnfd_id}
+
+
+def _onboarded(package: Package, event: PackageOnboarded, commit: Commit) -> _Members:
+    found = Onboarded(
+        vnfd=event.vnfd,
+        definitions=event.definitions,
+        single_yaml=event.single_yaml,
+        software_images=event.software_images,
+        at=commit.at,
+    )
+    return {"onboarded": found, "operational_state": "ENABLED"}
+
+
+def _failed(package: Package, event: PackageOnboardingFailed, commit: Commit) -> _Members:
+    return {"content": None, "vnfd_id": None, "failure": event.error}
+
+
+def _modified(package: Package, event: PackageModified, commit: Commit) -> _Members:
+    given = {"operational_state": event.operational_state, "user_defined_data": event.user_defined_data}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _deleted(package: Package, event: PackageDeleted, commit: Commit) -> _Members:
+    return {"content": None, "vnfd_id": None}
+
+
+_CHANGES: Mapping[type[PackageEvent], Callable[[Any, Any, Commit], _Members]] = {
+    PackageCreated: _created,
+    PackageContentStored: _stored,
+    PackageVnfdIdClaimed: _claimed,
+    PackageOnboarded: _onboarded,
+    PackageOnboardingFailed: _failed,
+    PackageModified: _modified,
+    PackageDeleted: _deleted,
+}

@@ -1,0 +1,107 @@
+"""Onboards stored content: reads it, claims the VNFD id, reports. Every step can be repeated, after a crash at any point.
+
+One VNFD id belongs to one package of a project. Who gets it when two are onboarded at once is decided by the order of
+stream PKG, without a lock: a package whose content is sound first writes ``PackageVnfdIdClaimed`` to the log. Then its worker
+waits until the read model has come to that claim, and looks which of the claims that stand was written first. Each worker
+sees all claims before its own, so the second always sees the first and never the other way round; a claim ends with the
+package or with its failure. The loser fails with the name of the winner.
+
+Work that is delivered again finds the same upload awaited and does the same; a report about an upload that is not awaited
+any more leads to nothing.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from forestay_events.aggregate import Loaded, Origin
+from forestay_events.blobs import BlobStore
+from forestay_events.errors import Rejected
+from forestay_events.work import Work
+from forestay_sol.problem import ProblemDetails, answer_to
+
+from forestay_package_mgmt.csar import PackageInvalid, ReadPackage
+from forestay_package_mgmt.domain.commands import ClaimVnfdId, FailOnboarding, FinishOnboarding, PackageCommand
+from forestay_package_mgmt.domain.state import Content, Package
+from forestay_package_mgmt.onboarding.contents import Contents
+from forestay_package_mgmt.onboarding.reading import read_apart
+from forestay_package_mgmt.projections.reads import PackageAggregates, PackageReads
+
+_ACTOR = "forestay:onboarding"
+
+
+class Onboarding:
+    """The handler of the work of executor ``onboarding``.
+
+    :param reading_time: seconds that reading a package may take.
+    """
+
+    def __init__(
+        self,
+        aggregates: PackageAggregates,
+        reads: PackageReads,
+        contents: Contents,
+        blobs: BlobStore,
+        *,
+        reading_time: float,
+    ) -> None:
+        self._aggregates = aggregates
+        self._reads = reads
+        self._contents = contents
+        self._blobs = blobs
+        self._reading_time = reading_time
+
+    async def handle(self, work: Work) -> None:
+        """Onboard the content that a package awaits, if it does."""
+        package = (await self._aggregates.load(work.key)).state
+        if package is None or package.awaited is None:
+            return
+        content = package.awaited
+        path: Path = await self._blobs.path(content.digest)
+        try:
+            await self._onboard(package, content, await read_apart(path, timeout=self._reading_time))
+        except PackageInvalid as error:
+            await self._fail(package, content, error)
+
+    async def given_up(self, work: Work, reason: str) -> None:
+        """Fail the onboarding of content that could not be read however often it was tried."""
+        package = (await self._aggregates.load(work.key)).state
+        if package is not None and package.awaited is not None:
+            detail = f"Onboarding was given up: {reason} Upload the content again, or have the server's log looked at."
+            error = Rejected(400, detail, title="Onboarding given up", extra={"rule": "given-up"})
+            await self._fail(package, package.awaited, error)
+
+    async def _onboard(self, package: Package, content: Content, read: ReadPackage) -> None:
+        vnfd_id = read.vnfd.vnfd_id
+        claimed = await self._tell(package, content, ClaimVnfdId(content.upload, vnfd_id))
+        if claimed.state is None or claimed.state.awaited != content:
+            return
+        await self._reads.up_to(claimed.seq)
+        holder = await self._reads.holder(claimed.state)
+        if holder != package.id:
+            raise PackageInvalid(
+                "vnfd-id-unique",
+                f"VNFD id {vnfd_id} belongs to VNF package {holder} of this project. Delete that package, or give this "
+                "VNFD another descriptor_id.",
+            )
+        finish = FinishOnboarding(content.upload, read.vnfd, read.definitions, read.single_yaml)
+        await self._tell(package, content, finish)
+
+    async def _fail(self, package: Package, content: Content, error: Rejected) -> None:
+        await self._tell(package, content, FailOnboarding(content.upload, _problem(error)))
+        await self._contents.release(content.digest)
+
+    async def _tell(self, package: Package, content: Content, command: PackageCommand) -> Loaded[Package]:
+        origin = Origin(
+            command_id=f"{package.id}/{content.upload}/{type(command).__name__}",
+            project=package.project,
+            actor=_ACTOR,
+        )
+        return await self._aggregates.execute(package.id, command, origin)
+
+
+def _problem(error: Rejected) -> dict[str, Any]:
+    answer = answer_to(error)
+    problem = answer.problem if answer else ProblemDetails(status=error.status, detail=error.detail)
+    return problem.members()

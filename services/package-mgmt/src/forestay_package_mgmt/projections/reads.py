@@ -1,0 +1,116 @@
+"""Reads of the read model, none of them behind what the reader can know of.
+
+Rules: a read by id waits for the package's newest commit; a list waits for what this process wrote itself; the usage of a
+VNFD waits for all of stream LCM. If the log does not answer, a read is answered from the rows that are there; a decision
+about deletion is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+from aiohttp import web
+from forestay_events.aggregate import Aggregates
+from forestay_events.database import answering
+from forestay_events.errors import Rejected, Unavailable
+from forestay_events.platform import Platform
+from forestay_sol.listing import Listed, Listing
+from forestay_sol.streams.package import PackageEvent
+
+from forestay_package_mgmt.domain.commands import PackageCommand
+from forestay_package_mgmt.domain.decide import PACKAGE, owned
+from forestay_package_mgmt.domain.state import Package
+from forestay_package_mgmt.projections import SCHEMA
+from forestay_package_mgmt.projections.packages import decode_state
+from forestay_package_mgmt.projections.representation import Json
+
+PackageAggregates = Aggregates[Package, PackageCommand, PackageEvent]
+_USAGE_PATIENCE = 1.0
+
+
+class PackageReads:
+    """Reads tables ``package`` and ``vnf``."""
+
+    def __init__(self, platform: Platform, aggregates: PackageAggregates) -> None:
+        self._platform = platform
+        self._aggregates = aggregates
+        self._pool = platform.pool
+
+    async def package(self, project: str, package_id: str) -> Package:
+        """The state of a package. :raises Rejected: 404."""
+        await self._catch_up(package_id)
+        state = await self._value(f"SELECT state FROM {SCHEMA}.package WHERE id = $1", package_id)
+        return owned(None if state is None else decode_state(state), project)
+
+    async def info(self, project: str, package_id: str) -> Json:
+        """VnfPkgInfo of a package. :raises Rejected: 404."""
+        await self._catch_up(package_id)
+        with suppress(Unavailable):
+            await self._all_usage(_USAGE_PATIENCE)
+        doc = await self._value(
+            f"SELECT doc FROM {SCHEMA}.vnf_package WHERE id = $1 AND project = $2", package_id, project
+        )
+        if doc is None:
+            raise Rejected(404, "VnfPackage not found.")
+        return msgspec.json.decode(doc)
+
+    async def in_use(self, package_id: str) -> bool:
+        """Whether VNF instances of the package exist. :raises Unavailable: that cannot be known now."""
+        await self._catch_up(package_id)
+        await self._all_usage(5.0)
+        return bool(await self._value(f"SELECT in_use FROM {SCHEMA}.vnf_package WHERE id = $1", package_id))
+
+    async def listed(self, listing: Listing, project: str, request: web.Request) -> Listed:
+        """A page of the project's VnfPkgInfo. :raises Rejected: 400, as the listing does."""
+        await self.up_to(self._aggregates.written)
+        with answering():
+            return await listing.read(self._pool, project, request)
+
+    async def holder(self, package: Package) -> str | None:
+        """The package of the same project that claimed the same VNFD id first: itself, or another."""
+        return await self._value(
+            f"SELECT id FROM {SCHEMA}.package WHERE project = $1 AND vnfd_id = $2 ORDER BY claim LIMIT 1",
+            package.project, package.vnfd_id,
+        )  # fmt: skip
+
+    async def up_to(self, seq: int) -> None:
+        """Wait for sequence ``seq`` of stream PKG. :raises Unavailable: the read model does not get there."""
+        await self._platform.positions.wait(SCHEMA, PACKAGE.stream, seq)
+
+    async def used(self, digests: Sequence[str]) -> set[str]:
+        """Which of these blobs a package needs, as of all commits that the log has now."""
+        await self.up_to(await self._platform.store.head(PACKAGE.stream))
+        rows = await self._rows(f"SELECT digest FROM {SCHEMA}.package WHERE digest = ANY($1)", list(digests))
+        return {row["digest"] for row in rows}
+
+    async def overdue(self, older_than: timedelta) -> list[str]:
+        """The packages whose onboarding is awaited for longer than ``older_than``."""
+        rows = await self._rows(
+            f"SELECT id FROM {SCHEMA}.package WHERE awaits AND touched < $1", self._platform.clock() - older_than
+        )
+        return [row["id"] for row in rows]
+
+    async def _rows(self, query: str, *parameters: object) -> list[Any]:
+        with answering():
+            return await self._pool.fetch(query, *parameters)
+
+    async def _value(self, query: str, *parameters: object) -> Any:
+        with answering():
+            return await self._pool.fetchval(query, *parameters)
+
+    async def _catch_up(self, package_id: str) -> None:
+        try:
+            last = await self._platform.store.last(PACKAGE.subject(package_id))
+        except Unavailable:
+            return
+        if last is None:
+            raise Rejected(404, "VnfPackage not found.")
+        await self.up_to(last.seq)
+
+    async def _all_usage(self, patience: float) -> None:
+        head = await self._platform.store.head("LCM")
+        await self._platform.positions.wait(SCHEMA, "LCM", head, timeout=patience)

@@ -1,0 +1,19 @@
+"""What an operator can set about VNF packages: environment variables ``FORESTAY_<MEMBER>``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Limits of the service; sizes are bytes, times are seconds."""
+
+    package_size_limit: Annotated[int, Meta(ge=1, description="bytes that an uploaded VNF package may have")] = 64 << 30
+    package_page_size: Annotated[int, Meta(ge=0, description="VNF packages on a page of the list; 0: all")] = 100
+    package_upload_patience: Annotated[float, Meta(gt=0, description="seconds an upload may stand still")] = 60.0
+    package_reading_time: Annotated[float, Meta(gt=0, description="seconds that reading a package may take")] = 3600.0
+    package_readers: Annotated[int, Meta(ge=1, description="packages that are read at the same time")] = 2
+    package_orphan_age: Annotated[float, Meta(ge=0, description="age at which a blob nobody needs is swept")] = 3600.0
