@@ -4,6 +4,7 @@ Rules of this module:
 
 * A handler holds nothing and waits for nothing: what takes time is ``Again``, and whoever comes next looks anew.
 * Two workers with the same job do no harm: the stack's name is the lock, Heat its keeper.
+* Nothing is deleted before the fence was asked: a process that slept must not delete the work of a later operation.
 * A stack is ours by its tags: ``forestay``, ``op-<operation>``, ``attempt-<n>`` of the step that made it. One without
   our tag is never deleted.
 * ``Retryable`` and ``UnknownOutcome`` pass through: the step is not decided, come back. ``Permanent`` is its failure.
