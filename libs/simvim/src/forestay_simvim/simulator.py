@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from aiohttp import web
@@ -89,7 +89,7 @@ class OpenStackSimulator:
         return app
 
     @asynccontextmanager
-    async def serve(self, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[OpenStackSimulator]:
+    async def serve(self, host: str = "127.0.0.1", port: int = 0) -> AsyncGenerator[OpenStackSimulator]:
         """Listen while the context lasts; port 0 takes a free one. Open requests are cut at the end."""
         runner = web.AppRunner(self.application(), handler_cancellation=True, access_log=None, shutdown_timeout=0.05)
         await runner.setup()

@@ -91,3 +91,12 @@ def page(rows: list[dict[str, Any]], query: MultiMapping[str], *, key: str = "id
             raise ServiceError("BadRequest", 400, f"marker [{marker}] not found")
         rows = rows[at + 1 :]
     return (rows[:limit], len(rows) > limit) if limit > 0 else (rows, False)
+
+
+def none_of(plural: str) -> Handler:
+    """A handler for a collection that is always empty."""
+
+    def empty(call: Call) -> dict[str, Any]:
+        return {plural: []}
+
+    return empty

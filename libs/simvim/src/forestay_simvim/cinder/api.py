@@ -7,7 +7,7 @@ from typing import Any
 from forestay_simvim.errors import ServiceError
 from forestay_simvim.journal import effect
 from forestay_simvim.table import Row
-from forestay_simvim.web import Call, Reply, Service, page
+from forestay_simvim.web import Call, Reply, Service, none_of, page
 
 PREFIX = "/volume"
 _KEYS = {
@@ -137,10 +137,6 @@ def limits(call: Call) -> dict[str, Any]:
     used = call.cloud.cinder.volumes.count("project_id", call.project)
     absolute = {"maxTotalVolumes": quota.limit("volumes"), "maxTotalVolumeGigabytes": quota.limit("gigabytes")}
     return {"limits": {"rate": [], "absolute": absolute | {"totalVolumesUsed": used}}}
-
-
-def none_of(plural: str):
-    return lambda call: {plural: []}
 
 
 SERVICE = Service(

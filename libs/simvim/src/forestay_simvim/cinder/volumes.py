@@ -111,11 +111,11 @@ class Volumes:
     def extend(self, row: Row, size: int) -> None:
         """Make the volume larger, also where it hangs."""
         if size <= row["size"]:
-            raise ServiceError(
-                "BadRequest",
-                400,
-                f"Invalid input received: New size for extend must be greater than current size. (current: {row['size']}, extended: {size}).",
+            message = (
+                "Invalid input received: New size for extend must be greater than current size. "
+                f"(current: {row['size']}, extended: {size})."
             )
+            raise ServiceError("BadRequest", 400, message)
         self._check_quota(row["project_id"], size - row["size"], volumes=0)
         self._gigabytes[row["project_id"]] += size - row["size"]
         row["size"] = size
@@ -123,17 +123,21 @@ class Volumes:
     def attach(self, row: Row, server_id: str, device: str, *, delete_on_termination: bool = False) -> str:
         """Attach to a server; the attachment's id."""
         if row["status"] != "available":
-            message = f"Invalid volume: Volume {row['id']} status must be available or downloading to reserve, but the current status is {row['status']}."
+            message = (
+                f"Invalid volume: Volume {row['id']} status must be available or downloading to reserve, but the current "
+                f"status is {row['status']}."
+            )
             raise ServiceError("BadRequest", 400, message)
         if row["metadata"].get("lab_fault") == "attach":
             raise ServiceError("InternalServerError", 500, "lab_fault=attach was asked for by the volume's metadata")
+        key = new_id()
         attachment = {
-            "server_id": server_id, "attachment_id": new_id(), "volume_id": row["id"], "id": row["id"], "device": device,
+            "server_id": server_id, "attachment_id": key, "volume_id": row["id"], "id": row["id"], "device": device,
             "host_name": None, "attached_at": isotime(time.time(), fraction=True),
         }  # fmt: skip
         self.volumes.change(row, status="in-use", attachments=[attachment], _own=delete_on_termination)
         self._by_server.setdefault(server_id, set()).add(row["id"])
-        return attachment["attachment_id"]
+        return key
 
     def detach(self, row: Row) -> None:
         for attachment in row["attachments"]:
@@ -161,5 +165,8 @@ class Volumes:
         used = self._gigabytes.get(project, 0)
         if self.quota.exceeded("gigabytes", used + gigabytes):
             limit = self.quota.limit("gigabytes")
-            message = f"VolumeSizeExceedsAvailableQuota: Requested volume or snapshot exceeds allowed gigabytes quota. Requested {gigabytes}G, quota is {limit}G and {used}G has been consumed."
+            message = (
+                "VolumeSizeExceedsAvailableQuota: Requested volume or snapshot exceeds allowed gigabytes quota. Requested "
+                f"{gigabytes}G, quota is {limit}G and {used}G has been consumed."
+            )
             raise ServiceError("OverLimit", 413, message, headers={"Retry-After": "0"})

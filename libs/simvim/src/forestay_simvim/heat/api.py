@@ -10,7 +10,7 @@ from forestay_simvim.heat import request, stacks_api, views
 from forestay_simvim.heat.model import COMPLETE, FAILED
 from forestay_simvim.heat.stacks_api import stack_of
 from forestay_simvim.journal import effect
-from forestay_simvim.web import Call, Reply, Service
+from forestay_simvim.web import Call, Reply, Service, page
 
 _EXPLANATIONS = {
     400: "The server could not comply with the request since it is either malformed or otherwise incorrect.",
@@ -120,12 +120,12 @@ def _events(call: Call, name: str | None = None) -> list[dict[str, Any]]:
 
 
 def event_list(call: Call) -> dict[str, Any]:
-    rows, _ = stacks_api.page(_events(call), call.query)
+    rows, _ = page(_events(call), call.query)
     return {"events": rows}
 
 
 def resource_events(call: Call) -> dict[str, Any]:
-    rows, _ = stacks_api.page(_events(call, call.path["resource"]), call.query)
+    rows, _ = page(_events(call, call.path["resource"]), call.query)
     if not rows:
         raise ServiceError("HTTPNotFound", 404, f"No events found for resource {call.path['resource']}")
     return {"events": rows}

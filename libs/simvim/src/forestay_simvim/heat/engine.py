@@ -63,7 +63,8 @@ class Engine:
         """Validate the new blueprint and start to bring the stack there."""
         trial = Stack(stack.name, stack.user, stack.project, blueprint)
         self.validate(trial)
-        stack.updated = time.time()
+        # Clients wait for another updated_time, which has only seconds: two quick updates must not look like one.
+        stack.updated = max(time.time(), (stack.updated or 0.0) + 1)
         self.launch(stack, "UPDATE", blueprint)
 
     def validate(self, stack: Stack) -> None:

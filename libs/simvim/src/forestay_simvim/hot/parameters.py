@@ -69,7 +69,10 @@ _CONSTRAINTS: dict[str, tuple[Callable[[Any, Any], bool], Callable[[Any, Any], s
         _in_range,
         lambda value, rule: f"{value} is out of range (min: {rule.get('min')}, max: {rule.get('max')})",
     ),
-    "modulo": (_modulo, lambda value, rule: f"{value} is not a multiple of {rule['step']} with an offset of {rule.get('offset', 0)})"),
+    "modulo": (
+        _modulo,
+        lambda value, rule: f"{value} is not a multiple of {rule['step']} with an offset of {rule.get('offset', 0)})",
+    ),
     "allowed_values": (
         lambda value, rule: all(each in rule for each in value) if isinstance(value, list) else value in rule,
         lambda value, rule: f'"{value}" is not an allowed value [{", ".join(str(each) for each in rule)}]',

@@ -9,7 +9,7 @@ from forestay_simvim.ids import isotime
 from forestay_simvim.keystone.catalog import catalog
 from forestay_simvim.keystone.identity import DOMAIN, Token
 from forestay_simvim.table import Row, Table
-from forestay_simvim.web import Call, Reply, Service
+from forestay_simvim.web import Call, Handler, Reply, Service
 
 PREFIX = "/identity"
 
@@ -112,12 +112,18 @@ def _one(call: Call, plural: str) -> Row:
     return row
 
 
-def list_of(plural: str):
-    return lambda call: _listing(call, plural, list(_table(call, plural)))
+def list_of(plural: str) -> Handler:
+    def listing(call: Call) -> dict[str, Any]:
+        return _listing(call, plural, list(_table(call, plural)))
+
+    return listing
 
 
-def one_of(plural: str):
-    return lambda call: {plural[:-1]: _public(_one(call, plural))}
+def one_of(plural: str) -> Handler:
+    def one(call: Call) -> dict[str, Any]:
+        return {plural[:-1]: _public(_one(call, plural))}
+
+    return one
 
 
 def _admin_only(call: Call) -> None:

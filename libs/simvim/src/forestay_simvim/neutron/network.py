@@ -114,7 +114,7 @@ class Networking:
         probe = Allocator(cidr, [])
         gateway = given.get("gateway_ip", str(probe.network[1]))
         pools = given.get("allocation_pools") or default_pools(str(probe.network), gateway)
-        row = _base(project, given) | {
+        row: Row = _base(project, given) | {
             "enable_dhcp": True, "dns_nameservers": [], "host_routes": [], "ipv6_ra_mode": None, "service_types": [],
             "ipv6_address_mode": None, "subnetpool_id": None, "segment_id": None, "dns_publish_fixed_ip": False,
         }  # fmt: skip
@@ -122,7 +122,8 @@ class Networking:
             "project_id": project, "tenant_id": project, "cidr": str(probe.network), "gateway_ip": gateway,
             "allocation_pools": pools, "ip_version": probe.network.version,
         }  # fmt: skip
-        allocator = self._allocators[row["id"]] = Allocator(str(probe.network), pools)
+        allocator = Allocator(str(probe.network), pools)
+        self._allocators[str(row["id"])] = allocator
         if gateway:
             allocator.claim(gateway)
         network["subnets"].append(row["id"])
@@ -218,8 +219,7 @@ class Networking:
             wanted = [{"subnet_id": subnet["id"]} for _, subnet in sorted(firsts.items())]
         done: list[Row] = []
         try:
-            for each in wanted:
-                done.append(self._allocate_one(network, each.get("subnet_id"), each.get("ip_address")))
+            done.extend(self._allocate_one(network, each.get("subnet_id"), each.get("ip_address")) for each in wanted)
         except NetworkError:
             self._release(done)
             raise

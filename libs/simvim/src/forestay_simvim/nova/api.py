@@ -9,7 +9,7 @@ from forestay_simvim.errors import ServiceError
 from forestay_simvim.journal import effect
 from forestay_simvim.nova.compute import Compute
 from forestay_simvim.table import Row
-from forestay_simvim.web import Call, Reply, Service, page
+from forestay_simvim.web import Call, Reply, Service, none_of, page
 
 PREFIX = "/compute"
 LATEST = (2, 96)
@@ -316,10 +316,6 @@ def group(call: Call) -> dict[str, Any]:
 def delete_group(call: Call) -> Reply:
     call.cloud.nova.groups.remove(_one_group(call)["id"])
     return Reply(204)
-
-
-def none_of(plural: str):
-    return lambda call: {plural: []}
 
 
 SERVICE = Service(

@@ -10,9 +10,10 @@ from collections.abc import Callable
 from typing import Any
 
 from forestay_simvim.errors import ServiceError
-from forestay_simvim.heat.model import COMPLETE, Failure, Resource
+from forestay_simvim.heat.model import COMPLETE, Failure, Resource, Stack
 from forestay_simvim.heat.resources.base import ReplaceNeeded, ResourceType, words
 from forestay_simvim.heat.resources.groups import AutoScalingGroup
+from forestay_simvim.hot.template import ResourceDefinition
 
 _CLASSES = {
     "lettersdigits": string.ascii_letters + string.digits,
@@ -60,7 +61,7 @@ class Nothing(ResourceType):
 
     always_updates = True
 
-    def validate(self, *_: Any) -> None:
+    def validate(self, stack: Stack, definition: ResourceDefinition, props: dict[str, Any]) -> None:
         """Everything is valid."""
 
     def attribute(self, resource: Resource, path: list[Any]) -> Any:

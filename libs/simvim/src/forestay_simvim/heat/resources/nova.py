@@ -19,6 +19,8 @@ from forestay_simvim.heat.resources.base import (
 from forestay_simvim.nova.api import addresses
 from forestay_simvim.table import Row
 
+_LONGEST_NAME = 53
+
 
 class Server(ResourceType):
     """One server. As in Heat, a replacement takes the old server's ports over before it is made."""
@@ -53,7 +55,7 @@ class Server(ResourceType):
         project = resource.stack.project
         image = self.cloud.glance.find(props["image"], project) if props.get("image") else None
         spec = {
-            "name": props.get("name") or resource.physical_name[-53:],
+            "name": props.get("name") or _shortened(resource.physical_name),
             "flavorRef": props["flavor"],
             "imageRef": image["id"] if image else None,
             "availability_zone": props.get("availability_zone"),
@@ -181,8 +183,9 @@ class Server(ResourceType):
 
     def prepare_for_replace(self, resource: Resource) -> None:
         row = self.cloud.nova.servers.get(resource.physical_id or "")
+        own: set[str] = row["_own_ports"] if row else set()
         for port in self.cloud.neutron.ports.find(device_id=resource.physical_id) if row else []:
-            if port["id"] not in row["_own_ports"]:
+            if port["id"] not in own:
                 self.cloud.neutron.bind_port(port, "", "", "")
 
     def show(self, resource: Resource) -> dict[str, Any]:
@@ -198,6 +201,11 @@ class Server(ResourceType):
             "addresses": found, "networks": networks, "first_address": first, "flavor": flavor,
             "instance_name": row["OS-EXT-SRV-ATTR:instance_name"],
         }  # fmt: skip
+
+
+def _shortened(name: str) -> str:
+    """Heat's shortening of a server's name: the first two characters, a dash, and the end."""
+    return name if len(name) <= _LONGEST_NAME else f"{name[:2]}-{name[3 - _LONGEST_NAME :]}"
 
 
 def _is_for(port: Row, wanted: dict[str, Any]) -> bool:
