@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 from forestay_events.errors import Rejected
 from forestay_events.sealing import Vault, is_secret_name
 from forestay_lcm.catalogue import Catalogue, connection_of
 from forestay_lcm.projections.catalogue import KnownVim
+from forestay_sol.faults import pointer as json_pointer
 from forestay_sol.vnflcm import InstantiateVnfRequest, VimConnectionInfo, VimConnections
 
 DEFAULT_KEY = "default"
@@ -41,9 +40,16 @@ async def _connection(
         path = f"/vimConnectionInfo/{key}/accessInfo"
         sealed = await vault.seal_members(vnf_id, info.access_info, path=path)
         return msgspec.structs.replace(info, access_info=sealed)
-    known = await catalogue.vim(project, info.vim_id) if info.vim_id else None
+    if info.vim_id is None:
+        raise Rejected(
+            400,
+            "A VIM connection needs the vimId of a registered VIM, or interfaceInfo and accessInfo.",
+            pointer=json_pointer(["vimConnectionInfo", key]),
+        )
+    known = await catalogue.vim(project, info.vim_id)
     if known is None:
-        raise Rejected(404, f"VIM {info.vim_id} not found.", pointer=f"/vimConnectionInfo/{key}/vimId")
+        pointer = json_pointer(["vimConnectionInfo", key, "vimId"])
+        raise Rejected(404, f"VIM {info.vim_id} not found.", pointer=pointer)
     return _reference(known)
 
 
@@ -53,9 +59,6 @@ def _reference(known: KnownVim) -> VimConnectionInfo:
     return msgspec.structs.replace(connection, access_info=access)
 
 
-def recorded_params(request: InstantiateVnfRequest, connections: VimConnections) -> dict[str, Any]:
-    """The request for ``operationParams``: as it came, but with the connections as they are recorded."""
-    params: dict[str, Any] = msgspec.to_builtins(request)
-    if request.vim_connection_info:
-        params["vimConnectionInfo"] = msgspec.to_builtins(connections)
-    return params
+def recorded(request: InstantiateVnfRequest, connections: VimConnections) -> InstantiateVnfRequest:
+    """The request for the log: as it came, but with the connections as they are recorded."""
+    return msgspec.structs.replace(request, vim_connection_info=connections if request.vim_connection_info else {})

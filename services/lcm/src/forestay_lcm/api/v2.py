@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 from uuid import uuid4
 
-import msgspec
 from aiohttp import web
-from forestay_events.aggregate import Origin
+from forestay_events.aggregate import Loaded, Origin
 from forestay_events.platform import Platform
-from forestay_lcm.api.connections import chosen_connections, recorded_params
+from forestay_lcm.api.connections import chosen_connections, recorded
 from forestay_lcm.api.links import Links
 from forestay_lcm.catalogue import Catalogue
 from forestay_lcm.domain.commands import CreateVnf, DeleteVnf, Handle, Instantiate, Terminate, VnfCommand
-from forestay_lcm.domain.decide import lane_of
-from forestay_lcm.reads import Reads, Vnfs
-from forestay_sol.api import VNFLCM_V2, VNFLCM_VERSIONS, Route
+from forestay_lcm.domain.state import Vnf
+from forestay_lcm.reads import Json, Reads, Vnfs
+from forestay_sol.api import VNFLCM_V2, VNFLCM_VERSIONS, Handler, Route
 from forestay_sol.body import decode
 from forestay_sol.caller import caller
 from forestay_sol.listing import Listing
@@ -92,28 +91,25 @@ class LcmV2:
         )
 
     async def show_instance(self, request: web.Request) -> web.Response:
-        document = await self._reads.vnf(caller(request).project, request.match_info["id"])
-        return answer(self._links.of_instance(document))
+        return answer(self._links.of_instance(await self._instance(request)))
 
     async def delete(self, request: web.Request) -> web.Response:
-        await self._execute(request, request.match_info["id"], DeleteVnf())
+        instance = await self._instance(request)
+        await self._execute(request, instance["id"], DeleteVnf())
+        await self._vault.shred(instance["id"])
         return answer(status=204)
 
     async def instantiate(self, request: web.Request) -> web.Response:
         body = await decode(request, InstantiateVnfRequest)
-        vnf_id, project = request.match_info["id"], caller(request).project
-        instance = await self._reads.vnf(project, vnf_id)
+        instance, project = await self._instance(request), caller(request).project
         vnfd = await self._catalogue.vnfd(project, instance["vnfdId"])
-        connections = await chosen_connections(self._catalogue, self._vault, project, vnf_id, body)
-        params = recorded_params(body, connections)
-        return await self._start(
-            request, vnf_id, Instantiate(body, params, vnfd, connections, lane=lane_of(connections))
-        )
+        connections = await chosen_connections(self._catalogue, self._vault, project, instance["id"], body)
+        return await self._start(request, instance["id"], Instantiate(recorded(body, connections), vnfd, connections))
 
     async def terminate(self, request: web.Request) -> web.Response:
         body = await decode(request, TerminateVnfRequest)
-        params: dict[str, Any] = msgspec.to_builtins(body)
-        return await self._start(request, request.match_info["id"], Terminate(body, params))
+        instance = await self._instance(request)
+        return await self._start(request, instance["id"], Terminate(body))
 
     async def list_op_occs(self, request: web.Request) -> web.Response:
         await self._reads.own_writes()
@@ -142,17 +138,22 @@ class LcmV2:
         await self._execute(request, vnf_id, Handle(op_id, how))
 
     async def _start(self, request: web.Request, vnf_id: str, command: VnfCommand) -> web.Response:
-        vnf = await self._execute(request, vnf_id, command)
+        vnf = (await self._execute(request, vnf_id, command)).state
+        assert vnf is not None, "a command was executed on it"  # noqa: S101
         assert vnf.operation is not None, "an operation was started"  # noqa: S101
         return answer(status=202, location=self._links.op_occ(vnf.operation.id))
 
-    async def _execute(self, request: web.Request, vnf_id: str, command: VnfCommand) -> Any:
+    async def _instance(self, request: web.Request) -> Json:
+        """The VNF instance of a request's path, without links. :raises Rejected: 404."""
+        return await self._reads.vnf(caller(request).project, request.match_info["id"])
+
+    async def _execute(self, request: web.Request, vnf_id: str, command: VnfCommand) -> Loaded[Vnf]:
         who = caller(request)
         origin = Origin(command_id=str(uuid4()), project=who.project, actor=who.actor)
-        return (await self._vnfs.execute(vnf_id, command, origin)).state
+        return await self._vnfs.execute(vnf_id, command, origin)
 
 
-def _versions(prefix: str, *versions: str) -> Any:
+def _versions(prefix: str, *versions: str) -> Handler:
     content = {
         "uriPrefix": prefix,
         "apiVersions": [{"version": version, "isDeprecated": False} for version in versions],

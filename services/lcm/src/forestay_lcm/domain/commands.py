@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from forestay_lcm.domain.events import ProblemDict
 from forestay_sol.vnfd import Vnfd
-from forestay_sol.vnflcm import CreateVnfRequest, InstantiateVnfRequest, TerminateVnfRequest, VimConnectionInfo
+from forestay_sol.vnflcm import CreateVnfRequest, InstantiateVnfRequest, TerminateVnfRequest, VimConnections
 
 
 @dataclass(frozen=True)
@@ -28,15 +28,13 @@ class DeleteVnf:
 class Instantiate:
     """POST vnf_instances/{id}/instantiate.
 
-    :ivar params: the request as JSON, secrets sealed.
-    :ivar vim_connections: the request's connections, or the project's default VIM; secrets sealed.
+    :ivar request: secrets sealed.
+    :ivar vim_connections: the request's connections, or the project's default VIM; at least one; secrets sealed.
     """
 
     request: InstantiateVnfRequest
-    params: dict[str, Any]
     vnfd: Vnfd
-    vim_connections: dict[str, VimConnectionInfo]
-    lane: str
+    vim_connections: VimConnections
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,6 @@ class Terminate:
     """POST vnf_instances/{id}/terminate."""
 
     request: TerminateVnfRequest
-    params: dict[str, Any]
 
 
 @dataclass(frozen=True)

@@ -41,9 +41,12 @@ from forestay_lcm.domain.events import (
 from forestay_lcm.domain.plan import compensations, driver_of, plan
 from forestay_lcm.domain.resource_changes import resource_changes
 from forestay_lcm.domain.state import InstantiationState, Operation, StepRun, Vnf, evolve
-from forestay_sol.vnflcm import InstantiatedVnfInfo, LcmOperation, VimConnectionInfo
+from forestay_sol.vnflcm import InstantiatedVnfInfo, VimConnectionInfo
 
 Decided = Decision[VnfEvent]
+
+VNFC_MAPPING = "VDU_VNFc_mapping"
+"""Member of ``metadata`` by which a requester names the VNFCs (wire section 3.1)."""
 
 
 def decide(vnf: Vnf | None, command: VnfCommand, ctx: Context) -> Decided:
@@ -59,6 +62,7 @@ def _create(vnf: Vnf | None, command: CreateVnf) -> Decided:
     if vnf is not None:
         return Decided([])
     request, vnfd = command.request, command.vnfd
+    _check_vnfc_mapping((request.metadata or {}).get(VNFC_MAPPING))
     created = VnfCreated(
         vnfd_id=vnfd.vnfd_id,
         provider=vnfd.provider,
@@ -74,17 +78,28 @@ def _create(vnf: Vnf | None, command: CreateVnf) -> Decided:
     return Decided([created], f"{vnfd.product_name} {vnfd.software_version} of {vnfd.provider} requested")
 
 
+def _check_vnfc_mapping(mapping: Any) -> None:
+    """The ids that the requester wants VNFCs to have, by VDU: each id names one VNFC."""
+    if mapping is None:
+        return
+    where = f"/metadata/{VNFC_MAPPING}"
+    try:
+        ids = [vnfc for vnfcs in msgspec.convert(mapping, dict[str, tuple[str, ...]]).values() for vnfc in vnfcs]
+    except msgspec.ValidationError:
+        raise Rejected(400, f"{VNFC_MAPPING} shall map each VDU id to a list of VNFC ids.", pointer=where) from None
+    if twice := sorted({vnfc for vnfc in ids if ids.count(vnfc) > 1}):
+        raise Rejected(400, f"{VNFC_MAPPING} names {', '.join(twice)} more than once.", pointer=where)
+
+
 def _delete(vnf: Vnf, command: DeleteVnf, ctx: Context) -> Decided:
-    if vnf.instantiation_state == "INSTANTIATED":
-        raise Rejected(409, f"VnfInstance {vnf.id} is instantiated.")
     _not_busy(vnf)
+    _is(vnf, "NOT_INSTANTIATED")
     return Decided([VnfDeleted()], "deletion requested")
 
 
 def _instantiate(vnf: Vnf, command: Instantiate, ctx: Context) -> Decided:
-    if vnf.instantiation_state == "INSTANTIATED":
-        raise Rejected(409, f"VnfInstance {vnf.id} is instantiated.")
     _not_busy(vnf)
+    _is(vnf, "NOT_INSTANTIATED")
     request = command.request
     flavour = command.vnfd.flavour(request.flavour_id)
     level = flavour.level(request.instantiation_level_id)
@@ -94,38 +109,31 @@ def _instantiate(vnf: Vnf, command: Instantiate, ctx: Context) -> Decided:
         OperationStarted(
             op_id=ctx.new_id("operation"),
             operation="INSTANTIATE",
-            params=command.params,
+            params=msgspec.to_builtins(request),
             steps=plan(driver_of(connection.vim_type), "INSTANTIATE"),
-            lane=command.lane,
+            lane=lane_of(command.vim_connections),
             vim_connections=command.vim_connections,
-            extensions=request.extensions or {},
-            configurable_properties=request.vnf_configurable_properties or {},
         ),
         f"instantiate flavour {flavour.id} at level {level.id} requested",
     )
 
 
 def _terminate(vnf: Vnf, command: Terminate, ctx: Context) -> Decided:
-    if vnf.instantiation_state != "INSTANTIATED":
-        raise Rejected(409, f"VnfInstance {vnf.id} is not instantiated.")
     _not_busy(vnf)
-    graceful = command.request.termination_type == "GRACEFUL"
+    _is(vnf, "INSTANTIATED")
+    request = command.request
     connection = next(iter(vnf.vim_connections.values()))
-    operation: LcmOperation = "TERMINATE"
+    unwanted = frozenset() if request.termination_type == "GRACEFUL" else frozenset({"graceful-wait"})
     return _start(
         ctx,
         OperationStarted(
             op_id=ctx.new_id("operation"),
-            operation=operation,
-            params=command.params,
-            steps=plan(
-                driver_of(connection.vim_type),
-                operation,
-                without=frozenset() if graceful else frozenset({"graceful-wait"}),
-            ),
+            operation="TERMINATE",
+            params=msgspec.to_builtins(request),
+            steps=plan(driver_of(connection.vim_type), "TERMINATE", without=unwanted),
             lane=lane_of(vnf.vim_connections),
         ),
-        f"{command.request.termination_type.lower()} termination requested",
+        f"{request.termination_type.lower()} termination requested",
     )
 
 
@@ -163,7 +171,9 @@ def _rollback(operation: Operation) -> Decided:
     undone = compensations(run.step for run in operation.plan if run.status != "PLANNED")
     events: list[VnfEvent] = [OperationRollingBack(op_id=operation.id, steps=undone)]
     if undone:
-        events.append(StepIntended(op_id=operation.id, step=undone[0].name, attempt=1))
+        tried = {run.step.name: run.attempt for run in operation.rollback}
+        first = undone[0].name
+        events.append(StepIntended(op_id=operation.id, step=first, attempt=tried.get(first, 0) + 1))
     else:
         events.append(OperationRolledBack(op_id=operation.id))
     return Decided(events, "rollback requested")
@@ -229,6 +239,8 @@ def _ended(vnf: Vnf, operation: Operation, result: dict[str, Any]) -> VnfEvent:
         instantiation_state=state,
         instantiated_vnf_info=after,
         resource_changes=resource_changes(vnf.instantiated_vnf_info, after),
+        extensions=operation.params.get("extensions") or {},
+        configurable_properties=operation.params.get("vnfConfigurableProperties") or {},
     )
 
 
@@ -260,6 +272,12 @@ def lane_of(connections: Mapping[str, VimConnectionInfo]) -> str:
     connection = next(iter(connections.values()))
     name = connection.vim_id or str((connection.interface_info or {}).get("endpoint", "unregistered"))
     return "".join(c if c.isalnum() and c.isascii() else "-" for c in name)[:100]
+
+
+def _is(vnf: Vnf, state: InstantiationState) -> None:
+    if vnf.instantiation_state != state:
+        words = {"INSTANTIATED": "instantiated", "NOT_INSTANTIATED": "not instantiated"}
+        raise Rejected(409, f"VnfInstance {vnf.id} is {words[vnf.instantiation_state]}.")
 
 
 def _not_busy(vnf: Vnf) -> None:

@@ -65,8 +65,6 @@ class OperationStarted(OperationEvent, frozen=True, kw_only=True):
     lane: str
     automatic: bool = False
     vim_connections: dict[str, VimConnectionInfo] = {}
-    extensions: dict[str, Any] = {}
-    configurable_properties: dict[str, Any] = {}
 
 
 class OperationProcessing(OperationEvent, frozen=True, kw_only=True):
@@ -74,11 +72,16 @@ class OperationProcessing(OperationEvent, frozen=True, kw_only=True):
 
 
 class OperationCompleted(OperationEvent, frozen=True, kw_only=True):
-    """All steps were confirmed."""
+    """All steps were confirmed.
+
+    :ivar extensions: what the request set of them; so ``configurable_properties``.
+    """
 
     instantiation_state: Literal["INSTANTIATED", "NOT_INSTANTIATED"]
     instantiated_vnf_info: InstantiatedVnfInfo | None = None
     resource_changes: ResourceChanges | None = None
+    extensions: dict[str, Any] = {}
+    configurable_properties: dict[str, Any] = {}
 
 
 class OperationFailedTemp(OperationEvent, frozen=True, kw_only=True):

@@ -41,9 +41,12 @@ class _Kind(NamedTuple):
     retry_from: str | None = None
 
 
+#: A wait that ends by itself, however long the requester wants it.
+_NEVER = 1e12
+
 STEPS: dict[str, _Kind] = {
     "grant": _Kind(ENGINE, 300),
-    "graceful-wait": _Kind(ENGINE, 24 * 3600),
+    "graceful-wait": _Kind(ENGINE, _NEVER),
     "create-stack": _Kind("openstack", 600, undo=("delete-stack", "await-deleted")),
     "await-stack": _Kind("openstack", 25 * 60, retry_from="create-stack"),
     "read-back": _Kind("openstack", 600),

@@ -15,6 +15,7 @@ from forestay_events.commit import Commit
 from forestay_lcm.domain.events import (
     OperationCompleted,
     OperationEvent,
+    OperationFailed,
     OperationFailedTemp,
     OperationRolledBack,
     OperationRollingBack,
@@ -28,7 +29,7 @@ from forestay_lcm.domain.events import (
     VnfEvent,
 )
 from forestay_lcm.domain.plan import Step
-from forestay_lcm.domain.transitions import StepStatus, next_operation_state, next_step_status
+from forestay_lcm.domain.transitions import IllegalTransition, StepStatus, next_operation_state, next_step_status
 from forestay_sol.vnflcm import (
     InstantiatedVnfInfo,
     LcmOperation,
@@ -110,29 +111,34 @@ class Vnf(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def evolve(vnf: Vnf | None, event: VnfEvent, commit: Commit) -> Vnf:
-    """The state after an event. Impossible events raise: they cannot have been decided."""
-    if isinstance(event, VnfCreated):
-        members = msgspec.structs.asdict(event)
-        return Vnf(id=commit.aggregate_id, project=commit.project, **members)
-    if vnf is None:
-        raise ValueError(f"{type(event).__name__} happened to VNF instance {commit.aggregate_id}, which does not exist")
+    """The state after an event.
+
+    :raises IllegalTransition: the event is impossible now, so it cannot have been decided.
+    """
+    what = type(event).__name__
+    if isinstance(event, VnfCreated) and vnf is None:
+        return Vnf(id=commit.aggregate_id, project=commit.project, **msgspec.structs.asdict(event))
+    if vnf is None or vnf.deleted or isinstance(event, VnfCreated):
+        exists = "exists" if vnf is not None and not vnf.deleted else "does not exist"
+        raise IllegalTransition(f"{what} happened to VNF instance {commit.aggregate_id}, which {exists}")
     if isinstance(event, VnfDeleted):
         return msgspec.structs.replace(vnf, deleted=True)
     if isinstance(event, OperationStarted):
         return _started(vnf, event, commit)
     operation = vnf.operation
     if operation is None or operation.id != event.op_id:
-        raise ValueError(f"{type(event).__name__} happened to operation {event.op_id}, which is not the latest")
+        raise IllegalTransition(f"{what} happened to operation {event.op_id}, which is not the latest")
     if isinstance(event, StepEvent):
         return msgspec.structs.replace(vnf, operation=_step_moved(operation, event, commit))
     return _operation_moved(vnf, operation, event, commit)
 
 
 def _started(vnf: Vnf, event: OperationStarted, commit: Commit) -> Vnf:
+    unfinished = vnf.open_operation
     operation = Operation(
         id=event.op_id,
         operation=event.operation,
-        state=next_operation_state(None, event),
+        state=next_operation_state(unfinished.state if unfinished else None, event),
         state_entered=commit.at,
         started=commit.at,
         params=event.params,
@@ -144,8 +150,6 @@ def _started(vnf: Vnf, event: OperationStarted, commit: Commit) -> Vnf:
         vnf,
         operation=operation,
         vim_connections=event.vim_connections or vnf.vim_connections,
-        extensions=vnf.extensions | event.extensions,
-        configurable_properties=vnf.configurable_properties | event.configurable_properties,
     )
 
 
@@ -154,7 +158,7 @@ def _operation_moved(vnf: Vnf, operation: Operation, event: OperationEvent, comm
         operation,
         state=next_operation_state(operation.state, event),
         state_entered=commit.at,
-        **_members(event),
+        **_members(operation, event),
     )
     vnf = msgspec.structs.replace(vnf, operation=moved)
     if isinstance(event, OperationCompleted):
@@ -164,13 +168,15 @@ def _operation_moved(vnf: Vnf, operation: Operation, event: OperationEvent, comm
             instantiation_state=event.instantiation_state,
             instantiated_vnf_info=event.instantiated_vnf_info,
             vim_connections=vnf.vim_connections if instantiated else {},
+            extensions=vnf.extensions | event.extensions,
+            configurable_properties=vnf.configurable_properties | event.configurable_properties,
         )
-    elif isinstance(event, OperationRolledBack) and vnf.instantiation_state == "NOT_INSTANTIATED":
+    elif isinstance(event, OperationRolledBack | OperationFailed) and vnf.instantiation_state == "NOT_INSTANTIATED":
         vnf = msgspec.structs.replace(vnf, vim_connections={})
     return vnf
 
 
-def _members(event: OperationEvent) -> dict[str, Any]:
+def _members(operation: Operation, event: OperationEvent) -> dict[str, Any]:
     """What an event changes in the operation besides its state."""
     match event:
         case OperationCompleted():
@@ -178,7 +184,9 @@ def _members(event: OperationEvent) -> dict[str, Any]:
         case OperationFailedTemp():
             return {"error": event.error}
         case OperationRollingBack():
-            return {"rollback": tuple(StepRun(step=step) for step in event.steps)}
+            # Attempts go on counting, so that a late report of an earlier rollback is no report of this one.
+            tried = {run.step.name: run.attempt for run in operation.rollback}
+            return {"rollback": tuple(StepRun(step=step, attempt=tried.get(step.name, 0)) for step in event.steps)}
         case OperationRolledBack() if event.error:
             return {"error": event.error}
         case _:
@@ -186,15 +194,16 @@ def _members(event: OperationEvent) -> dict[str, Any]:
 
 
 def _step_moved(operation: Operation, event: StepEvent, commit: Commit) -> Operation:
-    def moved(run: StepRun) -> StepRun:
-        if run.step.name != event.step:
-            return run
-        changes: dict[str, Any] = {"status": next_step_status(run.status, event), "attempt": event.attempt}
-        if isinstance(event, StepIntended):
-            changes["since"] = commit.at
-        if isinstance(event, StepConfirmed):
-            changes["result"] = event.result
-        return msgspec.structs.replace(run, **changes)
-
-    runs = tuple(moved(run) for run in operation.runs)
+    at = next((at for at, run in enumerate(operation.runs) if run.step.name == event.step), None)
+    if at is None:
+        raise IllegalTransition(
+            f"{type(event).__name__} happened to {event.step}, which operation {operation.id} lacks"
+        )
+    run = operation.runs[at]
+    changes: dict[str, Any] = {"status": next_step_status(run.status, event), "attempt": event.attempt}
+    if isinstance(event, StepIntended):
+        changes |= {"since": commit.at, "result": {}}
+    if isinstance(event, StepConfirmed):
+        changes["result"] = event.result
+    runs = (*operation.runs[:at], msgspec.structs.replace(run, **changes), *operation.runs[at + 1 :])
     return msgspec.structs.replace(operation, **{"rollback" if operation.rollback else "plan": runs})

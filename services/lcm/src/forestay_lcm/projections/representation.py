@@ -5,6 +5,7 @@ Links need the server's own address, which the edge knows; everything else is ma
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -71,11 +72,17 @@ def shown_connection(info: VimConnectionInfo) -> Json:
     return without_secrets(msgspec.to_builtins(info))
 
 
-def without_secrets(connection: Json) -> Json:
-    access: Json | None = connection.get("accessInfo")
-    if access is None:
-        return connection
-    return connection | {"accessInfo": {key: value for key, value in access.items() if not is_secret_name(key)}}
+def without_secrets(node: Any) -> Any:
+    """A copy of a JSON tree without the members whose names say that they are secret, at any depth."""
+    match node:
+        case dict():
+            members: Json = node
+            return {name: without_secrets(value) for name, value in members.items() if not is_secret_name(name)}
+        case list() | tuple():
+            items: Sequence[Any] = node
+            return [without_secrets(item) for item in items]
+        case _:
+            return node
 
 
 def _present(**members: Any) -> Json:
