@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import runpy
 import tempfile
 import time
@@ -16,15 +15,16 @@ from forestay_events.telemetry import configure_logging
 from forestay_simvim import OpenStackSimulator
 from rich.console import Console
 from rich.table import Table
+from yarl import URL
 
 from forestay_standalone.all_in_one import all_in_one
 from forestay_standalone.log import event_names, history
+from forestay_standalone.rest import RestApi
 from forestay_standalone.substrate import Options, substrate
 
 Json = dict[str, Any]
 
 console = Console(highlight=False)
-_PATIENCE = 60.0
 
 
 async def demo(data_dir: Path | None, port: int) -> None:
@@ -46,12 +46,12 @@ async def demo(data_dir: Path | None, port: int) -> None:
             aiohttp.ClientSession(url, headers={"Version": "2.0.0"}) as session,
         ):
             console.print(f"  ready at {url} after {time.monotonic() - began:.1f} s\n")
-            vnf_id, op_ids = await _main_job(_Api(session), cloud.auth_url, Path(temporary))
+            vnf_id, op_ids = await _main_job(RestApi(session), cloud.auth_url, Path(temporary))
             await _print_timeline(platform.store, vnf_id, op_ids[0])
     console.print(f"\nDone in {time.monotonic() - began:.1f} s. `forestay up` runs it for real.")
 
 
-async def _main_job(api: _Api, auth_url: str, directory: Path) -> tuple[str, list[str]]:
+async def _main_job(api: RestApi, auth_url: str, directory: Path) -> tuple[str, list[str]]:
     await _step("Register the VIM", api.send("POST", "/v1.0/vims", {"vim": _vim(auth_url)}))
     csar = _sample_package(directory)
     package = await _step("Create a VNF package", api.send("POST", "/vnfpkgm/v1/vnf_packages", {}))
@@ -68,50 +68,12 @@ async def _main_job(api: _Api, auth_url: str, directory: Path) -> tuple[str, lis
     return vnf["id"], ops
 
 
-async def _operate(api: _Api, uri: str, task: str, body: Json) -> str:
+async def _operate(api: RestApi, uri: str, task: str, body: Json) -> str:
     started = await _step(task.capitalize(), api.send("POST", f"{uri}/{task}", body))
-    op_uri = started["location"].partition("/vnflcm/")[1] + started["location"].partition("/vnflcm/")[2]
+    op_uri = URL(started["location"]).path
     waited = api.until(op_uri, "operationState", {"COMPLETED"}, {"FAILED_TEMP", "FAILED", "ROLLED_BACK"})
     await _step(f"  wait for {task}", waited)
     return op_uri.rpartition("/")[2]
-
-
-class _Api:
-    """The REST API, with refusals as errors."""
-
-    def __init__(self, session: aiohttp.ClientSession) -> None:
-        self._session = session
-
-    async def send(self, method: str, path: str, body: Json | None = None) -> Json:
-        async with self._session.request(method, path, json=body) as response:
-            return await self._answer(response)
-
-    async def upload(self, path: str, csar: Path) -> Json:
-        with csar.open("rb") as file:
-            headers = {"Content-Type": "application/zip"}
-            async with self._session.put(path, data=file, headers=headers) as response:
-                return await self._answer(response)
-
-    async def until(self, path: str, member: str, good: set[str], bad: set[str]) -> Json:
-        """Ask until ``member`` has a good value."""
-        deadline = time.monotonic() + _PATIENCE
-        while time.monotonic() < deadline:
-            document = await self.send("GET", path)
-            if document[member] in good:
-                return document
-            if document[member] in bad:
-                why = document.get("error") or document.get("onboardingFailureDetails") or {}
-                raise Permanent(f"{path} is {document[member]}: {why.get('detail', 'no reason given')}")
-            await asyncio.sleep(0.05)
-        raise Permanent(f"{path} did not become {' or '.join(good)} within {_PATIENCE:.0f} s.")
-
-    @staticmethod
-    async def _answer(response: aiohttp.ClientResponse) -> Json:
-        text = await response.text()
-        if response.status >= 400:
-            raise Permanent(f"{response.method} {response.url.path} was answered {response.status}: {text}")
-        location = {"location": response.headers["Location"]} if "Location" in response.headers else {}
-        return (await response.json() if text and response.content_type == "application/json" else {}) | location
 
 
 async def _step(title: str, doing: Any) -> Json:
@@ -126,8 +88,8 @@ def _vim(auth_url: str) -> Json:
         "name": "simulated",
         "type": "openstack",
         "auth_url": auth_url,
-        "auth_cred": {"username": "demo", "password": "demo", "user_domain_name": "Default", "cert_verify": "True"},
-        "vim_project": {"name": "demo", "project_domain_name": "Default"},
+        "auth_cred": {"username": account.name, "password": account.password, "user_domain_name": "Default", "cert_verify": "True"},
+        "vim_project": {"name": account.project, "project_domain_name": "Default"},
         "is_default": True,
     }
 
@@ -135,14 +97,18 @@ def _vim(auth_url: str) -> Json:
 def _sample_package(directory: Path) -> Path:
     packages = Path(__file__).resolve().parents[4] / "tests" / "packages"
     if not packages.is_dir():
-        raise Permanent("The demo needs Forestay's source tree, which holds its sample VNF packages: run ./dev demo there.")
+        raise Permanent(
+            "The demo needs Forestay's source tree, which holds its sample VNF packages: run ./dev demo there."
+        )
     build_csar: Any = runpy.run_path(str(packages / "build.py"))["build_csar"]
     return build_csar(packages / "sample-asg", directory / "sample-asg.zip")
 
 
 def _print_instance(vnf: Json) -> None:
     info: Json = vnf["instantiatedVnfInfo"]
-    table = Table("VNFC", "VDU", "server", "zone", title=f"\n{vnf['vnfProductName']} {vnf['vnfSoftwareVersion']}, read back")
+    table = Table(
+        "VNFC", "VDU", "server", "zone", title=f"\n{vnf['vnfProductName']} {vnf['vnfSoftwareVersion']}, read back"
+    )
     for vnfc in info.get("vnfcResourceInfo", []):
         table.add_row(vnfc["id"][:8], vnfc["vduId"], vnfc["computeResource"]["resourceId"], vnfc.get("zoneId", ""))
     console.print(table)
@@ -156,9 +122,10 @@ async def _print_timeline(store: EventStore, vnf_id: str, op_id: str) -> None:
         if op_id in _text(commit.events):
             millis = (commit.at - began).total_seconds() * 1000
             what = ", ".join(event_names(commit))
-            console.print(f"  [dim]{millis:7.0f} ms[/] v{commit.version} [cyan]{what}[/] [dim]({commit.actor})[/] {commit.reason}")
+            console.print(
+                f"  [dim]{millis:7.0f} ms[/] v{commit.version} [cyan]{what}[/] [dim]({commit.actor})[/] {commit.reason}"
+            )
 
 
 def _text(events: Any) -> str:
     return " ".join(bytes(raw).decode() for raw in events)
-

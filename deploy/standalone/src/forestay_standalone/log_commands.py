@@ -116,5 +116,3 @@ def _print_line(stored: Stored, *, with_id: bool) -> None:
         f" [cyan]{what}[/] [dim]{commit.actor}[/] {commit.reason}",
         soft_wrap=True,
     )
-
-

@@ -6,6 +6,7 @@ While it runs, ``DATA_DIR/servers.json`` (0600) tells the other ``forestay`` com
 from __future__ import annotations
 
 import os
+import socket
 import stat
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -28,7 +29,7 @@ class Addresses(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """What a command was told. ``nats_url`` and ``database_url`` replace the embedded servers."""
+    """What a command was told. ``nats_url`` and ``database_url`` replace the embedded servers; port 0 is a free one."""
 
     data_dir: Path
     port: int = 9890
@@ -86,10 +87,18 @@ def _config(options: Options, nats_url: str, database_url: str) -> BaseConfig:
         database_url=database_url,
         data_dir=options.data_dir,
         listen_host=options.host,
-        listen_port=options.port,
+        listen_port=options.port or _free_port(),
         public_endpoint=options.public_endpoint,
         log_level=options.log_level,
     )
+
+
+def _free_port() -> int:
+    """A port for links to name before anybody listens on it; that it is taken meanwhile is said when it is."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def _usable(data_dir: Path) -> Path:
@@ -99,7 +108,9 @@ def _usable(data_dir: Path) -> Path:
         probe.write_bytes(b"")
         probe.unlink()
     except OSError as error:
-        raise Permanent(f"The data directory {data_dir} cannot be used: {error.strerror}. Choose another --data-dir.") from error
+        raise Permanent(
+            f"The data directory {data_dir} cannot be used: {error.strerror}. Choose another --data-dir."
+        ) from error
     return data_dir.resolve()
 
 
