@@ -106,12 +106,23 @@ def test_an_overlay_can_fill_or_take_away_a_leaf(two_vdus: Flavour) -> None:
     assert _made(order).parameters == {"nfv": {"VDU": {"VDU1": {"own_leaf": 7}}}}
 
 
-def test_half_an_address_is_enough(two_vdus: Flavour) -> None:
-    paths = [["CP", "VDU2_CP1", "fixed_ips", 0, member] for member in ("subnet", "ip_address")]
-    flavour = _with_template(two_vdus, *paths)
-    link = ext_link(ext_cp("VDU2_CP1", subnet="sub-2"))
-    nfv = _made(order_of(flavour, extVirtualLinks=[link])).parameters["nfv"]
-    assert nfv == {"CP": {"VDU2_CP1": {"fixed_ips": [{"subnet": "sub-2", "ip_address": None}]}}}
+def test_half_an_address_is_enough_and_the_other_half_leaves_the_template(two_vdus: Flavour) -> None:
+    link = ext_link(ext_cp("VDU1_CP1", subnet="sub-2"), ext_cp("VDU2_CP1"))
+    made = _made(order_of(two_vdus, extVirtualLinks=[link]))
+    assert made.parameters["nfv"]["CP"]["VDU1_CP1"]["fixed_ips"] == [{"subnet": "sub-2", "ip_address": None}]
+    fixed_ips = yaml.safe_load(made.template)["resources"]["VDU1_CP1"]["properties"]["fixed_ips"]
+    assert fixed_ips == [{"subnet": {"get_param": ["nfv", "CP", "VDU1_CP1", "fixed_ips", 0, "subnet"]}}]
+
+
+def test_a_zone_that_nobody_chose_is_the_vims_choice(two_vdus: Flavour, asg: Flavour) -> None:
+    order = order_of(two_vdus, extVirtualLinks=[BOTH])
+    server = yaml.safe_load(_made(order, zones=[]).template)["resources"]["VDU1"]["properties"]
+    assert "availability_zone" not in server
+    assert server["flavor"] == {"get_param": ["nfv", "VDU", "VDU1", "computeFlavourId"]}
+    # A nested template gets all of its parameters: it may have no default for the one that is null.
+    grouped = order_of(asg, extVirtualLinks=[ext_link(ext_cp("VDU1_CP1"))])
+    assert asg.base_hot is not None
+    assert _made(grouped, zones=[]).template == asg.base_hot.template
 
 
 def test_other_parameters_need_a_default(two_vdus: Flavour) -> None:

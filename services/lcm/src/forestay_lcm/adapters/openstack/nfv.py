@@ -5,7 +5,7 @@ Rules of this module:
 * Pure. The template says what ``nfv`` must hold: each ``get_param: [nfv, A, B, ...]`` of a resource is a leaf to fill.
 * The grant comes before the request, and both before the VNFD; ``additionalParams.nfv`` of the request, then that of
   the grant, are merged over everything (RFC 7396). A leaf that is empty in the end is an error that names it.
-* Internal virtual links that somebody else manages leave the template, with their subnets.
+* What the template has too much leaves it: :mod:`hot`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ import yaml
 from forestay_events.errors import Permanent
 from forestay_sol.vnfd import BaseHot, Flavour
 from forestay_sol.vnflcm import (
-    ExtManagedVirtualLinkData,
     Grant,
     GrantRequest,
     InstantiateVnfRequest,
@@ -27,10 +26,8 @@ from forestay_sol.vnflcm import (
     VnfExtCpData,
 )
 
+from forestay_lcm.adapters.openstack.hot import Json, Path, nfv_path, value_at, without_links, without_nulls
 from forestay_lcm.domain.connection_points import effective_links, managed_links, vdu_cp_id
-
-Json = dict[str, Any]
-Path = tuple[str | int, ...]
 
 
 class HeatRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,12 +64,14 @@ def instantiate_request(vnf_id: str, sources: Sources, *, tags: Sequence[str], t
     if hot is None:
         raise _unusable(f"Flavour {sources.flavour.id!r} has no template in BaseHOT/{sources.flavour.id}.")
     template = _parse(hot)
+    parameters = _parameters(template, sources, hot.path)
     managed = managed_links(sources.grant.ext_managed_virtual_links, sources.request.ext_managed_virtual_links)
-    text = yaml.safe_dump(_without_links(template, managed), sort_keys=False) if managed else hot.template
+    networks = {name: link.resource_id for name, link in managed.items()}
+    changed = without_nulls(without_links(template, networks), parameters)
     return HeatRequest(
         stack_name=stack_name(vnf_id),
-        template=text,
-        parameters=_parameters(template, sources, hot.path),
+        template=hot.template if changed == template else yaml.safe_dump(changed, sort_keys=False),
+        parameters=parameters,
         files=dict(hot.files),
         tags=",".join(tags),
         timeout_mins=timeout_mins,
@@ -147,12 +146,10 @@ def _asked(node: Any) -> Iterator[Path]:
             yield from _asked(item)
     elif isinstance(node, dict):
         for key, value in cast("Json", node).items():
-            if key == "get_param" and isinstance(value, list):
-                first, *rest = cast("list[Any]", value)
-                if first == "nfv" and len(rest) >= 3 and all(isinstance(part, str | int) for part in rest):
-                    yield tuple(rest)
-            else:
+            if (path := nfv_path({key: value})) is None:
                 yield from _asked(value)
+            elif len(path) >= 3:
+                yield path
 
 
 def _nest(leaves: Mapping[Path, Any]) -> Any:
@@ -167,21 +164,11 @@ def _nest(leaves: Mapping[Path, Any]) -> Any:
     return {str(part): _nest(branch) for part, branch in branches.items()}
 
 
-def _get(tree: Any, path: Path) -> Any:
-    """The value at a path; ``...`` where the path leads nowhere (an overlay has taken it away)."""
-    try:
-        for part in path:
-            tree = tree[part]
-    except (KeyError, IndexError, TypeError):
-        return ...
-    return tree
-
-
 def _is_missing(nfv: Json, path: Path) -> bool:
     """A zone is the VIM's to choose. Of a ``fixed_ips`` entry either leaf is enough: the VIM chooses the other."""
-    if path[-1] == "locationConstraints" or _get(nfv, path) is not None:
+    if path[-1] == "locationConstraints" or value_at(nfv, path) is not None:
         return False
-    entry = _get(nfv, path[:-1])
+    entry = value_at(nfv, path[:-1])
     chosen = "fixed_ips" in path and isinstance(entry, dict) and any(cast("Json", entry).values())
     return not chosen
 
@@ -262,42 +249,3 @@ _LEAVES: dict[tuple[str | int, str | int, int], Callable[..., Any]] = {
     ("CP", "fixed_ips", 2): _fixed_ip,
     ("CP", "mac_address", 0): _mac_address,
 }
-
-
-# Externally managed virtual links.
-
-
-def _without_links(template: Json, managed: Mapping[str, ExtManagedVirtualLinkData]) -> Json:
-    """The template without the networks of these links and their subnets; references become the given network's id."""
-    resources: Json = template["resources"]
-    gone = {
-        name
-        for name, resource in resources.items()
-        if name in managed or (resource.get("type") == "OS::Neutron::Subnet" and _network_of(resource) in managed)
-    }
-    kept = {name: _detached(resource, managed, gone) for name, resource in resources.items() if name not in gone}
-    return template | {"resources": kept}
-
-
-def _detached(resource: Json, managed: Mapping[str, ExtManagedVirtualLinkData], gone: set[str]) -> Json:
-    detached: Json = _replaced(resource, managed)
-    after: str | list[str] = resource.get("depends_on") or []
-    left = [name for name in ([after] if isinstance(after, str) else after) if name not in gone]
-    return detached | ({"depends_on": left} if after else {})
-
-
-def _network_of(subnet: Json) -> str | None:
-    network = (subnet.get("properties") or {}).get("network")
-    return cast("Json", network).get("get_resource") if isinstance(network, dict) else network
-
-
-def _replaced(node: Any, managed: Mapping[str, ExtManagedVirtualLinkData]) -> Any:
-    if isinstance(node, list):
-        return [_replaced(item, managed) for item in cast("list[Any]", node)]
-    if not isinstance(node, dict):
-        return node
-    members = cast("Json", node)
-    name = members.get("get_resource")
-    if isinstance(name, str) and name in managed:
-        return managed[name].resource_id
-    return {key: _replaced(value, managed) for key, value in members.items()}
