@@ -24,9 +24,18 @@ class VnfDeleted(Fact, frozen=True, kw_only=True):
     pass
 
 
+class VimUse(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Of a VIM connection what others may know; without ``vim_id`` the VIM is not a registered one."""
+
+    vim_id: str | None = None
+
+
 class OperationStarted(Fact, frozen=True, kw_only=True):
+    """``vim_connections``: where the VNF is going to live, empty if the operation does not say."""
+
     op_id: str
     operation: str
+    vim_connections: dict[str, VimUse] = {}
 
 
 class OperationProcessing(Fact, frozen=True, kw_only=True):
@@ -35,11 +44,16 @@ class OperationProcessing(Fact, frozen=True, kw_only=True):
 
 class OperationCompleted(Fact, frozen=True, kw_only=True):
     op_id: str
+    instantiation_state: str
 
 
 class OperationFailedTemp(Fact, frozen=True, kw_only=True):
     op_id: str
     error: dict[str, Any]
+
+
+class OperationRollingBack(Fact, frozen=True, kw_only=True):
+    op_id: str
 
 
 class OperationFailed(Fact, frozen=True, kw_only=True):
@@ -58,6 +72,7 @@ LcmFact = (
     | OperationProcessing
     | OperationCompleted
     | OperationFailedTemp
+    | OperationRollingBack
     | OperationFailed
     | OperationRolledBack
 )

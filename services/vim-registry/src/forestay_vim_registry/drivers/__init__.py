@@ -1,0 +1,49 @@
+"""How the registry tries a VIM's credentials: one driver per VIM type, behind a port.
+
+Every driver answers within ``PATIENCE`` seconds, whatever the VIM does, and turns every foreign error into one of two:
+the VIM refused the credentials, or it cannot be talked to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from forestay_sol.streams.vim import VimType
+
+from forestay_vim_registry.domain.login import Login
+
+PATIENCE = 9.0
+_WORDS = 300
+
+
+class Driver(Protocol):
+    """Talks to VIMs of one type."""
+
+    async def discover(self, login: Login) -> list[str]:
+        """Log in, and give the VIM's regions (of Kubernetes: its namespaces).
+
+        :raises VimUnauthorized: the VIM refuses the credentials.
+        :raises VimUnreachable: no usable answer within ``PATIENCE`` seconds.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of what the driver holds."""
+        ...
+
+
+Drivers = Mapping[VimType, Driver]
+
+
+def words(error: BaseException) -> str:
+    """What a foreign error says, in one line of bearable length."""
+    return " ".join((str(error) or type(error).__name__).split())[:_WORDS]
+
+
+def make_drivers(threads: int) -> Drivers:
+    """A driver for every VIM type. ``threads``: how many OpenStacks are talked to at once; the others wait."""
+    from forestay_vim_registry.drivers.kubernetes import KubernetesDriver
+    from forestay_vim_registry.drivers.openstack import OpenStackDriver
+
+    return {"openstack": OpenStackDriver(threads), "kubernetes": KubernetesDriver()}

@@ -1,0 +1,82 @@
+"""OpenStack by openstacksdk, which blocks: each call has a thread of a pool that is the driver's own.
+
+The regions are those of the token's catalog: where these credentials can be used, known without a further right.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from forestay_vim_registry.domain.login import Login
+from forestay_vim_registry.domain.refusals import VimUnauthorized, VimUnreachable
+from forestay_vim_registry.drivers import PATIENCE, words
+
+_REQUEST_TIMEOUT = 4.0
+_IDENTITY = {"username": "username", "password": "password", "user_domain_name": "user_domain_name"}
+_PROJECT = {"name": "project_name", "id": "project_id", "project_domain_name": "project_domain_name"}
+
+
+class OpenStackDriver:
+    """:class:`~forestay_vim_registry.drivers.Driver` for Keystone API v3.
+
+    :param threads: size of the pool.
+    """
+
+    def __init__(self, threads: int) -> None:
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="openstack-login")
+
+    async def discover(self, login: Login) -> list[str]:
+        try:
+            async with asyncio.timeout(PATIENCE):
+                return await asyncio.get_running_loop().run_in_executor(self._pool, _regions, login)
+        except TimeoutError:
+            raise VimUnreachable(f"OpenStack at {login.auth_url} did not answer within {PATIENCE:.0f} s.") from None
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _regions(login: Login) -> list[str]:
+    # Imported here: a process that registers no OpenStack need not spend the second that it takes.
+    import openstack
+    from keystoneauth1 import exceptions
+
+    connection = openstack.connect(
+        load_yaml_config=False,
+        load_envvars=False,
+        auth_type="password",
+        auth=_auth(login),
+        verify=str(login.auth_cred.get("cert_verify", "True")).lower() != "false",
+        api_timeout=_REQUEST_TIMEOUT,
+    )
+    session: Any = connection.session
+    try:
+        access = session.auth.get_access(session)
+    except (exceptions.Unauthorized, exceptions.Forbidden) as error:
+        raise VimUnauthorized(_refusal(login, error)) from error
+    except exceptions.SSLError as error:
+        raise VimUnreachable(f"The TLS certificate of {login.auth_url} is not trusted: {words(error)}") from error
+    except exceptions.ClientException as error:
+        raise VimUnreachable(f"OpenStack at {login.auth_url} cannot be used: {words(error)}") from error
+    finally:
+        connection.close()
+    catalog: list[dict[str, Any]] = access.service_catalog.catalog if access.has_service_catalog() else []
+    regions = (
+        endpoint.get("region_id") or endpoint.get("region") for each in catalog for endpoint in each["endpoints"]
+    )
+    return list(dict.fromkeys(region for region in regions if region))
+
+
+def _auth(login: Login) -> dict[str, Any]:
+    given = [(_IDENTITY, login.auth_cred), (_PROJECT, login.vim_project)]
+    return {
+        "auth_url": login.auth_url,
+        **{theirs: members[ours] for names, members in given for ours, theirs in names.items() if members.get(ours)},
+    }
+
+
+def _refusal(login: Login, error: Exception) -> str:
+    user, project = login.auth_cred.get("username"), login.vim_project.get("name") or login.vim_project.get("id")
+    return f"OpenStack at {login.auth_url} refuses user {user} for project {project}: {words(error)}"

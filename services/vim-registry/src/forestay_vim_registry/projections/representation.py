@@ -1,0 +1,56 @@
+"""The VIM resource as ``/v1.0/vims`` shows it (wire section 19), secrets masked."""
+
+from __future__ import annotations
+
+import msgspec
+from forestay_events.sealing import mask
+
+from forestay_vim_registry.domain.login import SECRETS
+from forestay_vim_registry.domain.state import Vim
+
+
+class VimResource(msgspec.Struct, frozen=True, kw_only=True):
+    """``status_reason`` is an addition to Tacker's: why ``status`` is UNREACHABLE."""
+
+    id: str
+    name: str
+    description: str
+    type: str
+    tenant_id: str
+    auth_url: str
+    auth_cred: dict[str, object]
+    vim_project: dict[str, object]
+    is_default: bool
+    placement_attr: dict[str, object]
+    status: str
+    status_reason: str
+    extra: dict[str, object]
+    created_at: str
+    updated_at: str | None
+
+
+ATTRIBUTES = VimResource.__struct_fields__
+
+
+def resource(vim: Vim) -> VimResource:
+    return VimResource(
+        id=vim.id,
+        name=vim.name,
+        description=vim.description,
+        type=vim.vim_type,
+        tenant_id=vim.project,
+        auth_url=vim.auth_url,
+        auth_cred=mask(vim.auth_cred, SECRETS),
+        vim_project=mask(vim.vim_project, SECRETS),
+        is_default=vim.is_default,
+        placement_attr=vim.placement_attr,
+        status=vim.status,
+        status_reason=vim.status_reason,
+        extra=mask(vim.extra, SECRETS),
+        created_at=vim.created.isoformat(sep=" "),
+        updated_at=vim.changed.isoformat(sep=" ") if vim.changed != vim.created else None,
+    )
+
+
+def document(vim: Vim) -> str:
+    return msgspec.json.encode(resource(vim)).decode()
