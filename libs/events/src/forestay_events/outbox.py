@@ -58,8 +58,10 @@ class Outbox:
     async def _wait(self) -> None:
         applied = self._projector.batch_applied
         try:
-            # Another process may hold the projector; its rows are found by the clock.
-            await asyncio.wait_for(applied.wait(), 1.0)
+            # Another process may hold the projector; its rows are found by the clock. (wait_for of Python 3.11 loses a
+            # cancellation that comes together with what it waits for.)
+            async with asyncio.timeout(1.0):
+                await applied.wait()
         except TimeoutError:
             return
         applied.clear()

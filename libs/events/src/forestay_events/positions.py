@@ -77,7 +77,8 @@ class Positions:
             await self._read_all(connection)
             while True:
                 try:
-                    payload = await asyncio.wait_for(heard.get(), _PROBE)
+                    async with asyncio.timeout(_PROBE):
+                        payload = await heard.get()
                 except TimeoutError:
                     # A connection that broke without a word looks just like one on which nothing is said.
                     await connection.execute("SELECT 1", timeout=5)
