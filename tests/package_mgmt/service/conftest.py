@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncGenerator, Callable, Collection
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -56,17 +56,17 @@ class Server:
                 await asyncio.sleep(0.02)
         return info
 
-    async def onboard(self, csar: Path) -> Json:
+    async def onboard(self, csar: bytes) -> Json:
         package_id = await self.create()
-        assert await self.upload(package_id, csar.read_bytes()) == 202
+        assert await self.upload(package_id, csar) == 202
         info = await self.settled(package_id)
         assert info["onboardingState"] == "ONBOARDED", info
         return info
 
-    async def ask(self, method: str, path: str, **options: Any) -> tuple[int, Json]:
+    async def ask(self, method: str, path: str, **options: Any) -> tuple[int, Any]:
         """Status and JSON of an answer; of an error, checked for what all ProblemDetails have."""
         async with self.http.request(method, f"{ROOT}{path}", **options) as response:
-            content: Json = await response.json(content_type=None) if response.status != 204 else {}
+            content: Any = await response.json(content_type=None) if response.status != 204 else None
             if response.status >= 400:
                 assert response.content_type == "application/problem+json"
                 assert content["status"] == response.status
@@ -94,7 +94,7 @@ def serve(nats_server: EmbeddedNats, database: str, tmp_data_dir: Path) -> Serve
     @asynccontextmanager
     async def start(
         settings: Settings | None = None, *, without: Collection[str] = (), project: str = "default", **changes: Any
-    ) -> AsyncIterator[Server]:
+    ) -> AsyncGenerator[Server]:
         config = BaseConfig(
             nats_url=nats_server.url,
             database_url=database,
@@ -114,12 +114,12 @@ def serve(nats_server: EmbeddedNats, database: str, tmp_data_dir: Path) -> Serve
 
 
 @pytest.fixture(scope="session")
-def asg(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def asg(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """The CSAR of sample-asg."""
-    return build_csar(PACKAGES / "sample-asg", tmp_path_factory.mktemp("csar") / "asg.zip")
+    return build_csar(PACKAGES / "sample-asg", tmp_path_factory.mktemp("csar") / "asg.zip").read_bytes()
 
 
 @pytest.fixture(scope="session")
-def two_vdus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def two_vdus(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """The CSAR of sample-two-vdus."""
-    return build_csar(PACKAGES / "sample-two-vdus", tmp_path_factory.mktemp("csar") / "two.zip")
+    return build_csar(PACKAGES / "sample-two-vdus", tmp_path_factory.mktemp("csar") / "two.zip").read_bytes()

@@ -16,6 +16,7 @@ from tests.package_mgmt.service.conftest import ROOT, Serve, Server
 
 Pack = Callable[[dict[str, str | bytes]], Path]
 NOBODY = str(uuid4())
+ZIP = {"Content-Type": "application/zip"}
 
 
 async def test_requests_that_say_nothing_sensible(serve: Serve) -> None:
@@ -38,7 +39,7 @@ async def test_requests_that_say_nothing_sensible(serve: Serve) -> None:
             ("PATCH", f"/{created}", {"json": {"operationalState": "ON"}}, 400, "/operationalState"),
             ("PATCH", f"/{created}", {"json": {"operationalState": None}}, 400, "/operationalState"),
             ("PATCH", f"/{created}", {"json": {"operationalState": "ENABLED"}}, 400, "ONBOARDED"),
-            ("PUT", f"/{created}/package_content", {"data": b""}, 400, "body is missing"),
+            ("PUT", f"/{created}/package_content", {"data": b"", "headers": ZIP}, 400, "body is missing"),
             ("PUT", f"/{created}/package_content", {"json": {}}, 415, "application/zip"),
             ("GET", f"/{created}/package_content", {}, 409, "ONBOARDED"),
             ("GET", f"/{created}/vnfd", {}, 409, "ONBOARDED"),
@@ -64,13 +65,13 @@ async def test_requests_that_say_nothing_sensible(serve: Serve) -> None:
         assert await server.blobs() == set()
 
 
-async def test_requests_that_the_state_does_not_allow(serve: Serve, asg: Path) -> None:
+async def test_requests_that_the_state_does_not_allow(serve: Serve, asg: bytes) -> None:
     async with serve() as server:
         info = await server.onboard(asg)
         path = f"/{info['id']}"
         for method, below, options, expected in (
             ("DELETE", "", {}, 409),
-            ("PUT", "/package_content", {"data": b"x", "headers": {"Content-Type": "application/zip"}}, 409),
+            ("PUT", "/package_content", {"data": b"x", "headers": ZIP}, 409),
             ("GET", "/vnfd", {"headers": {"Accept": "application/json"}}, 406),
             ("GET", "/vnfd", {"headers": {"Accept": "text/plain"}}, 400),
             ("GET", "/artifacts/none.txt", {}, 404),
@@ -85,11 +86,11 @@ async def test_requests_that_the_state_does_not_allow(serve: Serve, asg: Path) -
 
 
 async def test_a_bad_package_says_why_and_leaves_nothing(
-    serve: Serve, asg: Path, files: dict[str, str | bytes], pack: Pack
+    serve: Serve, asg: bytes, files: dict[str, str | bytes], pack: Pack
 ) -> None:
     meta = files["TOSCA-Metadata/TOSCA.meta"]
     assert isinstance(meta, str)
-    damaged = bytearray(asg.read_bytes())
+    damaged = bytearray(asg)
     damaged[len(damaged) // 3] ^= 0xFF
     bad: dict[str, tuple[bytes, str | None]] = {
         "zip-corrupt": (b"this is no zip", None),
@@ -114,13 +115,13 @@ async def test_a_bad_package_says_why_and_leaves_nothing(
             assert failure["rule"].startswith(rule), failure
             assert (failure.get("file"), failure["status"], bool(failure["detail"])) == (file, 400, True)
             await _nothing_left(server)
-        assert "line" in failure
+        assert (await server.show(package_id))["onboardingFailureDetails"]["line"] == 2
         assert await server.upload(package_id, bytes(damaged)) == 202
         assert "onboardingFailureDetails" in await server.settled(package_id)
         listed = (await server.ask("GET", ""))[1]
         assert "onboardingFailureDetails" in listed[0]
 
-        assert await server.upload(package_id, asg.read_bytes()) == 202
+        assert await server.upload(package_id, asg) == 202
         info = await server.settled(package_id)
         assert (info["onboardingState"], "onboardingFailureDetails" in info) == ("ONBOARDED", False)
 
