@@ -6,11 +6,12 @@ a VIM, at another service, can use it at once.
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
 
 import msgspec
+from forestay_events.database import answering
 from forestay_events.errors import Permanent, Rejected
 from forestay_events.platform import Platform
 from forestay_events.sealing import is_sealed
@@ -19,11 +20,13 @@ from forestay_sol.vnflcm import VimConnectionInfo
 
 from forestay_lcm.projections.catalogue import KnownVim, decode_vim, decode_vnfd
 
-T = TypeVar("T")
-
 SCHEMA = "lcm"
 _VIM_TYPES = {"openstack": "ETSINFV.OPENSTACK_KEYSTONE.V_3", "kubernetes": "ETSINFV.KUBERNETES.V_1"}
 _OPENSTACK_ACCESS = {"username": "username", "password": "password", "user_domain_name": "userDomain"}
+
+
+#: Decoding a VNFD with its templates costs more than asking whether it is the same.
+_model = lru_cache(maxsize=64)(decode_vnfd)
 
 
 class Catalogue:
@@ -31,67 +34,43 @@ class Catalogue:
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
-        self._models: OrderedDict[bytes, Vnfd] = OrderedDict()
 
     async def usable_vnfd(self, project: str, vnfd_id: str) -> Vnfd:
         """The VNFD of an onboarded and enabled package.
 
         :raises Rejected: 422, there is none (wire 3.1).
         """
-
-        async def find() -> Vnfd | None:
-            row = await self._platform.pool.fetchrow(
-                "SELECT usable, model FROM lcm.vnfd WHERE project = $1 AND vnfd_id = $2 ORDER BY usable DESC LIMIT 1",
-                project, vnfd_id,
-            )  # fmt: skip
-            if row is not None and not row["usable"]:
-                raise Rejected(422, f"VnfId {vnfd_id} not ENABLED.", pointer="/vnfdId")
-            return self._model(row["model"]) if row else None
-
-        vnfd = await self._find("PKG", find)
-        if vnfd is None:
-            raise Rejected(422, f"VnfPackage of vnfdId {vnfd_id} is not found or not operational.", pointer="/vnfdId")
-        return vnfd
+        found = "SELECT model FROM lcm.vnfd WHERE project = $1 AND vnfd_id = $2 AND state = $3"
+        model = await self._find("PKG", found, project, vnfd_id, "ENABLED")
+        if model is not None:
+            return _model(model)
+        if await self._value(found, project, vnfd_id, "DISABLED") is not None:
+            raise Rejected(422, f"VnfId {vnfd_id} not ENABLED.", pointer="/vnfdId")
+        raise Rejected(422, f"VnfPackage of vnfdId {vnfd_id} is not found or not operational.", pointer="/vnfdId")
 
     async def vnfd(self, project: str, vnfd_id: str) -> Vnfd:
         """The VNFD of an existing VNF instance, whatever has become of its package.
 
         :raises Permanent: LCM has never seen it.
         """
-
-        async def find() -> Vnfd | None:
-            model = await self._platform.pool.fetchval(
-                "SELECT model FROM lcm.vnfd WHERE project = $1 AND vnfd_id = $2 ORDER BY usable DESC LIMIT 1",
-                project, vnfd_id,
-            )  # fmt: skip
-            return self._model(model) if model else None
-
-        vnfd = await self._find("PKG", find)
-        if vnfd is None:
+        model = await self._find(
+            "PKG",
+            "SELECT model FROM lcm.vnfd WHERE project = $1 AND vnfd_id = $2 ORDER BY state = 'DELETED' LIMIT 1",
+            project, vnfd_id,
+        )  # fmt: skip
+        if model is None:
             raise Permanent(f"The VNFD {vnfd_id} is not in the log of packages.", title="VNFD not found")
-        return vnfd
+        return _model(model)
 
     async def vim(self, project: str, vim_id: str) -> KnownVim | None:
         """A registered VIM of the project."""
-
-        async def find() -> KnownVim | None:
-            model = await self._platform.pool.fetchval(
-                "SELECT model FROM lcm.vim WHERE project = $1 AND id = $2", project, vim_id
-            )
-            return decode_vim(model) if model else None
-
-        return await self._find("VIM", find)
+        model = await self._find("VIM", "SELECT model FROM lcm.vim WHERE project = $1 AND id = $2", project, vim_id)
+        return decode_vim(model) if model else None
 
     async def default_vim(self, project: str) -> KnownVim | None:
         """The project's default VIM."""
-
-        async def find() -> KnownVim | None:
-            model = await self._platform.pool.fetchval(
-                "SELECT model FROM lcm.vim WHERE project = $1 AND is_default LIMIT 1", project
-            )
-            return decode_vim(model) if model else None
-
-        return await self._find("VIM", find)
+        model = await self._find("VIM", "SELECT model FROM lcm.vim WHERE project = $1 AND is_default LIMIT 1", project)
+        return decode_vim(model) if model else None
 
     async def open_connection(self, project: str, vnf_id: str, key: str, info: VimConnectionInfo) -> VimConnectionInfo:
         """A VNF's VIM connection with its secrets in the clear: of a registered VIM the credentials of today.
@@ -108,22 +87,17 @@ class Catalogue:
         credentials = await self._platform.vault.open_members(known.id, known.auth_cred, path="/auth_cred")
         return connection_of(msgspec.structs.replace(known, auth_cred=credentials))
 
-    async def _find(self, stream: str, find: Callable[[], Awaitable[T | None]]) -> T | None:
-        found = await find()
+    async def _find(self, stream: str, query: str, *parameters: str) -> bytes | None:
+        found = await self._value(query, *parameters)
         if found is not None:
             return found
         head = await self._platform.store.head(stream)
         await self._platform.positions.wait(SCHEMA, stream, head)
-        return await find()
+        return await self._value(query, *parameters)
 
-    def _model(self, model: bytes) -> Vnfd:
-        """Decoding a VNFD with its templates costs more than asking whether it is the same."""
-        vnfd = self._models.get(model)
-        if vnfd is None:
-            vnfd = self._models[model] = decode_vnfd(model)
-            if len(self._models) > 64:
-                self._models.popitem(last=False)
-        return vnfd
+    async def _value(self, query: str, *parameters: str) -> bytes | None:
+        with answering():
+            return await self._platform.pool.fetchval(query, *parameters)
 
 
 def connection_of(known: KnownVim) -> VimConnectionInfo:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from itertools import count
-from typing import Any
 from uuid import UUID, uuid5
 
 import msgspec
 from forestay_events.errors import Permanent
-from forestay_sol.vnflcm import GrantRequest, InstantiatedVnfInfo, InstantiateVnfRequest
+from forestay_sol.vnflcm import Grant, GrantRequest, InstantiateVnfRequest
 
 from forestay_lcm.catalogue import Catalogue
 from forestay_lcm.domain import local_nfvo
@@ -20,6 +19,9 @@ from forestay_lcm.executor import Again, Confirmed, Fence, Outcome
 
 DEFAULT_GRACE = 10
 """Seconds that a graceful termination waits when the request names none, as in Tacker."""
+
+_LONGEST_TIMER = 3600.0
+"""Seconds after which a wait is looked at anyway."""
 
 
 class OwnSteps:
@@ -37,9 +39,10 @@ class OwnSteps:
         return await _STEPS[run.step.name](self, vnf, operation, run)
 
     async def grant(self, vnf: Vnf, operation: Operation, run: StepRun) -> Outcome:
+        """Ask the embedded NFVO; the same operation always gets the same grant."""
         new_id = _ids(operation.id)
-        vnfd = await self._catalogue.vnfd(vnf.project, vnf.vnfd_id)
         if operation.operation == "INSTANTIATE":
+            vnfd = await self._catalogue.vnfd(vnf.project, vnf.vnfd_id)
             request = msgspec.convert(operation.params, InstantiateVnfRequest)
             flavour = vnfd.flavour(request.flavour_id)
             asked = instantiate_grant_request(
@@ -53,7 +56,7 @@ class OwnSteps:
             )
             return _granted(asked, local_nfvo.answer(asked, new_id=new_id, flavour=flavour, zones=self._zones))
         info = vnf.instantiated_vnf_info
-        if not isinstance(info, InstantiatedVnfInfo):
+        if info is None:
             raise Permanent(f"VNF instance {vnf.id} has no resources to ask a grant for.")
         asked = terminate_grant_request(
             vnf_id=vnf.id,
@@ -66,13 +69,16 @@ class OwnSteps:
         return _granted(asked, local_nfvo.answer(asked, new_id=new_id))
 
     async def graceful_wait(self, vnf: Vnf, operation: Operation, run: StepRun) -> Outcome:
+        """Let the VNF end its service. The wait is a timer of the queue; what has passed of it stands in the log."""
         assert run.since is not None, "an intended step has a time"  # noqa: S101
         grace = int(operation.params.get("gracefulTerminationTimeout", DEFAULT_GRACE))
         left = grace - (self._clock() - run.since).total_seconds()
-        return Confirmed({"waited": grace}) if left <= 0 else Again(left, f"{grace} s for the VNF to end its service")
+        if left <= 0:
+            return Confirmed({"waited": grace})
+        return Again(min(left, _LONGEST_TIMER), f"{grace} s for the VNF to end its service")
 
 
-def _granted(request: GrantRequest, grant: Any) -> Confirmed:
+def _granted(request: GrantRequest, grant: Grant) -> Confirmed:
     return Confirmed({"grant_request": msgspec.to_builtins(request), "grant": msgspec.to_builtins(grant)})
 
 
@@ -82,7 +88,7 @@ def _ids(op_id: str) -> Callable[[], str]:
     return lambda: str(uuid5(UUID(op_id), f"grant/{next(numbers)}"))
 
 
-_STEPS: Mapping[str, Callable[[OwnSteps, Vnf, Operation, StepRun], Any]] = {
+_STEPS: Mapping[str, Callable[[OwnSteps, Vnf, Operation, StepRun], Awaitable[Outcome]]] = {
     "grant": OwnSteps.grant,
     "graceful-wait": OwnSteps.graceful_wait,
 }

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import asyncpg
 import msgspec
 import structlog
+from aiohttp import web
 from forestay_events.aggregate import Aggregates
+from forestay_events.database import answering
 from forestay_events.errors import Rejected, Unavailable
 from forestay_events.platform import Platform
+from forestay_sol.listing import Listed, Listing
 
 from forestay_lcm.catalogue import SCHEMA
 from forestay_lcm.domain.commands import VnfCommand
@@ -31,14 +33,10 @@ class Reads:
         self._platform = platform
         self._vnfs = vnfs
 
-    @property
-    def pool(self) -> asyncpg.Pool:
-        return self._platform.pool
-
     async def vnf(self, project: str, vnf_id: str) -> Json:
         """VnfInstance without links. :raises Rejected: 404."""
         await self._catch_up(vnf_id)
-        doc = await self.pool.fetchval(
+        doc = await self._value(
             "SELECT doc FROM lcm.vnf WHERE id = $1 AND project = $2 AND NOT deleted", vnf_id, project
         )
         if doc is None:
@@ -49,24 +47,30 @@ class Reads:
         """VnfLcmOpOcc without links. :raises Rejected: 404."""
         vnf_id = await self.vnf_of(project, op_id)
         await self._catch_up(vnf_id)
-        doc = await self.pool.fetchval("SELECT doc FROM lcm.op_occ WHERE id = $1", op_id)
+        doc = await self._value("SELECT doc FROM lcm.op_occ WHERE id = $1", op_id)
         return msgspec.json.decode(doc)
 
     async def vnf_of(self, project: str, op_id: str) -> str:
         """The VNF instance of an operation occurrence. :raises Rejected: 404."""
         query = "SELECT vnf_id FROM lcm.op_occ WHERE id = $1 AND project = $2"
-        vnf_id = await self.pool.fetchval(query, op_id, project)
+        vnf_id = await self._value(query, op_id, project)
         if vnf_id is None:
             # Perhaps started a moment ago at another replica: nothing but the head of the stream tells.
             await self._platform.positions.wait(SCHEMA, STREAM, await self._platform.store.head(STREAM))
-            vnf_id = await self.pool.fetchval(query, op_id, project)
+            vnf_id = await self._value(query, op_id, project)
         if vnf_id is None:
             raise Rejected(404, f"VnfLcmOpOcc {op_id} not found.")
         return vnf_id
 
-    async def own_writes(self) -> None:
-        """Wait until the read model has what this process wrote."""
+    async def page(self, listing: Listing, project: str, request: web.Request) -> Listed:
+        """The page that a request asks for. :raises Rejected: 400, its filter, selector or marker is not valid."""
         await self._platform.positions.wait(SCHEMA, STREAM, self._vnfs.written)
+        with answering():
+            return await listing.read(self._platform.pool, project, request)
+
+    async def _value(self, query: str, *parameters: str) -> Any:
+        with answering():
+            return await self._platform.pool.fetchval(query, *parameters)
 
     async def _catch_up(self, vnf_id: str) -> None:
         """Wait for the newest commit. Without the log nobody can have written: the read model is all there is."""

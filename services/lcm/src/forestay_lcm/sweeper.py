@@ -1,7 +1,8 @@
-"""Puts work back that got lost: an open operation that nothing moves and for which no work is pending.
+"""Puts right what a lost queue or a process that died at the wrong moment has left: each thing is harmless to do twice.
 
-The queue loses nothing by itself; this is for the case that the queue itself was lost (restored from the copy), or that a
-process died between a commit and its outbox. Putting work that was not needed is harmless.
+* An open operation for which no work is pending gets its work back. The queue loses nothing by itself; this is for the case
+  that the queue itself was lost (restored from the copy), or its stream deleted.
+* The data key of a deleted VNF instance is destroyed.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import asyncio
 from datetime import timedelta
 
 import structlog
-from forestay_events.archive import LOST_CONNECTION
+from forestay_events.database import answering
 from forestay_events.errors import Unavailable
 from forestay_events.platform import Platform
 
@@ -20,31 +21,43 @@ log = structlog.get_logger(__name__)
 
 _QUIET = timedelta(seconds=8)
 _PERIOD = 4.0
+_AT_ONCE = 1000
 
 
 class Sweeper:
-    """Runs in every replica of the API; they may do the same twice."""
+    """Runs in every replica of the API."""
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
+        self._after = ""
 
     async def run(self) -> None:
         """Sweep until cancelled."""
         while True:
             try:
-                await self._sweep()
-            except (*LOST_CONNECTION, Unavailable) as error:
-                log.warning("sweeper.waiting", reason=str(error) or type(error).__name__)
+                with answering():
+                    await self._put_back_work()
+                    await self._destroy_keys()
+            except Unavailable as error:
+                log.warning("sweeper.waiting", reason=str(error))
             await asyncio.sleep(_PERIOD)
 
-    async def _sweep(self) -> None:
+    async def _put_back_work(self) -> None:
+        """Look at the next operations, round and round, so that none is passed over however many are open."""
         rows = await self._platform.pool.fetch(
-            "SELECT vnf_id, work_executor, work_lane FROM lcm.op_occ"
-            " WHERE work_executor IS NOT NULL AND touched < $1 ORDER BY touched LIMIT 1000",
-            self._platform.clock() - _QUIET,
-        )
+            "SELECT id, vnf_id, work_executor, work_lane FROM lcm.op_occ"
+            " WHERE work_executor IS NOT NULL AND touched < $1 AND id > $2 ORDER BY id LIMIT $3",
+            self._platform.clock() - _QUIET, self._after, _AT_ONCE,
+        )  # fmt: skip
+        self._after = rows[-1]["id"] if len(rows) == _AT_ONCE else ""
         for row in rows:
             work = step_work(row["work_executor"], row["work_lane"], row["vnf_id"])
             if not await self._platform.queue.pending(work):
                 log.warning("sweeper.work_was_lost", vnf=work.key, executor=work.executor)
                 await self._platform.queue.put(work)
+
+    async def _destroy_keys(self) -> None:
+        pool = self._platform.pool
+        for row in await pool.fetch("SELECT vnf_id FROM lcm.shredding LIMIT $1", _AT_ONCE):
+            await self._platform.vault.shred(row["vnf_id"])
+            await pool.execute("DELETE FROM lcm.shredding WHERE vnf_id = $1", row["vnf_id"])

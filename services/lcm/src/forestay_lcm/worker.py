@@ -8,12 +8,13 @@ and the log takes one report.
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
-from datetime import datetime
 
 import structlog
 from forestay_events.aggregate import Origin
-from forestay_events.errors import Permanent, Retryable, Unavailable, UnknownOutcome
+from forestay_events.database import answering
+from forestay_events.errors import Permanent, Rejected, Retryable, Unavailable, UnknownOutcome
 from forestay_events.platform import Platform
 from forestay_events.work import Later, Work, Worker
 
@@ -27,19 +28,18 @@ log = structlog.get_logger(__name__)
 
 _BACK_OFF = (0.3, 0.6, 1.0, 2.0, 4.0, 8.0)
 
+#: Seconds that one call of a handler gets in any case, and at most.
+_PATIENCE = (30.0, 3600.0)
+
 
 @dataclass(frozen=True)
 class _Due:
-    """A step whose time has come."""
+    """A step whose time has come, as of sequence ``seq`` of the log."""
 
     vnf: Vnf
     operation: Operation
     run: StepRun
-
-    @property
-    def since(self) -> datetime:
-        assert self.run.since is not None, "an intended step has a time"  # noqa: S101
-        return self.run.since
+    seq: int
 
     @property
     def key(self) -> tuple[str, str, int]:
@@ -65,11 +65,9 @@ class StepWorker:
         await self._queue_worker.run()
 
     async def handle(self, work: Work) -> Later | None:
-        loaded = await self._vnfs.load(work.key)
-        due = self._due(loaded.state)
-        if due is None:
+        due = await self._due(work.key)
+        if due is None or not await self._copied(due):
             return None
-        await self._platform.positions.wait(SCHEMA, STREAM, loaded.seq)
         with structlog.contextvars.bound_contextvars(vnf=due.vnf.id, op=due.operation.id, step=due.run.step.name):
             try:
                 outcome = await self._try(due)
@@ -77,54 +75,82 @@ class StepWorker:
                 log.warning("step.superseded")
                 return None
             if isinstance(outcome, Again):
+                log.info("step.again", delay=outcome.delay, note=outcome.note)
                 return Later(outcome.delay)
-            await self._report(due, outcome)
-            return Later(_BACK_OFF[0]) if isinstance(outcome, UnknownOutcome) else None
+            recorded = await self._report(due, outcome)
+            # The look that a recorded outcome calls for is put by the projection; a repeated "unknown" is not recorded.
+            return Later(self._pause(due)) if isinstance(outcome, UnknownOutcome) and not recorded else None
 
     async def given_up(self, work: Work, reason: str) -> None:
         """The queue gave the work up: the step has failed, so that somebody is told."""
-        due = self._due((await self._vnfs.load(work.key)).state)
-        if due is not None:
+        due = await self._due(work.key)
+        if due is not None and await self._copied(due):
             await self._report(due, Failed("Step given up", 500, f"The step was tried several times: {reason}"))
 
-    def _due(self, vnf: Vnf | None) -> _Due | None:
+    async def _due(self, vnf_id: str) -> _Due | None:
+        """The step that is next according to the log, if it is one of this executor."""
+        loaded = await self._vnfs.load(vnf_id)
+        vnf = loaded.state
         operation = vnf.operation if vnf else None
         run = operation.current if operation else None
         if vnf is None or operation is None or run is None or run.step.executor != self._executor:
             return None
-        return _Due(vnf, operation, run)
+        return _Due(vnf, operation, run, loaded.seq)
+
+    async def _copied(self, due: _Due) -> bool:
+        """Wait until the intent is in the copy too; ``False`` if it was refused there.
+
+        :raises Unavailable: the copy does not come up with the log.
+        """
+        await self._platform.positions.wait(SCHEMA, STREAM, due.seq)
+        with answering():
+            seq = await self._platform.pool.fetchval("SELECT seq FROM lcm.vnf WHERE id = $1", due.vnf.id)
+        if seq is not None and seq >= due.seq:
+            return True
+        log.error("step.not_in_the_copy", vnf=due.vnf.id, op=due.operation.id, seq=due.seq, copied=seq)
+        return False
 
     async def _fence(self, due: _Due) -> None:
-        now = self._due((await self._vnfs.load(due.vnf.id)).state)
+        now = await self._due(due.vnf.id)
         if now is None or now.key != due.key:
             raise Superseded
 
     async def _try(self, due: _Due) -> Outcome | UnknownOutcome:
-        """Run the handler and make of its errors what the engine knows."""
-        waited = (self._platform.clock() - due.since).total_seconds()
-        overdue = waited > due.run.step.timeout
+        """Run the handler and make of its errors what the engine knows. A call that may have acted is never just repeated."""
+        step = due.run.step
+        shortest, longest = _PATIENCE
         try:
-            outcome = await self._handlers.run(due.vnf, due.operation, due.run, lambda: self._fence(due))
-        except UnknownOutcome as error:
-            return error
+            async with asyncio.timeout(min(max(step.timeout - self._waited(due), shortest), longest)):
+                outcome = await self._handlers.run(due.vnf, due.operation, due.run, lambda: self._fence(due))
         except Unavailable:
             raise
         except Retryable as error:
-            if overdue:
-                return Failed("VIM unavailable", 503, f"Given up after {waited:.0f} s: {error}")
-            delay = error.delay or _BACK_OFF[min(int(waited), len(_BACK_OFF) - 1)]
-            log.info("step.retry", delay=delay, reason=str(error))
-            return Again(delay)
-        except Permanent as error:
-            return Failed(error.title or "Step failed", error.status, str(error))
-        if isinstance(outcome, Again) and overdue:
-            return Failed("Time-out", 504, f"Not done within {due.run.step.timeout:.0f} s: {outcome.note}")
+            outcome = Again(error.delay or self._pause(due), str(error))
+        except UnknownOutcome as error:
+            outcome = error
+        except TimeoutError:
+            outcome = UnknownOutcome(f"{step.name} did not come back")
+        except (Permanent, Rejected) as error:
+            outcome = Failed(error.title or "Step failed", error.status, str(error))
+        if isinstance(outcome, Again | UnknownOutcome) and self._waited(due) > step.timeout:
+            reason = outcome.note if isinstance(outcome, Again) else str(outcome)
+            return Failed("Time-out", 504, f"{step.name} is not done within {step.timeout:.0f} s: {reason}")
         return outcome
 
-    async def _report(self, due: _Due, outcome: Confirmed | Failed | UnknownOutcome) -> None:
+    def _waited(self, due: _Due) -> float:
+        """Seconds since the step was intended."""
+        assert due.run.since is not None, "an intended step has a time"  # noqa: S101
+        return (self._platform.clock() - due.run.since).total_seconds()
+
+    def _pause(self, due: _Due) -> float:
+        """Seconds until the next try: the longer it takes already, the longer."""
+        return _BACK_OFF[min(int(self._waited(due)), len(_BACK_OFF) - 1)]
+
+    async def _report(self, due: _Due, outcome: Confirmed | Failed | UnknownOutcome) -> bool:
+        """Tell the log; ``False`` if that was no news."""
         operation, run = due.operation, due.run
         report = _report_of(operation.id, run, outcome)
-        await self._vnfs.execute(
+        reported = await self._vnfs.execute(
             due.vnf.id,
             report,
             Origin(
@@ -135,6 +161,7 @@ class StepWorker:
             ),
         )
         log.info("step.reported", outcome=report.outcome, **report.error)
+        return reported.seq > due.seq
 
 
 def _report_of(op_id: str, run: StepRun, outcome: Confirmed | Failed | UnknownOutcome) -> ReportStep:

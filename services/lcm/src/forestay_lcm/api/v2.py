@@ -84,8 +84,7 @@ class LcmV2:
         return answer(document, status=201, location=self._links.instance(vnf_id))
 
     async def list_instances(self, request: web.Request) -> web.Response:
-        await self._reads.own_writes()
-        listed = await VNF_INSTANCES.read(self._reads.pool, caller(request).project, request)
+        listed = await self._reads.page(VNF_INSTANCES, caller(request).project, request)
         return answer(
             [listed.selector.apply(self._links.of_instance(doc)) for doc in listed.documents], link=listed.link
         )
@@ -96,7 +95,6 @@ class LcmV2:
     async def delete(self, request: web.Request) -> web.Response:
         instance = await self._instance(request)
         await self._execute(request, instance["id"], DeleteVnf())
-        await self._vault.shred(instance["id"])
         return answer(status=204)
 
     async def instantiate(self, request: web.Request) -> web.Response:
@@ -112,8 +110,7 @@ class LcmV2:
         return await self._start(request, instance["id"], Terminate(body))
 
     async def list_op_occs(self, request: web.Request) -> web.Response:
-        await self._reads.own_writes()
-        listed = await VNF_LCM_OP_OCCS.read(self._reads.pool, caller(request).project, request)
+        listed = await self._reads.page(VNF_LCM_OP_OCCS, caller(request).project, request)
         return answer([listed.selector.apply(self._links.of_op_occ(doc)) for doc in listed.documents], link=listed.link)
 
     async def show_op_occ(self, request: web.Request) -> web.Response:

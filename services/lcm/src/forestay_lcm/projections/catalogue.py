@@ -6,7 +6,7 @@ A VNFD stays here when its package is deleted, because VNF instances made from i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from forestay_events.archive import Connection
@@ -31,11 +31,11 @@ class KnownVim(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class VnfdProjection:
-    """Table ``vnfd``: the descriptors of onboarded packages."""
+    """Table ``vnfd``: the descriptors of onboarded packages; ``state`` is ENABLED, DISABLED or DELETED."""
 
     tables = """
     CREATE TABLE IF NOT EXISTS {schema}.vnfd (
-        package_id text PRIMARY KEY, vnfd_id text NOT NULL, project text NOT NULL, usable boolean NOT NULL,
+        package_id text PRIMARY KEY, vnfd_id text NOT NULL, project text NOT NULL, state text NOT NULL,
         model bytea NOT NULL);
     CREATE INDEX IF NOT EXISTS vnfd_id ON {schema}.vnfd (project, vnfd_id);
     """
@@ -46,23 +46,22 @@ class VnfdProjection:
             for event in package.CODEC.decode(commit):
                 if isinstance(event, package.PackageOnboarded):
                     await connection.execute(
-                        f"INSERT INTO {schema}.vnfd VALUES ($1, $2, $3, true, $4) ON CONFLICT (package_id)"
-                        " DO UPDATE SET vnfd_id = excluded.vnfd_id, usable = true, model = excluded.model",
+                        f"INSERT INTO {schema}.vnfd VALUES ($1, $2, $3, 'ENABLED', $4) ON CONFLICT (package_id)"
+                        " DO UPDATE SET vnfd_id = excluded.vnfd_id, state = excluded.state, model = excluded.model",
                         commit.aggregate_id, event.vnfd.vnfd_id, commit.project, msgspec.json.encode(event.vnfd),
                     )  # fmt: skip
-                usable = _usable(event)
-                if usable is not None:
+                state = _state(event)
+                if state is not None:
                     await connection.execute(
-                        f"UPDATE {schema}.vnfd SET usable = $2 WHERE package_id = $1", commit.aggregate_id, usable
+                        f"UPDATE {schema}.vnfd SET state = $2 WHERE package_id = $1", commit.aggregate_id, state
                     )
 
 
-def _usable(event: package.PackageEvent) -> bool | None:
+def _state(event: package.PackageEvent) -> package.OperationalState | Literal["DELETED"] | None:
+    """What an event makes of the VNFD, ``None`` if nothing changes."""
     if isinstance(event, package.PackageDeleted):
-        return False
-    if isinstance(event, package.PackageModified) and event.operational_state is not None:
-        return event.operational_state == "ENABLED"
-    return None
+        return "DELETED"
+    return event.operational_state if isinstance(event, package.PackageModified) else None
 
 
 class VimProjection:

@@ -28,7 +28,8 @@ CREATE TABLE IF NOT EXISTS {schema}.op_occ (
     work_executor text, work_lane text, touched timestamptz NOT NULL);
 CREATE INDEX IF NOT EXISTS op_occ_project ON {schema}.op_occ (project, id);
 CREATE INDEX IF NOT EXISTS op_occ_vnf ON {schema}.op_occ (vnf_id);
-CREATE INDEX IF NOT EXISTS op_occ_open ON {schema}.op_occ (touched) WHERE work_executor IS NOT NULL;
+CREATE INDEX IF NOT EXISTS op_occ_open ON {schema}.op_occ (id) WHERE work_executor IS NOT NULL;
+CREATE TABLE IF NOT EXISTS {schema}.shredding (vnf_id text PRIMARY KEY);
 """
 
 encode_state = msgspec.json.Encoder().encode
@@ -38,7 +39,8 @@ decode_state = msgspec.json.Decoder(Vnf).decode
 class InstanceProjection:
     """Folds stream LCM into tables ``vnf`` and ``op_occ``.
 
-    :param dispatch: put work into the outbox; off while a read model is rebuilt from old commits.
+    :param dispatch: put work into the outbox, and the data keys of deleted instances into ``shredding``; off while a read
+        model is rebuilt from old commits.
     """
 
     tables = OUTBOX_TABLE + TABLES
@@ -63,6 +65,10 @@ class InstanceProjection:
         if self._dispatch:
             work = [work for vnf in vnfs.values() if (work := pending_work(vnf)) is not None]
             await post(connection, schema, [(item, 0.0) for item in work])
+            await connection.executemany(
+                f"INSERT INTO {schema}.shredding VALUES ($1) ON CONFLICT DO NOTHING",
+                [(vnf.id,) for vnf in vnfs.values() if vnf.deleted],
+            )
 
     async def _write_instances(self, connection: Connection, schema: str, changed: list[tuple[Vnf, Stored]]) -> None:
         await connection.executemany(
