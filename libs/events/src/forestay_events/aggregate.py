@@ -18,6 +18,7 @@ from weakref import WeakValueDictionary
 
 from forestay_events.commit import Commit, EventCodec, Stored, commit_id, subject
 from forestay_events.errors import Conflict, ForestayError, LogIntegrityBroken
+from forestay_events.failpoints import failpoint
 from forestay_events.store import EventStore
 
 S = TypeVar("S")
@@ -192,7 +193,9 @@ class Aggregates(Generic[S, C, E]):
             prev_hash=loaded.hash,
             events=definition.codec.encode(decision.events),
         )
+        failpoint("commit.before")
         stored = await self._store.append(commit, after=loaded.seq)
+        failpoint("commit.after")
         self.written = max(self.written, stored.seq)
         written = self._next(loaded, stored)
         self._remember(aggregate_id, written)

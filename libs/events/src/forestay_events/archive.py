@@ -24,6 +24,7 @@ import structlog
 from forestay_events.commit import Stored
 from forestay_events.database import LOST_CONNECTION, Connection, answering
 from forestay_events.errors import LogIntegrityBroken, Permanent, Rejected, Unavailable
+from forestay_events.failpoints import failpoint
 from forestay_events.metrics import METRICS
 from forestay_events.positions import CHANNEL, Positions
 from forestay_events.store import EventStore
@@ -174,6 +175,7 @@ class Projector:
 
     async def _apply(self, batch: Sequence[Stored], position: int) -> int:
         reached = batch[-1].seq
+        failpoint("copy.before")
         with answering():
             async with self.pool.acquire() as connection, connection.transaction():
                 moved = await connection.execute(

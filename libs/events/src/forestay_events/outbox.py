@@ -16,6 +16,7 @@ import structlog
 from forestay_events.archive import Projector
 from forestay_events.database import Connection, answering
 from forestay_events.errors import Unavailable
+from forestay_events.failpoints import failpoint
 from forestay_events.work import Work, WorkQueue, subject_of
 
 log = structlog.get_logger(__name__)
@@ -79,8 +80,12 @@ class Outbox:
             )
             pending = [(_work(row), row["delay"]) for row in sorted(rows, key=lambda row: row["id"])]
             newest = {subject_of(work, delay): (work, delay) for work, delay in pending}
+            if newest:
+                failpoint("outbox.before")
             # Inside the transaction: rows whose work was not acknowledged stay.
             await asyncio.gather(*(self._queue.put(work, delay=delay) for work, delay in newest.values()))
+            if newest:
+                failpoint("outbox.put")
         return len(rows)
 
 

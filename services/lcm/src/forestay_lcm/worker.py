@@ -15,6 +15,7 @@ import structlog
 from forestay_events.aggregate import Origin
 from forestay_events.database import answering
 from forestay_events.errors import Permanent, Rejected, Retryable, Unavailable, UnknownOutcome
+from forestay_events.failpoints import failpoint
 from forestay_events.platform import Platform
 from forestay_events.work import Later, Work, Worker
 
@@ -69,15 +70,18 @@ class StepWorker:
         if due is None or not await self._copied(due):
             return None
         with structlog.contextvars.bound_contextvars(vnf=due.vnf.id, op=due.operation.id, step=due.run.step.name):
+            failpoint(f"{due.run.step.name}.before")
             try:
                 outcome = await self._try(due)
             except Superseded:
                 log.warning("step.superseded")
                 return None
+            failpoint(f"{due.run.step.name}.done")
             if isinstance(outcome, Again):
                 log.info("step.again", delay=outcome.delay, note=outcome.note)
                 return Later(outcome.delay)
             recorded = await self._report(due, outcome)
+            failpoint(f"{due.run.step.name}.reported")
             # The look that a recorded outcome calls for is put by the projection; a repeated "unknown" is not recorded.
             return Later(self._pause(due)) if isinstance(outcome, UnknownOutcome) and not recorded else None
 
@@ -114,6 +118,7 @@ class StepWorker:
         now = await self._due(due.vnf.id)
         if now is None or now.key != due.key:
             raise Superseded
+        failpoint(f"{due.run.step.name}.fenced")
 
     async def _try(self, due: _Due) -> Outcome | UnknownOutcome:
         """Run the handler and make of its errors what the engine knows. A call that may have acted is never just repeated."""
