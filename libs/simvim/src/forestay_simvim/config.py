@@ -76,6 +76,7 @@ class SimConfig(msgspec.Struct, frozen=True, kw_only=True):
     :param tacker_endpoint: URL of the VNF manager; the catalog then has ``nfv-orchestration``.
     :param token_lifetime: seconds until a token expires.
     :param journal_limit: how many requests the journal keeps, the oldest go first.
+    :param minute: seconds in a minute of a stack's ``timeout_mins``, so that a test need not wait for one.
     :param zones: compute hosts by availability zone.
     """
 
@@ -83,6 +84,7 @@ class SimConfig(msgspec.Struct, frozen=True, kw_only=True):
     tacker_endpoint: str | None = None
     token_lifetime: float = 86_400.0
     journal_limit: int = 200_000
+    minute: float = 60.0
     accounts: tuple[Account, ...] = (
         Account("demo", "demo-secret", "demo", ("member", "reader", "heat_stack_owner")),
         Account("admin", "admin-secret", "admin", ("admin", "member", "reader")),

@@ -112,7 +112,7 @@ class Faults:
             elif random.random() < fault.probability:  # noqa: S311 - not for secrets
                 self._use(fault)
                 struck.append(fault)
-        return struck
+        return sorted(struck, key=lambda fault: fault.effect != "latency")
 
     async def before_resource(self, resource: Resource, action: str) -> None:
         """Wait, hang or fail before the action; raises :class:`Failure`."""

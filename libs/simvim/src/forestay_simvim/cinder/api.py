@@ -139,6 +139,11 @@ def limits(call: Call) -> dict[str, Any]:
     return {"limits": {"rate": [], "absolute": absolute | {"totalVolumesUsed": used}}}
 
 
+def quotas(call: Call) -> dict[str, Any]:
+    names = ("volumes", "gigabytes")
+    return {"quota_set": {"id": call.path["target"], **{name: call.cloud.quota.limit(name) for name in names}}}
+
+
 SERVICE = Service(
     name="cinder",
     prefix=PREFIX,
@@ -163,6 +168,7 @@ SERVICE = Service(
         ("GET", "/v3/{project}/types/{id}", one_type),
         ("GET", "/v3/{project}/os-availability-zone", zones),
         ("GET", "/v3/{project}/limits", limits),
+        ("GET", "/v3/{project}/os-quota-sets/{target}", quotas),
         ("GET", "/v3/{project}/snapshots/detail", none_of("snapshots")),
         ("GET", "/v3/{project}/extensions", none_of("extensions")),
     ),

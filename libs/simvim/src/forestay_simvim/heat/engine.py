@@ -132,7 +132,7 @@ class Engine:
         failure: Failure | None = None
         reason = f"Stack {action} completed successfully"
         try:
-            async with asyncio.timeout(60 * (stack.timeout_mins or _DEFAULT_TIMEOUT_MINS)):
+            async with asyncio.timeout(self.cloud.config.minute * (stack.timeout_mins or _DEFAULT_TIMEOUT_MINS)):
                 await asyncio.sleep(self.cloud.settings.build.get("stack", 0.0))
                 if stack.owner is not None and action in ("CREATE", "UPDATE"):
                     self._validate_nested(stack, action)

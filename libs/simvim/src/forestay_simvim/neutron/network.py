@@ -120,7 +120,7 @@ class Networking:
         }  # fmt: skip
         row |= given | {
             "project_id": project, "tenant_id": project, "cidr": str(probe.network), "gateway_ip": gateway,
-            "allocation_pools": pools, "ip_version": probe.network.version,
+            "allocation_pools": pools, "ip_version": probe.network.version, "_shared": network["shared"],
         }  # fmt: skip
         allocator = Allocator(str(probe.network), pools)
         self._allocators[str(row["id"])] = allocator
@@ -350,7 +350,8 @@ class Networking:
 
 def visible(row: Row, project: str) -> bool:
     """Whether a member of *project* sees the object."""
-    return row["project_id"] == project or bool(row.get("shared") or row.get("router:external"))
+    open_to_all = row.get("shared") or row.get("_shared") or row.get("router:external")
+    return row["project_id"] == project or bool(open_to_all)
 
 
 def _touched(row: Row) -> dict[str, Any]:

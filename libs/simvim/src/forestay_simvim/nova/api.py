@@ -287,6 +287,11 @@ def limits(call: Call) -> dict[str, Any]:
     }
 
 
+def quotas(call: Call) -> dict[str, Any]:
+    names = ("instances", "cores", "ram", "server_groups")
+    return {"quota_set": {"id": call.path["project"], **{name: call.cloud.quota.limit(name) for name in names}}}
+
+
 def _group(call: Call, row: Row) -> Row:
     hidden = ("policies", "metadata") if microversion(call) >= _GROUP_POLICY else ("policy", "rules")
     return {key: value for key, value in row.items() if key not in hidden}
@@ -347,6 +352,7 @@ SERVICE = Service(
         ("GET", "/v2.1/os-availability-zone", zones),
         ("GET", "/v2.1/os-availability-zone/detail", zones_detail),
         ("GET", "/v2.1/limits", limits),
+        ("GET", "/v2.1/os-quota-sets/{project}", quotas),
         ("GET", "/v2.1/os-server-groups", groups),
         ("POST", "/v2.1/os-server-groups", create_group),
         ("GET", "/v2.1/os-server-groups/{id}", group),

@@ -1,0 +1,113 @@
+"""Nova, Neutron, Glance and Cinder where Heat does not hide them."""
+
+from __future__ import annotations
+
+from forestay_simvim import Account, OpenStackSimulator
+
+from tests.simvim.conftest import Api
+
+
+async def _network(api: Api, cidr: str) -> tuple[str, str]:
+    _, net = await api.call("POST", "/networking/v2.0/networks", {"network": {"name": "n"}})
+    given = {"network_id": net["network"]["id"], "cidr": cidr}
+    _, subnet = await api.call("POST", "/networking/v2.0/subnets", {"subnet": given})
+    return net["network"]["id"], subnet["subnet"]["id"]
+
+
+async def test_ports_take_addresses_and_give_them_back(api: Api) -> None:
+    net, subnet = await _network(api, "10.5.0.0/29")
+    ports: list[str] = []
+    for number in range(2, 7):
+        status, body = await api.call("POST", "/networking/v2.0/ports", {"port": {"network_id": net}})
+        assert (status, body["port"]["fixed_ips"][0]["ip_address"]) == (201, f"10.5.0.{number}")
+        ports.append(body["port"]["id"])
+    status, body = await api.call("POST", "/networking/v2.0/ports", {"port": {"network_id": net}})
+    assert (status, body["NeutronError"]["type"]) == (409, "IpAddressGenerationFailure")
+    wanted = {"port": {"network_id": net, "fixed_ips": [{"ip_address": "10.5.0.3"}]}}
+    assert (await api.call("POST", "/networking/v2.0/ports", wanted))[1]["NeutronError"][
+        "type"
+    ] == "IpAddressAlreadyAllocated"
+    assert (await api.call("DELETE", f"/networking/v2.0/networks/{net}"))[0] == 409
+    assert (await api.call("DELETE", f"/networking/v2.0/ports/{ports[1]}"))[0] == 204
+    assert (await api.call("POST", "/networking/v2.0/ports", wanted))[0] == 201
+    _, body = await api.call("GET", f"/networking/v2.0/ports?network_id={net}&fixed_ips=ip_address%3D10.5.0.3")
+    assert len(body["ports"]) == 1
+    assert (await api.call("DELETE", f"/networking/v2.0/subnets/{subnet}"))[0] == 409
+
+
+async def test_a_router_and_a_floating_ip(api: Api, sim: OpenStackSimulator) -> None:
+    net, subnet = await _network(api, "10.6.0.0/24")
+    public = sim.cloud.neutron.networks.find(name="public")[0]["id"]
+    _, body = await api.call("POST", "/networking/v2.0/routers", {"router": {"name": "r"}})
+    router = body["router"]["id"]
+    status, done = await api.call(
+        "PUT", f"/networking/v2.0/routers/{router}/add_router_interface", {"subnet_id": subnet}
+    )
+    assert (status, done["subnet_id"]) == (200, subnet)
+    assert (await api.call("DELETE", f"/networking/v2.0/routers/{router}"))[0] == 409
+    _, body = await api.call("POST", "/networking/v2.0/ports", {"port": {"network_id": net}})
+    given = {"floatingip": {"floating_network_id": public, "port_id": body["port"]["id"]}}
+    _, body = await api.call("POST", "/networking/v2.0/floatingips", given)
+    assert body["floatingip"]["fixed_ip_address"] == "10.6.0.2"
+    assert body["floatingip"]["floating_ip_address"].startswith("172.24.4.")
+
+
+async def test_microversions(api: Api) -> None:
+    await api.made("a")
+    (old,) = await api.servers()
+    assert "id" in old["flavor"]
+    headers = {"OpenStack-API-Version": "compute 2.47"}
+    _, body = await api.call("GET", "/compute/v2.1/servers/detail", headers=headers)
+    assert body["servers"][0]["flavor"]["original_name"] == "m1.tiny"
+    assert (await api.call("GET", "/compute/v2.1/servers", headers={"OpenStack-API-Version": "compute 2.999"}))[
+        0
+    ] == 406
+
+
+async def test_images_are_queued_uploaded_tagged_and_deleted(api: Api, sim: OpenStackSimulator) -> None:
+    given = {"name": "mine", "disk_format": "qcow2", "container_format": "bare", "vnf": "x"}
+    status, image = await api.call("POST", "/image/v2/images", given)
+    assert (status, image["status"], image["vnf"]) == (201, "queued", "x")
+    path = f"/image/v2/images/{image['id']}"
+    headers = {"X-Auth-Token": api.token, "Content-Type": "application/octet-stream"}
+    async with api.session.put(f"{sim.url}{path}/file", data=b"abc", headers=headers) as reply:
+        assert reply.status == 204
+    assert (await api.call("PUT", f"{path}/tags/t"))[0] == 204
+    _, shown = await api.call("GET", path)
+    assert (shown["status"], shown["size"], shown["tags"]) == ("active", 3, ["t"])
+    assert [each["name"] for each in (await api.call("GET", "/image/v2/images?tag=t"))[1]["images"]] == ["mine"]
+    assert (await api.call("DELETE", path))[0] == 204
+    assert (await api.call("GET", path))[0] == 404
+
+
+async def test_a_volume_in_use_is_not_deleted(api: Api, sim: OpenStackSimulator) -> None:
+    volume = {"type": "OS::Cinder::Volume", "properties": {"size": 1, "image": "cirros"}}
+    mapping = {"volume_id": {"get_resource": "root"}, "boot_index": 0, "delete_on_termination": False}
+    server = {"type": "OS::Nova::Server", "properties": {
+        "flavor": "m1.tiny", "networks": [{"network": "private"}], "block_device_mapping_v2": [mapping]}}  # fmt: skip
+    template = {"heat_template_version": "2021-04-16", "resources": {"root": volume, "vdu": server}}
+    path = await api.made("a", template)
+    _, body = await api.call("GET", f"/volume/v3/{api.project}/volumes/detail")
+    (row,) = body["volumes"]
+    assert (row["status"], row["bootable"]) == ("in-use", "true")
+    assert (await api.call("DELETE", f"/volume/v3/{api.project}/volumes/{row['id']}"))[0] == 400
+    await api.heat("DELETE", path)
+    await api.settle(path, "DELETE_COMPLETE")
+    assert len(sim.cloud.cinder.volumes) == 0
+
+
+async def test_another_project_sees_nothing(api: Api, sim: OpenStackSimulator) -> None:
+    path = await api.made("a")
+    (server,) = await api.servers()
+    sim.cloud.identity.add_project("other")
+    user = sim.cloud.identity.add_user("o", "o")
+    other = sim.cloud.identity.project_named("other")
+    assert other is not None
+    sim.cloud.identity.grant(user["id"], other["id"], "member")
+    await api.login(Account("o", "o", "other"))
+    assert await api.servers() == []
+    assert (await api.call("GET", f"/compute/v2.1/servers/{server['id']}"))[0] == 404
+    assert (await api.heat("GET", path))[0] == 404
+    _, body = await api.call("GET", "/networking/v2.0/networks")
+    assert {net["name"] for net in body["networks"]} == {"public", "mgmt"}
+    await api.made("a", {"heat_template_version": "2021-04-16", "resources": {}})
