@@ -74,11 +74,21 @@ async def serving(platform: Platform, services: Sequence[Service], name: str) ->
                 work |= {f"{service.name}.{job}": run for job, run in service.background.items()}
             tasks = [group.create_task(_loud(run), name=job) for job, run in work.items()]
             host, port = runner.addresses[0][:2]
-            yield f"http://{host}:{port}"
-            for task in tasks:
-                task.cancel()
+            try:
+                yield f"http://{host}:{port}"
+            finally:
+                await _stop(tasks)
     finally:
         await runner.cleanup()
+
+
+async def _stop(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Cancel until all have ended: ``asyncio.wait_for`` of Python 3.11 drops a cancellation that comes with its result."""
+    pending = set(tasks)
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=1)
 
 
 async def _loud(run: Background) -> None:

@@ -43,7 +43,10 @@ async def build(platform: Platform, settings: VimSettings | None = None) -> Serv
         await projector.create_tables()
     vims = Aggregates(platform.store, VIM, platform.clock, broken=own.broken.get)
     reads = Reads(platform, vims)
-    drivers, watching = make_drivers(settings.vim_login_threads), make_drivers(settings.vim_check_concurrency)
+    drivers, watching = (
+        make_drivers(threads, settings.vim_login_patience)
+        for threads in (settings.vim_login_threads, settings.vim_check_concurrency)
+    )
     registry = Registry(platform, vims, reads, drivers)
     return Service(
         name="vim-registry",

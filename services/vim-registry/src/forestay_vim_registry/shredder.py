@@ -7,6 +7,7 @@ key is gone. Shredding twice is harmless, so every replica may run this, and a r
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 import structlog
 from forestay_events.archive import Projector
@@ -38,11 +39,10 @@ class Shredder:
                 log.warning("shredder.waiting", reason=str(error))
                 done = 0
             if done < _BATCH:
-                try:
-                    await asyncio.wait_for(applied.wait(), _PERIOD)
-                except TimeoutError:
-                    continue
-                applied.clear()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_PERIOD):
+                        await applied.wait()
+                    applied.clear()
 
     async def _shred(self) -> int:
         async with self._platform.pool.acquire() as connection, connection.transaction():

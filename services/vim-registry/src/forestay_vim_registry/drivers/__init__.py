@@ -1,7 +1,7 @@
 """How the registry tries a VIM's credentials: one driver per VIM type, behind a port.
 
-Every driver answers within ``PATIENCE`` seconds, whatever the VIM does, and turns every foreign error into one of two:
-the VIM refused the credentials, or it cannot be talked to.
+Every driver has an answer within its patience, whatever the VIM does, and turns every foreign error into one of two: the VIM
+refused the credentials, or it cannot be talked to.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from forestay_sol.streams.vim import VimType
 
 from forestay_vim_registry.domain.login import Login
 
-PATIENCE = 9.0
 _WORDS = 300
 
 
@@ -24,7 +23,7 @@ class Driver(Protocol):
         """Log in, and give the VIM's regions (of Kubernetes: its namespaces).
 
         :raises VimUnauthorized: the VIM refuses the credentials.
-        :raises VimUnreachable: no usable answer within ``PATIENCE`` seconds.
+        :raises VimUnreachable: it gave no usable answer in time.
         """
         ...
 
@@ -41,9 +40,13 @@ def words(error: BaseException) -> str:
     return " ".join((str(error) or type(error).__name__).split())[:_WORDS]
 
 
-def make_drivers(threads: int) -> Drivers:
-    """A driver for every VIM type. ``threads``: how many OpenStacks are talked to at once; the others wait."""
+def make_drivers(threads: int, patience: float) -> Drivers:
+    """A driver for every VIM type.
+
+    :param threads: how many OpenStacks are talked to at once; the others wait.
+    :param patience: seconds in which a VIM must have answered.
+    """
     from forestay_vim_registry.drivers.kubernetes import KubernetesDriver
     from forestay_vim_registry.drivers.openstack import OpenStackDriver
 
-    return {"openstack": OpenStackDriver(threads), "kubernetes": KubernetesDriver()}
+    return {"openstack": OpenStackDriver(threads, patience), "kubernetes": KubernetesDriver(patience)}

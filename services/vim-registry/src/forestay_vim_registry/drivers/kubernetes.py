@@ -14,7 +14,7 @@ import aiohttp
 
 from forestay_vim_registry.domain.login import Login
 from forestay_vim_registry.domain.refusals import VimUnauthorized, VimUnreachable
-from forestay_vim_registry.drivers import PATIENCE, words
+from forestay_vim_registry.drivers import words
 
 if TYPE_CHECKING:
     from kubernetes.aio.client import Configuration
@@ -24,16 +24,23 @@ _REFUSED = (401, 403)
 
 
 class KubernetesDriver:
-    """:class:`~forestay_vim_registry.drivers.Driver` for any Kubernetes API server."""
+    """:class:`~forestay_vim_registry.drivers.Driver` for any Kubernetes API server.
+
+    :param patience: seconds for the whole of a login.
+    """
+
+    def __init__(self, patience: float) -> None:
+        self._patience = patience
 
     async def discover(self, login: Login) -> list[str]:
         # The package has some thousand modules: imported once, and not while the loop should turn.
         await asyncio.to_thread(__import__, "kubernetes.aio.client")
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(self._patience):
                 return await _namespaces(await _configuration(login))
         except TimeoutError:
-            raise VimUnreachable(f"Kubernetes at {login.auth_url} did not answer within {PATIENCE:.0f} s.") from None
+            detail = f"Kubernetes at {login.auth_url} did not answer within {self._patience:g} s."
+            raise VimUnreachable(detail) from None
         except aiohttp.ClientSSLError as error:
             raise VimUnreachable(f"The TLS certificate of {login.auth_url} is not trusted: {words(error)}") from error
         except (aiohttp.ClientError, OSError, ValueError) as error:

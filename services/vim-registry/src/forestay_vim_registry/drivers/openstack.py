@@ -11,9 +11,8 @@ from typing import Any
 
 from forestay_vim_registry.domain.login import Login
 from forestay_vim_registry.domain.refusals import VimUnauthorized, VimUnreachable
-from forestay_vim_registry.drivers import PATIENCE, words
+from forestay_vim_registry.drivers import words
 
-_REQUEST_TIMEOUT = 4.0
 _IDENTITY = {"username": "username", "password": "password", "user_domain_name": "user_domain_name"}
 _PROJECT = {"name": "project_name", "id": "project_id", "project_domain_name": "project_domain_name"}
 
@@ -22,23 +21,27 @@ class OpenStackDriver:
     """:class:`~forestay_vim_registry.drivers.Driver` for Keystone API v3.
 
     :param threads: size of the pool.
+    :param patience: seconds for the whole of a login.
     """
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, patience: float) -> None:
+        self._patience = patience
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="openstack-login")
 
     async def discover(self, login: Login) -> list[str]:
         try:
-            async with asyncio.timeout(PATIENCE):
-                return await asyncio.get_running_loop().run_in_executor(self._pool, _regions, login)
+            async with asyncio.timeout(self._patience):
+                return await asyncio.get_running_loop().run_in_executor(self._pool, _regions, login, self._patience / 2)
         except TimeoutError:
-            raise VimUnreachable(f"OpenStack at {login.auth_url} did not answer within {PATIENCE:.0f} s.") from None
+            detail = f"OpenStack at {login.auth_url} did not answer within {self._patience:g} s."
+            raise VimUnreachable(detail) from None
 
     def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _regions(login: Login) -> list[str]:
+def _regions(login: Login, timeout: float) -> list[str]:
+    """``timeout``: seconds for one request, so that a thread ends soon after nobody waits for it any more."""
     # Imported here: a process that registers no OpenStack need not spend the second that it takes.
     import openstack
     from keystoneauth1 import exceptions
@@ -49,7 +52,7 @@ def _regions(login: Login) -> list[str]:
         auth_type="password",
         auth=_auth(login),
         verify=str(login.auth_cred.get("cert_verify", "True")).lower() != "false",
-        api_timeout=_REQUEST_TIMEOUT,
+        api_timeout=timeout,
     )
     session: Any = connection.session
     try:
