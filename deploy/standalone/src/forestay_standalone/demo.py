@@ -46,13 +46,13 @@ async def demo(data_dir: Path | None, port: int) -> None:
             aiohttp.ClientSession(url, headers={"Version": "2.0.0"}) as session,
         ):
             console.print(f"  ready at {url} after {time.monotonic() - began:.1f} s\n")
-            vnf_id, op_ids = await _main_job(RestApi(session), cloud.auth_url, Path(temporary))
+            vnf_id, op_ids = await _main_job(RestApi(session), cloud, Path(temporary))
             await _print_timeline(platform.store, vnf_id, op_ids[0])
     console.print(f"\nDone in {time.monotonic() - began:.1f} s. `forestay up` runs it for real.")
 
 
-async def _main_job(api: RestApi, auth_url: str, directory: Path) -> tuple[str, list[str]]:
-    await _step("Register the VIM", api.send("POST", "/v1.0/vims", {"vim": _vim(auth_url)}))
+async def _main_job(api: RestApi, cloud: OpenStackSimulator, directory: Path) -> tuple[str, list[str]]:
+    await _step("Register the VIM", api.send("POST", "/v1.0/vims", {"vim": _vim(cloud)}))
     csar = _sample_package(directory)
     package = await _step("Create a VNF package", api.send("POST", "/vnfpkgm/v1/vnf_packages", {}))
     uri = f"/vnfpkgm/v1/vnf_packages/{package['id']}"
@@ -61,7 +61,7 @@ async def _main_job(api: RestApi, auth_url: str, directory: Path) -> tuple[str, 
     body = {"vnfdId": package["vnfdId"], "vnfInstanceName": "demo"}
     vnf = await _step("Create a VNF instance", api.send("POST", "/vnflcm/v2/vnf_instances", body))
     uri = f"/vnflcm/v2/vnf_instances/{vnf['id']}"
-    ops = [await _operate(api, uri, "instantiate", {"flavourId": "simple"})]
+    ops = [await _operate(api, uri, "instantiate", _request(cloud))]
     _print_instance(await api.send("GET", uri))
     ops.append(await _operate(api, uri, "terminate", {"terminationType": "FORCEFUL"}))
     await _step("Delete the VNF instance", api.send("DELETE", uri))
@@ -83,15 +83,25 @@ async def _step(title: str, doing: Any) -> Json:
     return result
 
 
-def _vim(auth_url: str) -> Json:
+def _vim(cloud: OpenStackSimulator) -> Json:
+    account = cloud.cloud.config.accounts[0]
     return {
         "name": "simulated",
         "type": "openstack",
-        "auth_url": auth_url,
+        "auth_url": cloud.auth_url,
         "auth_cred": {"username": account.name, "password": account.password, "user_domain_name": "Default", "cert_verify": "True"},
         "vim_project": {"name": account.project, "project_domain_name": "Default"},
         "is_default": True,
     }
+
+
+def _request(cloud: OpenStackSimulator) -> Json:
+    """Flavour ``simple``, connected to the cloud's network ``private``."""
+    [network] = cloud.cloud.neutron.networks.find(name="private")
+    addresses = {"ipAddresses": [{"type": "IPV4", "numDynamicAddresses": 1}]}
+    config = {"cpProtocolData": [{"layerProtocol": "IP_OVER_ETHERNET", "ipOverEthernet": addresses}]}
+    cps = [{"cpdId": "VDU1_CP1", "cpConfig": {"VDU1_CP1": config}}]
+    return {"flavourId": "simple", "extVirtualLinks": [{"id": "net0", "resourceId": network["id"], "extCps": cps}]}
 
 
 def _sample_package(directory: Path) -> Path:

@@ -19,6 +19,7 @@ from forestay_lcm.own_steps import OwnSteps
 from forestay_lcm.projections.catalogue import VimProjection, VnfdProjection
 from forestay_lcm.projections.instances import InstanceProjection
 from forestay_lcm.reads import STREAM, Reads
+from forestay_lcm.requests import Requests
 from forestay_lcm.sweeper import Sweeper
 from forestay_lcm.worker import StepWorker
 
@@ -53,6 +54,7 @@ async def build(platform: Platform) -> Service:
             **{f"projector-{projector.stream}": projector.run for projector in (instances, *others)},
             "outbox": Outbox(instances, platform.queue).run,
             "engine": own.run,
+            "requests": Requests(platform, vnfs).run,
             "sweeper": Sweeper(platform).run,
         },
         checks={f"lcm.projector-{projector.stream}": projector.check for projector in (instances, *others)},
@@ -63,7 +65,7 @@ async def build_openstack_worker(platform: Platform) -> Service:
     """The worker for OpenStack: needs the log, the copy and the queue, not the API."""
     for projector in projectors(platform):
         await projector.create_tables()
-    steps = OpenStackSteps(platform, Catalogue(platform))
+    steps = OpenStackSteps(Catalogue(platform))
     vnfs = Aggregates(platform.store, VNF, platform.clock)
     worker = StepWorker(platform, vnfs, "openstack", steps)
 

@@ -7,7 +7,6 @@ from types import TracebackType
 from typing import Self
 
 import msgspec
-from forestay_events.platform import Platform
 from forestay_sol.vnflcm import Grant, GrantRequest, InstantiateVnfRequest
 
 from forestay_lcm.adapters.openstack.cloud import Clouds
@@ -20,7 +19,7 @@ from forestay_lcm.executor import Fence, Outcome
 class OpenStackSteps:
     """:class:`~forestay_lcm.executor.Executor` for VIMs of type ``ETSINFV.OPENSTACK_KEYSTONE.V_3``."""
 
-    def __init__(self, platform: Platform, catalogue: Catalogue) -> None:
+    def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
         self._clouds = Clouds()
 
