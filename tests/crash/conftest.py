@@ -1,0 +1,127 @@
+"""One site of real processes for each pytest process, one client, and the recovery times at the end of the run."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Generator
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import aiohttp
+import pytest
+import pytest_asyncio
+from forestay_standalone.rest import RestApi
+
+from tests.crash.checker import wait_until_quiet
+from tests.crash.client import Client
+from tests.crash.processes import Site, site
+from tests.flow.scenario import SAMPLES, instantiate_body, onboard
+
+Json = dict[str, Any]
+RECOVERY = "recovery seconds"
+MEASURED = "measured"
+
+
+@dataclass
+class Stage:
+    """What a scenario plays on: a site, its client, and what the client asks for."""
+
+    site: Site
+    client: Client
+    vnfd_id: str
+    instantiate: Json
+    terminate: Json
+
+    async def instantiated(self) -> str:
+        """Id of a VNF instance that runs."""
+        vnf_id = await self.client.create(self.vnfd_id)
+        await self.client.operate(vnf_id, "instantiate", self.instantiate)
+        return vnf_id
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def whole_site() -> AsyncIterator[Stage]:
+    with TemporaryDirectory(prefix="forestay-crash-", ignore_cleanup_errors=True) as name:
+        directory = Path(name)
+        async with (
+            site(directory) as running,
+            aiohttp.ClientSession(running.packages.url, headers={"Version": "2.0.0"}) as packages,
+            aiohttp.ClientSession(
+                running.api.url, headers={"Version": "2.0.0"}, timeout=aiohttp.ClientTimeout(total=20)
+            ) as lcm,
+        ):
+            package = await onboard(RestApi(packages), SAMPLES[0], directory)
+            cloud = running.simulator.cloud
+            body = await instantiate_body(cloud, SAMPLES[0])
+            yield Stage(
+                site=running,
+                client=Client(RestApi(lcm)),
+                vnfd_id=package["vnfdId"],
+                instantiate=body | {"vimConnectionInfo": {"vim": _members(cloud.connection)}},
+                terminate={"terminationType": "FORCEFUL"},
+            )
+            await wait_until_quiet(running)
+
+
+def _members(connection: Any) -> Json:
+    return {
+        "vimType": connection.vim_type,
+        "interfaceInfo": connection.interface_info,
+        "accessInfo": connection.access_info,
+    }
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def stage(whole_site: Stage, request: pytest.FixtureRequest) -> AsyncIterator[Stage]:
+    """The site, healthy before and after; its logs since the beginning of the test are shown if that fails."""
+    running = whole_site.site
+    request.node.stash[_LOGS] = running.log_positions()
+    await running.simulator.calm()
+    await running.healthy()
+    yield whole_site
+    await _put_right(running)
+
+
+async def _put_right(running: Site) -> None:
+    """Bring a site that a failed test left in pieces back to health, so that the next test tells something of its own."""
+    await running.nats.start()
+    await running.postgres.start()
+    for process in (running.packages, running.api, running.worker):
+        process.disarm()
+        if not process.alive:
+            process.start()
+        elif process.held:
+            process.resume()
+    running.rival.kill()
+
+
+_LOGS = pytest.StashKey[dict[Path, int]]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.failed:
+        for file, position in item.stash.get(_LOGS, {}).items():
+            with file.open("rb") as log:
+                log.seek(position)
+                text = log.read().decode(errors="replace")
+            report.sections.append((f"{file.name} of this test", text[-20_000:]))
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Print what the tests have measured."""
+    reports = [report for name in ("passed", "failed") for report in terminalreporter.stats.get(name, [])]
+    found = {key: value for report in reports if report.when == "call" for key, value in report.user_properties}
+    times = sorted((value, key.removeprefix(RECOVERY)) for key, value in found.items() if key.startswith(RECOVERY))
+    if times:
+        terminalreporter.section("recovery: seconds from the restart to COMPLETED")
+        for seconds, scenario in times:
+            terminalreporter.write_line(f"{seconds:6.2f} {scenario}")
+    for key, value in found.items():
+        if key.startswith(MEASURED):
+            terminalreporter.write_line(f"{key.removeprefix(MEASURED)}: {value}")
