@@ -115,6 +115,19 @@ async def test_orphaned_blobs_are_swept(serve: Serve, asg: bytes, two_vdus: byte
         assert (await server.show(info["id"]))["onboardingState"] == "ONBOARDED"
 
 
+async def test_nothing_is_swept_for_an_empty_log(serve: Serve) -> None:
+    async with serve(without={"sweep"}) as server, server.platform.blobs.writer(limit=10) as writer:
+        await writer.write(b"precious")
+        kept = {(await writer.commit()).digest}
+    async with serve(Settings(package_orphan_age=0)) as server:
+        await asyncio.sleep(0.3)
+        assert await server.blobs() == kept
+        await server.create()
+    async with serve(Settings(package_orphan_age=0)) as server, asyncio.timeout(5):
+        while await server.blobs():
+            await asyncio.sleep(0.02)
+
+
 @pytest.mark.crash
 @pytest.mark.parametrize("after", [0.0, 0.15, 0.3, 0.45])
 async def test_killed_at_any_point_it_ends_onboarded(process: Process, asg: bytes, after: float) -> None:

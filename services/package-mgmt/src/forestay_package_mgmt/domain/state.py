@@ -142,7 +142,7 @@ def _modified(package: Package, event: PackageModified, commit: Commit) -> _Memb
 
 
 def _deleted(package: Package, event: PackageDeleted, commit: Commit) -> _Members:
-    return {"content": None, "vnfd_id": None}
+    return {"content": None, "vnfd_id": None, "onboarded": None}
 
 
 _CHANGES: Mapping[type[PackageEvent], Callable[[Any, Any, Commit], _Members]] = {

@@ -82,8 +82,14 @@ class PackageReads:
         await self._platform.positions.wait(SCHEMA, PACKAGE.stream, seq)
 
     async def used(self, digests: Sequence[str]) -> set[str]:
-        """Which of these blobs a package needs, as of all commits that the log has now."""
-        await self.up_to(await self._platform.store.head(PACKAGE.stream))
+        """Which of these blobs have to stay, as of all commits that the log has now.
+
+        All of them while the log is empty (these may be the wrong servers) or commits of it were refused as broken.
+        """
+        head = await self._platform.store.head(PACKAGE.stream)
+        await self.up_to(head)
+        if head == 0 or await self._value(f"SELECT EXISTS (SELECT FROM {SCHEMA}.refused)"):
+            return set(digests)
         rows = await self._rows(f"SELECT digest FROM {SCHEMA}.package WHERE digest = ANY($1)", list(digests))
         return {row["digest"] for row in rows}
 
