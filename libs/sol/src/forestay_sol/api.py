@@ -152,6 +152,18 @@ VNFLCM_VERSIONS = Api(name="vnflcm-versions", prefix="/vnflcm", version="2.0.0",
 VNFPKGM_V1 = Api(name="vnfpkgm-v1", prefix="/vnfpkgm/v1", consumes=ANY, produces=())
 """VNF package management, version 1 (SOL005 9); ``Version`` and ``Accept`` are ignored as in Tacker."""
 
+VNFFM_V1 = Api(
+    name="vnffm-v1",
+    prefix="/vnffm/v1",
+    version="1.3.0",
+    accepted=frozenset({"1.3.0"}),
+    ranges="none",
+)
+"""VNF fault management, version 1 (SOL003 7, SOL002 7)."""
+
+POLICY_V1 = Api(name="policy-v1", prefix="/policy/v1")
+"""Forestay's own API for policies, see ``docs/policy.md``; there is no ``Version`` header."""
+
 LEGACY = Api(name="legacy", prefix="/v1.0", consumes=ANY, produces=(), failure=tacker_error_response, suffix=".json")
 """Tacker's own API for VIMs."""
 

@@ -1,0 +1,95 @@
+"""``/vnffm/v1/alarms`` (SOL003 7.4.2 and 7.4.3, wire section 13): reads of the read model, acknowledgement as a command."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+import structlog
+from aiohttp import web
+from forestay_events.aggregate import Origin
+from forestay_events.database import answering
+from forestay_events.errors import Rejected, Unavailable
+from forestay_events.platform import Platform
+from forestay_sol.api import MERGE_PATCH, VNFFM_V1, Route
+from forestay_sol.body import decode
+from forestay_sol.caller import caller
+from forestay_sol.listing import Listing
+from forestay_sol.paging import Paging
+from forestay_sol.selectors import Attributes
+from forestay_sol.vnffm import Alarm, AlarmModifications
+from forestay_sol.web import answer
+
+from forestay_monitor.domain.alarm import ALARM, SetAckState
+from forestay_monitor.projections import SCHEMA
+from forestay_monitor.reporter import Alarms
+
+log = structlog.get_logger(__name__)
+
+Json = dict[str, Any]
+PATH = "/vnffm/v1/alarms"
+PAGE_SIZE = 100
+
+
+class AlarmApi:
+    """The handlers.
+
+    :param page_size: alarms of a page.
+    """
+
+    def __init__(self, platform: Platform, alarms: Alarms, *, page_size: int = PAGE_SIZE) -> None:
+        self._platform = platform
+        self._alarms = alarms
+        self._listing = Listing(
+            table=f"{SCHEMA}.alarm", paging=Paging(size=page_size), attributes=Attributes.of(Alarm, excluded=())
+        )
+
+    def routes(self) -> list[Route]:
+        return [
+            Route("GET", PATH, self.list_alarms, VNFFM_V1),
+            Route("GET", f"{PATH}/{{id}}", self.show, VNFFM_V1),
+            Route("PATCH", f"{PATH}/{{id}}", self.modify, VNFFM_V1, consumes=MERGE_PATCH),
+        ]
+
+    async def list_alarms(self, request: web.Request) -> web.Response:
+        await self._platform.positions.wait(SCHEMA, ALARM.stream, self._alarms.written)
+        with answering():
+            listed = await self._listing.read(self._platform.pool, caller(request).project, request)
+        shown = [listed.selector.apply(self._linked(document)) for document in listed.documents]
+        return answer(shown, link=listed.link)
+
+    async def show(self, request: web.Request) -> web.Response:
+        alarm_id = request.match_info["id"]
+        await self._catch_up(alarm_id)
+        with answering():
+            document = await self._platform.pool.fetchval(
+                "SELECT doc FROM mon.alarm WHERE id = $1 AND project = $2", alarm_id, caller(request).project
+            )
+        if document is None:
+            raise Rejected(404, f"Alarm {alarm_id} not found.")
+        return answer(self._linked(msgspec.json.decode(document)))
+
+    async def modify(self, request: web.Request) -> web.Response:
+        body = await decode(request, AlarmModifications)
+        who = caller(request)
+        origin = Origin(command_id=str(uuid4()), project=who.project, actor=who.actor)
+        await self._alarms.execute(request.match_info["id"], SetAckState(body.ack_state), origin)
+        return answer(body)
+
+    async def _catch_up(self, alarm_id: str) -> None:
+        """Wait for the newest commit. Without the log nobody can have written: the read model is all there is."""
+        try:
+            last = await self._platform.store.last(ALARM.subject(alarm_id))
+        except Unavailable as error:
+            log.warning("read.without_log", alarm=alarm_id, reason=str(error))
+            return
+        if last is not None:
+            await self._platform.positions.wait(SCHEMA, ALARM.stream, last.seq)
+
+    def _linked(self, document: Json) -> Json:
+        """The representation with the server's own address in its links."""
+        endpoint = self._platform.config.endpoint
+        managed = document["_links"]["objectInstance"]["href"]
+        links = {"self": f"{endpoint}{PATH}/{document['id']}", "objectInstance": f"{endpoint}{managed}"}
+        return document | {"_links": {name: {"href": href} for name, href in links.items()}}

@@ -1,0 +1,1 @@
+"""The life of an alarm and what raises one, as pure functions. No I/O."""

@@ -1,0 +1,73 @@
+"""Folds stream MON into table ``alarm``: the folded state, and its SOL003 representation for queries.
+
+The representation's link to the managed object is a path; the edge knows the address that goes before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+from forestay_events.archive import Connection
+from forestay_events.commit import Stored
+from forestay_sol.streams.alarm import ManagedObjectKind
+from forestay_sol.types import Link, rfc3339
+from forestay_sol.vnffm import Alarm as AlarmDocument
+
+from forestay_monitor.domain.alarm import ALARM, Alarm
+
+TABLES = """
+CREATE TABLE IF NOT EXISTS {schema}.alarm (
+    id text PRIMARY KEY, project text NOT NULL, cleared boolean NOT NULL, state bytea NOT NULL, doc jsonb NOT NULL);
+CREATE INDEX IF NOT EXISTS alarm_project ON {schema}.alarm (project, id);
+"""
+
+PATHS: Mapping[ManagedObjectKind, str] = {"VNF": "/vnflcm/v2/vnf_instances", "VIM": "/v1.0/vims"}
+
+encode_state = msgspec.json.Encoder().encode
+decode_state = msgspec.json.Decoder(Alarm).decode
+
+
+class AlarmProjection:
+    """Writes table ``alarm``."""
+
+    tables = TABLES
+
+    async def apply(self, connection: Connection, schema: str, commits: Sequence[Stored]) -> None:
+        ids = list({stored.commit.aggregate_id for stored in commits})
+        rows = await connection.fetch(f"SELECT id, state FROM {schema}.alarm WHERE id = ANY($1)", ids)
+        alarms: dict[str, Alarm] = {row["id"]: decode_state(row["state"]) for row in rows}
+        for stored in commits:
+            alarm = ALARM.fold(alarms.get(stored.commit.aggregate_id), stored.commit)
+            assert alarm is not None, "a commit has at least one event"  # noqa: S101
+            alarms[alarm.id] = alarm
+        await connection.executemany(
+            f"INSERT INTO {schema}.alarm VALUES ($1, $2, $3, $4, $5) ON CONFLICT (id) DO UPDATE SET"
+            " cleared = excluded.cleared, state = excluded.state, doc = excluded.doc",
+            [
+                (alarm.id, alarm.project, alarm.cleared is not None, encode_state(alarm), document(alarm))
+                for alarm in alarms.values()
+            ],
+        )
+
+
+def document(alarm: Alarm) -> str:
+    """Alarm (SOL003 7.5.2.4) as JSON text. Clearing leaves the severity as it was, as in Tacker (wire section 13)."""
+    raised, cleared = alarm.raised, alarm.cleared
+    content = AlarmDocument(
+        id=alarm.id,
+        managed_object_id=raised.managed_object_id,
+        alarm_raised_time=rfc3339(raised.raised_at),
+        alarm_cleared_time=rfc3339(cleared.cleared_at) if cleared else None,
+        alarm_acknowledged_time=rfc3339(alarm.acknowledged_at) if alarm.acknowledged_at else None,
+        ack_state=alarm.ack_state,
+        perceived_severity=raised.perceived_severity,
+        event_time=rfc3339(raised.raised_at),
+        event_type=raised.event_type,
+        fault_type=raised.fault_type,
+        probable_cause=raised.probable_cause,
+        is_root_cause=False,
+        fault_details=raised.fault_details,
+        links={"objectInstance": Link(href=f"{PATHS[raised.managed_object_kind]}/{raised.managed_object_id}")},
+    )
+    return msgspec.json.encode(content).decode()
