@@ -15,6 +15,7 @@ import openstack
 import pytest
 from aiohttp import ClientSession
 from forestay_simvim import OpenStackSimulator
+from openstack import exceptions as sdk_exceptions
 
 from tests.simvim.conftest import SERVER
 from tests.simvim.test_nested import FILES, TOP, nfv
@@ -47,7 +48,7 @@ def _with_sdk(sim: OpenStackSimulator) -> None:
         (port,) = cloud.network.ports(device_id=server.id)
         assert server.addresses["private"][0]["addr"] == port.fixed_ips[0]["ip_address"]
         assert (server.status, server.flavor.original_name, port.status) == ("ACTIVE", "m1.tiny", "ACTIVE")
-    with pytest.raises(openstack.exceptions.ConflictException):
+    with pytest.raises(sdk_exceptions.ConflictException):
         heat.create_stack(name="vnf-1", template=SERVER)
     assert {zone.name for zone in cloud.compute.availability_zones(details=True)} == {"nova"}
     assert {image.name for image in cloud.image.images()} == {"cirros", "vnf-image"}

@@ -264,3 +264,57 @@ async def test_a_stack_times_out() -> None:
         assert stack["stack_status_reason"] == "Timed out"
         await api.heat("DELETE", path)
         await api.settle(path, "DELETE_COMPLETE")
+
+
+async def test_cancel_without_rollback_stops_where_it_is(api: Api, sim: OpenStackSimulator) -> None:
+    sim.faults.add(ResourceFault(name="vdu", effect="stuck"))
+    path = await api.create("a")
+    await asyncio.sleep(0.02)
+    assert (await api.heat("POST", f"{path}/actions", {"cancel_without_rollback": None}))[0] == 200
+    stack = await api.settle(path, "CREATE_FAILED")
+    assert stack["stack_status_reason"] == "Stack CREATE cancelled"
+
+
+async def test_external_and_retained_resources_outlive_the_stack(api: Api, sim: OpenStackSimulator) -> None:
+    public = sim.cloud.neutron.networks.find(name="public")[0]["id"]
+    template = _hot(
+        {
+            "given": {"type": "OS::Neutron::Net", "external_id": public},
+            "kept": {"type": "OS::Neutron::Net", "deletion_policy": "Retain", "properties": {"name": "kept"}},
+            "gone": {"type": "OS::Neutron::Net", "properties": {"name": "gone"}},
+        },
+        outputs={
+            "name": {"value": {"get_attr": ["given", "name"]}},
+            "off": {"value": 1, "condition": {"equals": ["a", "b"]}},
+        },
+    )
+    path = await api.made("a", template)
+    _, body = await api.heat("GET", path)
+    assert [each["output_value"] for each in body["stack"]["outputs"]] == ["public", None]
+    await api.heat("DELETE", path)
+    await api.settle(path, "DELETE_COMPLETE")
+    assert {row["name"] for row in sim.cloud.neutron.networks} == {"public", "mgmt", "private", "kept"}
+
+
+async def test_a_delete_that_fails_can_be_repeated(api: Api, sim: OpenStackSimulator) -> None:
+    path = await api.made("a")
+    sim.faults.add(ResourceFault(name="vdu", action="DELETE", error="Conflict", reason="not now"))
+    await api.heat("DELETE", path)
+    stack = await api.settle(path, "DELETE_FAILED")
+    assert stack["stack_status_reason"] == "Resource DELETE failed: Conflict: resources.vdu: not now"
+    await api.heat("DELETE", path)
+    await api.settle(path, "DELETE_COMPLETE")
+    assert sim.cloud.counts()["ports"] == 0
+
+
+async def test_an_unknown_resource_type_or_property_is_refused(api: Api) -> None:
+    bad = {
+        "The Resource Type (OS::No::Such) could not be found.": {"type": "OS::No::Such"},
+        "Property error: resources.x.properties: Unknown Property colour": {
+            "type": "OS::Neutron::Net", "properties": {"colour": "red"},
+        },
+        "Property error: resources.x.properties: Property network not assigned": {"type": "OS::Neutron::Port"},
+    }  # fmt: skip
+    for words, definition in bad.items():
+        status, body = await api.heat("POST", "/stacks", {"stack_name": "a", "template": _hot({"x": definition})})
+        assert (status, body["error"]["type"], body["error"]["message"]) == (400, "StackValidationFailed", words)

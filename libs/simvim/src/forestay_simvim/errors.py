@@ -30,11 +30,21 @@ class ServiceError(Exception):
         return self.kind, f"{self.message} (HTTP {self.status}) (Request-ID: {request_id()})"
 
 
+# The errors that neutronclient has a class of its own for; all others it names after the HTTP status.
+_NEUTRON_CLIENT = {
+    "NetworkNotFound", "PortNotFound", "NetworkInUse", "PortInUse", "IpAddressInUse", "IpAddressAlreadyAllocated",
+    "InvalidIpForNetwork", "InvalidIpForSubnet", "OverQuota", "IpAddressGenerationFailure", "MacAddressInUse",
+}  # fmt: skip
+_BY_STATUS = {400: "BadRequest", 403: "Forbidden", 404: "NotFound", 409: "Conflict"}
+
+
 class NetworkError(ServiceError):
     """An error answer of Neutron, whose client has other class names and another wording."""
 
     def told_by_client(self) -> tuple[str, str]:
-        return f"{self.kind}Client", f"{self.message}\nNeutron server returns request_ids: ['{request_id()}']"
+        by_status = _BY_STATUS.get(self.status, "NeutronClientException")
+        kind = f"{self.kind}Client" if self.kind in _NEUTRON_CLIENT else by_status
+        return kind, f"{self.message}\nNeutron server returns request_ids: ['{request_id()}']"
 
 
 def unauthorized(message: str = "The request you have made requires authentication.") -> ServiceError:

@@ -118,18 +118,21 @@ class Walk:
             await self._create(definition, needs, props)
 
     async def _create(self, definition: ResourceDefinition, needs: set[str], props: dict[str, Any]) -> None:
-        place = f"resources.{definition.name}"
-        type_ = self.engine.types.find(definition.type, self.stack.blueprint, place)
+        type_ = self.engine.types.find(definition.type, self.stack.blueprint)
         resource = Resource(self.stack, definition, type_, needs)
         resource.properties = props
         resource.metadata = evaluate(definition.metadata, self.scope) or {}
         self.stack.resources[definition.name] = resource
+        if definition.external_id is not None:
+            resource.physical_id = evaluate(definition.external_id, self.scope)
+            resource.set_state("CHECK", COMPLETE)
+            return
         await perform(self.engine, resource, "CREATE", type_.create(resource, props))
 
     async def _update(
         self, resource: Resource, definition: ResourceDefinition, needs: set[str], props: dict[str, Any]
     ) -> None:
-        type_ = self.engine.types.find(definition.type, self.stack.blueprint, f"resources.{definition.name}")
+        type_ = self.engine.types.find(definition.type, self.stack.blueprint)
         if type_ is not resource.type or (resource.status == FAILED and self._is_lost(resource)):
             raise ReplaceNeeded
         before = resource.properties
@@ -170,7 +173,7 @@ class Walk:
         await walk(dict(users), self._remove)
 
     async def _remove(self, resource: Resource) -> None:
-        if resource.definition.deletion_policy != "Retain":
+        if resource.definition.deletion_policy != "Retain" and resource.definition.external_id is None:
             await perform(self.engine, resource, "DELETE", resource.type.delete(resource))
         else:
             resource.set_state("DELETE", COMPLETE)

@@ -73,7 +73,7 @@ class Engine:
         definitions = scope.enabled()
         graph(definitions, stack.blueprint.template.resources)
         for definition in definitions.values():
-            type_ = self.types.find(definition.type, stack.blueprint, f"resources.{definition.name}")
+            type_ = self.types.find(definition.type, stack.blueprint)
             type_.validate(stack, definition, evaluate(definition.properties, scope))
 
     def launch(self, stack: Stack, action: str, blueprint: Blueprint) -> None:
@@ -90,12 +90,12 @@ class Engine:
         # An empty context: what the engine does later is no effect of the request that started it.
         stack.task = asyncio.get_running_loop().create_task(work(), context=contextvars.Context())
 
-    def stop_update(self, stack: Stack) -> None:
-        """Cancel an update without rolling it back."""
+    def cancel(self, stack: Stack) -> None:
+        """Stop a create or an update where it is, without rolling it back."""
         if stack.task:
             stack.task.cancel()
         stack.run = None
-        stack.set_state("UPDATE", FAILED, "User cancelled operation")
+        stack.set_state(stack.action, FAILED, f"Stack {stack.action} cancelled")
 
     # --- nested stacks
 

@@ -217,13 +217,14 @@ def action(call: Call) -> Reply:
             raise ServiceError("ActionInProgress", 409, message)
         heat.launch(stack, simple[name], stack.blueprint)
     elif name in ("cancel_update", "cancel_without_rollback"):
-        if stack.state != "UPDATE_IN_PROGRESS" and not (name == "cancel_without_rollback" and stack.in_progress):
-            message = f"Cancelling update when stack is ('{stack.action}', '{stack.status}') is not supported."
+        allowed = {"UPDATE_IN_PROGRESS"} | ({"CREATE_IN_PROGRESS"} if name == "cancel_without_rollback" else set())
+        if stack.state not in allowed:
+            message = f"Cancelling update when stack is {stack.state} is not supported."
             raise ServiceError("NotSupported", 400, message)
         if name == "cancel_update":
             heat.launch(stack, "ROLLBACK", stack.blueprint)
         else:
-            heat.stop_update(stack)
+            heat.cancel(stack)
     else:
         raise request.bad_request(f"Invalid action {name} specified")
     effect(f"stack {name} {stack.id}")

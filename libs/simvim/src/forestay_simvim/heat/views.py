@@ -8,7 +8,7 @@ from typing import Any
 from forestay_simvim.errors import ServiceError
 from forestay_simvim.heat.engine import Engine
 from forestay_simvim.heat.model import Event, Resource, Stack
-from forestay_simvim.hot.functions import evaluate
+from forestay_simvim.hot.functions import evaluate, truth
 from forestay_simvim.hot.parameters import as_text
 from forestay_simvim.ids import isotime
 
@@ -39,10 +39,7 @@ def detail(base: str, stack: Stack, engine: Engine, *, outputs: bool = True) -> 
     """A stack on its own."""
     pseudo = {"OS::stack_name": stack.name, "OS::stack_id": stack.id, "OS::project_id": stack.project}
     schemas = stack.blueprint.template.parameters
-    shown = {
-        name: "******" if schemas.get(name, {}).get("hidden") in (True, "true") else as_text(value)
-        for name, value in stack.blueprint.parameters.items()
-    }
+    shown = {name: as_text(schemas.get(name, {}), value) for name, value in stack.blueprint.parameters.items()}
     body = summary(base, stack) | {
         "parameters": pseudo | shown, "template_description": stack.blueprint.template.description, "capabilities": [],
         "notification_topics": [], "disable_rollback": stack.disable_rollback, "timeout_mins": stack.timeout_mins,
@@ -57,6 +54,8 @@ def output(stack: Stack, engine: Engine, name: str) -> dict[str, Any]:
     definition = stack.blueprint.template.outputs[name]
     shown: dict[str, Any] = {"output_key": name, "description": definition.get("description", "No description given")}
     try:
+        if not truth(definition.get("condition", True), engine.scope(stack)):
+            return shown | {"output_value": None}
         return shown | {"output_value": evaluate(definition.get("value"), engine.scope(stack))}
     except (ServiceError, KeyError, ValueError, TypeError) as error:
         return shown | {"output_value": None, "output_error": str(error)}

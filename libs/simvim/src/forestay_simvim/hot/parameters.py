@@ -121,8 +121,12 @@ def _check(name: str, value: Any, constraint: dict[str, Any]) -> None:
             raise invalid("StackValidationFailed", f"Parameter '{name}' is invalid: {reason}")
 
 
-def as_text(value: Any) -> str:
+def as_text(schema: dict[str, Any], value: Any) -> str:
     """A parameter's value as the stack's ``parameters`` show it."""
+    if schema.get("hidden") in (True, "true"):
+        return "******"
+    if schema.get("type") == "comma_delimited_list":
+        return ",".join(str(each) for each in value)
     if isinstance(value, dict | list):
         return json.dumps(value)
     return str(value)

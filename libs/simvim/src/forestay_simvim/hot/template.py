@@ -80,9 +80,16 @@ def _parse_text(text: str) -> Template:
     return _build(data)
 
 
+@lru_cache(maxsize=512)
+def _parse_json(text: str) -> Template:
+    return _build(json.loads(text))
+
+
 def parse(source: str | Mapping[str, Any]) -> Template:
     """The template behind YAML text, JSON text or already parsed data; a ServiceError in Heat's words if it is none."""
-    return _parse_text(source if isinstance(source, str) else json.dumps(source))
+    if isinstance(source, str):
+        return _parse_text(source)
+    return _parse_json(json.dumps(source, sort_keys=False))
 
 
 def invalid(kind: str, message: str) -> ServiceError:

@@ -43,6 +43,7 @@ class Networking:
         self.floatingips = Table("project_id", "port_id", "floating_ip_address")
         self.security_groups = Table("project_id", "name")
         self.security_group_rules = Table("project_id", "security_group_id")
+        self._defaults: dict[str, str] = {}
         self._allocators: dict[str, Allocator] = {}
         self._macs = itertools.count(1)
         self._segments = itertools.count(100)
@@ -199,8 +200,11 @@ class Networking:
 
     def default_group(self, project: str) -> Row:
         """The project's ``default`` security group, made when it is first asked for."""
-        found = [row for row in self.security_groups.find(project_id=project) if row["name"] == "default"]
-        return found[0] if found else self.create_security_group(project, {"name": "default"})
+        row = self.security_groups.get(self._defaults.get(project, ""))
+        if row is None:
+            row = self.create_security_group(project, {"name": "default"})
+            self._defaults[project] = row["id"]
+        return row
 
     def _split_kept(self, have: list[Row], wanted: list[Row]) -> tuple[list[Row], list[Row]]:
         kept = [ip for ip in have if any(ip["ip_address"] == each.get("ip_address") for each in wanted)]

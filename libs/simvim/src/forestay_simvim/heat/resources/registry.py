@@ -52,12 +52,12 @@ class TypeRegistry:
         mapped = self._mapped(name, blueprint)
         return mapped in self._handlers or mapped.endswith((".yaml", ".template", ".yml"))
 
-    def find(self, name: str, blueprint: Blueprint, place: str) -> ResourceType:
-        """The handler; Heat's validation error, told about the resource at *place*, when there is none."""
+    def find(self, name: str, blueprint: Blueprint) -> ResourceType:
+        """The handler; Heat's validation error when there is none."""
         mapped = self._mapped(name, blueprint)
         if mapped not in self._handlers:
             if not self.knows(name, blueprint):
-                message = f"{place}: The Resource Type ({name}) could not be found."
-                raise ServiceError("StackValidationFailed", 400, f"HEAT-E99001 {message}")
+                message = f"The Resource Type ({name}) could not be found."
+                raise ServiceError("StackValidationFailed", 400, message)
             self._handlers[mapped] = groups.TemplateResource(self._cloud, mapped)
         return self._handlers[mapped]
