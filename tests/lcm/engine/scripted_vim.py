@@ -1,0 +1,133 @@
+"""A VIM in memory behind the port of executors: it keeps its stacks by unique name, and fails as it is told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict, deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+from forestay_lcm.domain.state import Operation, StepRun, Vnf
+from forestay_lcm.executor import Again, Confirmed, Executor, Failed, Fence, Outcome
+
+
+@dataclass
+class Stack:
+    """What was made: its own id, and who made it."""
+
+    id: str
+    maker: tuple[str, int]
+
+
+@dataclass
+class Pause:
+    """Stops a handler where it stands, as SIGSTOP would stop its process."""
+
+    reached: asyncio.Event = field(default_factory=asyncio.Event)
+    go_on: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def __call__(self) -> None:
+        self.reached.set()
+        await self.go_on.wait()
+
+
+Trouble = Callable[[], Awaitable[None]]
+
+
+def raising(error: Exception) -> Trouble:
+    async def trouble() -> None:
+        raise error
+
+    return trouble
+
+
+@dataclass
+class Hitch:
+    """What goes wrong with one call: before or after it has acted."""
+
+    before: Trouble | None = None
+    after: Trouble | None = None
+    instead: Outcome | None = None
+
+
+class ScriptedVim:
+    """:class:`~forestay_lcm.executor.Executor` for the steps of the OpenStack plans.
+
+    :ivar stacks: by name; a name can be taken once.
+    :ivar journal: what was really done, ``create <name>`` and ``delete <name>``.
+    :ivar calls: the handler's calls, ``<step>/<attempt>``.
+    :ivar hitches: by step, one for each call, the first comes first.
+    """
+
+    def __init__(self, latency: float = 0.0) -> None:
+        self.stacks: dict[str, Stack] = {}
+        self.journal: list[str] = []
+        self.calls: list[str] = []
+        self.hitches: defaultdict[str, deque[Hitch]] = defaultdict(deque)
+        self._latency = latency
+        self._numbers = count(1)
+
+    def next(self, step: str, *hitches: Hitch) -> None:
+        """The next calls of a step go wrong."""
+        self.hitches[step].extend(hitches)
+
+    async def run(self, vnf: Vnf, operation: Operation, run: StepRun, fence: Fence) -> Outcome:
+        self.calls.append(f"{run.step.name}/{run.attempt}")
+        hitch = self.hitches[run.step.name].popleft() if self.hitches[run.step.name] else Hitch()
+        await asyncio.sleep(self._latency)
+        if hitch.before is not None:
+            await hitch.before()
+        outcome = hitch.instead or await self._act(vnf, operation, run, fence)
+        if hitch.after is not None:
+            await hitch.after()
+        return outcome
+
+    async def _act(self, vnf: Vnf, operation: Operation, run: StepRun, fence: Fence) -> Outcome:
+        name = f"vnf-{vnf.id}"
+        found = self.stacks.get(name)
+        match run.step.name:
+            case "create-stack":
+                maker = (operation.id, run.attempt)
+                if found is None:
+                    await fence()
+                    found = self._create(name, maker)
+                elif found.maker != maker:
+                    await fence()
+                    self._delete(name)
+                    return Again(0.05, "the stack of an earlier try is being deleted")
+                return Confirmed({"stack_id": found.id, "stack_name": name})
+            case "delete-stack":
+                if found is not None:
+                    await fence()
+                    self._delete(name)
+                return Confirmed({})
+            case "read-back":
+                return Confirmed({"instantiated_vnf_info": self._info(found)}) if found else _vanished(name)
+            case "await-stack":
+                return Confirmed({}) if found else _vanished(name)
+            case _:
+                return Confirmed({})
+
+    def _create(self, name: str, maker: tuple[str, int]) -> Stack:
+        assert name not in self.stacks, "a name can be taken once"
+        self.journal.append(f"create {name}")
+        self.stacks[name] = Stack(f"stack-{next(self._numbers)}", maker)
+        return self.stacks[name]
+
+    def _delete(self, name: str) -> None:
+        self.journal.append(f"delete {name}")
+        del self.stacks[name]
+
+    def _info(self, stack: Stack) -> dict[str, Any]:
+        server = {"vimConnectionId": "vim1", "resourceId": stack.id, "vimLevelResourceType": "OS::Nova::Server"}
+        vnfc = {"id": stack.id, "vduId": "VDU1", "computeResource": server}
+        return {"flavourId": "simple", "vnfState": "STARTED", "vnfcResourceInfo": [vnfc]}
+
+
+def _vanished(name: str) -> Failed:
+    return Failed("Stack vanished", 422, f"The stack {name} has vanished.")
+
+
+_: type[Executor] = ScriptedVim
