@@ -6,6 +6,8 @@ import asyncio
 import json
 import os
 import sys
+import textwrap
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,57 +21,77 @@ pytestmark = pytest.mark.client
 OPENSTACK = Path(sys.executable).with_name("openstack")
 
 
-async def run(simulator: OpenStackSimulator, *arguments: str) -> tuple[int, str, str]:
-    """Exit code, standard output and standard error of ``openstack vim ...``."""
+async def openstack(simulator: OpenStackSimulator, *arguments: str, commands: str = "") -> tuple[int, str, str]:
+    """Exit code, standard output and standard error of the client; without arguments it reads commands."""
     process = await asyncio.create_subprocess_exec(
         OPENSTACK,
-        "vim",
         *arguments,
         env={name: value for name, value in os.environ.items() if not name.startswith("OS_")} | simulator.openrc(),
+        stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    out, err = await process.communicate()
+    out, err = await process.communicate(commands.encode())
     return process.returncode or 0, out.decode(), err.decode()
 
 
-async def test_the_life_of_a_vim(server: Server, tmp_path: Path) -> None:
+def documents(text: str) -> Iterator[Any]:
+    """The JSON documents that a text begins with; then what is left of it."""
+    decoder = json.JSONDecoder()
+    while (text := text.lstrip())[:1] in ("{", "["):
+        document, end = decoder.raw_decode(text)
+        yield document
+        text = text[end:]
+    yield text
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Callable[[OpenStackSimulator, str], str]:
+    """Writes a configuration file of ``vim register``; gives its name."""
+
+    def write(simulator: OpenStackSimulator, password: str) -> str:
+        members = {
+            "auth_url": simulator.auth_url,
+            "username": "demo",
+            "password": password,
+            "project_name": "demo",
+            "project_domain_name": "Default",
+            "user_domain_name": "Default",
+            "cert_verify": "False",
+        }
+        path = tmp_path / f"{password}.yaml"
+        path.write_text(json.dumps(members))
+        return str(path)
+
+    return write
+
+
+async def test_the_life_of_a_vim(server: Server, config: Callable[..., str]) -> None:
     async with OpenStackSimulator(SimConfig(tacker_endpoint=server.url)).serve() as simulator:
+        file = config(simulator, SECRET)
+        commands = f"""
+            vim register --config-file {file} --description lab --is-default cloud -f json
+            vim list --long -f json
+            vim show cloud -f json
+            vim set --name renamed --config-file {file} cloud -f json
+            vim delete renamed
+        """
+        _, out, err = await openstack(simulator, commands=textwrap.dedent(commands).lstrip())
+    assert err == ""
+    made, listed, shown, changed, rest = documents(out)
+    assert (made["name"], made["status"], made["project_id"]) == ("cloud", "ACTIVE", "default")
+    assert made["auth_cred"]["password"] == "***"
+    assert [(row["ID"], row["Name"], row["Is Default"]) for row in listed] == [(made["id"], "cloud", True)]
+    assert shown == made
+    assert changed == made | {"name": "renamed", "updated_at": changed["updated_at"]}
+    assert "deleted successfully" in rest
+    assert await server.events() == ["VimRegistered", "VimUpdated", "VimDeleted"]
 
-        async def config(password: str) -> str:
-            members = {
-                "auth_url": simulator.auth_url,
-                "username": "demo",
-                "password": password,
-                "project_name": "demo",
-                "project_domain_name": "Default",
-                "user_domain_name": "Default",
-                "cert_verify": "False",
-            }
-            path = tmp_path / f"{password}.yaml"
-            await asyncio.to_thread(path.write_text, json.dumps(members))
-            return str(path)
 
-        async def done(*arguments: str) -> Any:
-            code, out, err = await run(simulator, *arguments, "-f", "json")
-            assert code == 0, err
-            return json.loads(out)
-
-        wrong = run(simulator, "register", "--config-file", await config("stale-password"), "cloud")
-        made, (code, out, err) = await asyncio.gather(
-            done("register", "--config-file", await config(SECRET), "--description", "lab", "--is-default", "cloud"),
-            wrong,
-        )
-        assert code != 0, out
-        assert "refuses user demo" in err
-        assert made["status"] == "ACTIVE"
-        assert made["auth_cred"]["password"] == "***"
-        listed, shown = await asyncio.gather(done("list", "--long"), done("show", "cloud"))
-        assert [(row["ID"], row["Name"], row["Is Default"]) for row in listed] == [(made["id"], "cloud", True)]
-        assert shown["id"] == made["id"]
-        changed = await done("set", "--name", "renamed", "--config-file", await config(SECRET), made["id"])
-        assert changed["name"] == "renamed"
-        (code, out, err) = await run(simulator, "delete", "renamed")
-        assert (code, err) == (0, "")
-        assert "deleted successfully" in out
-        assert await server.ask("GET") == (200, {"vims": []})
+async def test_a_wrong_password_is_told_to_the_user(server: Server, config: Callable[..., str]) -> None:
+    async with OpenStackSimulator(SimConfig(tacker_endpoint=server.url)).serve() as simulator:
+        file = config(simulator, "stale")
+        code, _, err = await openstack(simulator, "vim", "register", "--config-file", file, "cloud")
+    assert code != 0
+    assert "refuses user demo for project demo" in err
+    assert await server.events() == []

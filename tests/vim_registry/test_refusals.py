@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 from forestay_simvim import CallFault, OpenStackSimulator
+from forestay_standalone.embedded import EmbeddedNats
 
 from tests.vim_registry.conftest import Json, Serve, Server
 
@@ -91,6 +92,38 @@ async def test_bodies_of_another_form_are_refused(server: Server, vim: Body) -> 
     assert (await server.ask("PUT", "/x", json={"vim": {"auth_url": "http://other"}}))[0] == 400
     assert await server.refused("PUT", "/no.such*", json={"vim": {"name": "x"}}) == (404, "VimNotFoundException")
     await nothing_remains(server)
+
+
+async def test_a_vim_is_not_larger_than_the_log_takes(server: Server, vim: Body) -> None:
+    assert (await server.ask("POST", json={"vim": vim(extra={"x": "y" * 200_000})}))[0] == 413
+    await nothing_remains(server)
+    made = await server.register(vim(extra={"a": "y" * 100_000}))
+    grown = {"vim": {"extra": {"b": "y" * 100_000}}}
+    assert (await server.ask("PUT", f"/{made['id']}", json=grown))[0] == 413
+
+
+async def test_without_the_log_vims_are_shown_but_not_changed(
+    server: Server, nats_server: EmbeddedNats, vim: Body
+) -> None:
+    made = await server.register(vim())
+    path = f"/{made['id']}"
+    assert await server.ask("GET", path) == (200, {"vim": made})
+    await nats_server.kill()
+    assert await server.refused("GET", "/unknown") == (503, "ServiceUnavailable")
+    assert await server.ask("GET", path) == (200, {"vim": made})
+    assert await server.ask("GET") == (200, {"vims": [made]})
+    keys = await server.data_keys()
+    for method, where, body in (
+        ("POST", "", {"vim": vim("other")}),
+        ("PUT", path, {"vim": {"name": "other"}}),
+        ("DELETE", path, None),
+    ):
+        assert await server.refused(method, where, json=body) == (503, "ServiceUnavailable")
+    assert await server.data_keys() == keys
+    await nats_server.restart()
+    async with asyncio.timeout(10):
+        while (await server.ask("DELETE", path))[0] != 204:
+            await asyncio.sleep(0.1)
 
 
 async def test_names_and_the_default_are_unique(server: Server, vim: Body) -> None:

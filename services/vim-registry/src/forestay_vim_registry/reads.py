@@ -37,14 +37,20 @@ class Reads:
         self.pool = platform.pool
 
     async def vim(self, project: str, vim_id: str) -> Vim:
-        """The VIM as it is now. :raises Rejected: 404. :raises Unavailable: PostgreSQL does not answer."""
+        """The VIM as it is now.
+
+        :raises Rejected: 404.
+        :raises Unavailable: PostgreSQL does not answer, or the log does not and the VIM is not in its copy.
+        """
         try:
             subject = VIM.subject(vim_id)
         except Rejected:
             raise not_found(vim_id) from None
-        await self._catch_up(subject)
+        behind = await self._catch_up(subject)
         with answering():
             state = await self.pool.fetchval("SELECT state FROM vim.vim WHERE id = $1", vim_id)
+        if state is None and behind is not None:
+            raise behind
         return owned(None if state is None else decode_state(state), project, vim_id)
 
     async def own_writes(self) -> None:
@@ -77,11 +83,13 @@ class Reads:
     async def _whole(self, stream: str) -> None:
         await self._platform.positions.wait(SCHEMA, stream, await self._platform.store.head(stream))
 
-    async def _catch_up(self, subject: str) -> None:
+    async def _catch_up(self, subject: str) -> Unavailable | None:
+        """Wait for the newest commit; gives the reason why it cannot be known."""
         try:
             last = await self._platform.store.last(subject)
         except Unavailable as error:
             log.warning("read.without_log", subject=subject, reason=str(error))
-            return
+            return error
         if last is not None:
             await self._platform.positions.wait(SCHEMA, VIM.stream, last.seq)
+        return None

@@ -29,7 +29,7 @@ from forestay_sol.caller import Caller
 from forestay_sol.streams.vim import VimRegistered, VimType, VimUpdated
 
 from forestay_vim_registry.domain.commands import DeleteVim, RegisterVim, UpdateVim, VimCommand
-from forestay_vim_registry.domain.login import SECRETS, Json, Login, checked, endpoint, merged, replaced
+from forestay_vim_registry.domain.login import SECRETS, Json, Login, bounded, checked, endpoint, merged, replaced
 from forestay_vim_registry.domain.state import Vim
 from forestay_vim_registry.drivers import Drivers
 from forestay_vim_registry.reads import Reads, Vims
@@ -51,7 +51,8 @@ class NewVim:
     extra: Json
 
     def login(self) -> Login:
-        """:raises Rejected: 400, the credentials are incomplete or the address cannot be used."""
+        """:raises Rejected: 400, the credentials are incomplete or the address cannot be used; 413."""
+        bounded(asdict(self))
         return Login(
             vim_type=self.vim_type,
             auth_url=endpoint(self.vim_type, self.auth_url),
@@ -110,7 +111,7 @@ class Registry:
         :raises VimUnreachable: the VIM cannot be talked to.
         """
         vim = await self._reads.vim(caller.project, vim_id)
-        members = await self._tried(vim, change)
+        members = bounded(await self._tried(vim, change))
         sealed = await self._platform.vault.seal_members(vim.id, members, SECRETS)
         async with self._exclusive(caller.project) as connection:
             project = await self._reads.project(connection, caller.project)

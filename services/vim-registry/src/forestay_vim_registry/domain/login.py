@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
+from forestay_events.errors import Rejected
 from forestay_events.sealing import MASK, SECRET_KEYS, mask
 from forestay_sol.streams.vim import VimType
 
@@ -37,6 +38,9 @@ _WAYS = {vim_type: " or ".join("+".join(sorted(kind)) for kind in kinds) for vim
 
 SECRETS = SECRET_KEYS | {"helm_info"}
 """Names of members that are sealed: Tacker's ``helm_info`` holds the password of a machine inside a text."""
+
+
+LARGEST = 128 << 10
 
 
 class Login(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,6 +88,13 @@ def merged(present: Json, update: Json) -> Json:
         both_objects = isinstance(below, dict) and isinstance(value, dict)
         result[name] = merged(below, value) if both_objects else value
     return result
+
+
+def bounded(members: Json) -> Json:
+    """What a user gives to be kept, if the log can take it as one event. :raises Rejected: 413."""
+    if len(msgspec.json.encode(members)) > LARGEST:
+        raise Rejected(413, f"A VIM can have {LARGEST >> 10} KiB of attributes, extra and auth_cred included.")
+    return members
 
 
 def endpoint(vim_type: VimType, auth_url: str) -> str:
