@@ -97,11 +97,14 @@ class Projector:
     async def create_tables(self) -> None:
         """Create what is missing of the schema. :raises Unavailable: PostgreSQL does not answer."""
         with answering():
-            async with self.pool.acquire() as connection, connection.transaction():
-                # Two processes that start together would trip over each other's CREATE ... IF NOT EXISTS.
-                await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('forestay ddl', 0))")
+            async with self.pool.acquire() as connection:
+                # Two processes that start together would trip over each other's CREATE ... IF NOT EXISTS. This lock goes
+                # when the connection is given back.
+                await connection.execute("SELECT pg_advisory_lock(hashtextextended('forestay ddl', 0))")
                 for ddl in (ARCHIVE_TABLES, *(projection.tables for projection in self.projections)):
-                    await connection.execute(ddl.replace("{schema}", self.schema))
+                    # Each statement alone: whoever holds one table and wants another may deadlock with a projector at work.
+                    for statement in ddl.replace("{schema}", self.schema).strip().rstrip(";").split(";"):
+                        await connection.execute(statement)
                 checkpoint = f"INSERT INTO {self.schema}.checkpoint VALUES ($1, 0) ON CONFLICT DO NOTHING"
                 await connection.execute(checkpoint, self.stream)
 
