@@ -57,6 +57,13 @@ class Nats:
         """Wait for the next reconnect."""
         await self._reconnected.wait()
 
+    async def recovered(self) -> None:
+        """Wait before trying again what the server did not answer: until it is back if it is away, else a moment."""
+        if self.connected:
+            await asyncio.sleep(0.2)
+        else:
+            await self.new_epoch()
+
     def promise(self) -> asyncio.Future[Any]:
         """A future for what only this connection can bring; fails with ``ConnectionClosedError`` when it is lost."""
         promise: asyncio.Future[Any] = asyncio.get_running_loop().create_future()

@@ -22,6 +22,7 @@ LOST_CONNECTION = (
     asyncpg.TransactionRollbackError,
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.InvalidCachedStatementError,
+    asyncpg.InternalClientError,  # a connection that broke while it was being returned to the pool
 )
 
 # A peer that vanished without a word must not hold a projector's lock for the two hours that TCP takes by default.

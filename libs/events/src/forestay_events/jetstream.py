@@ -39,8 +39,6 @@ log = structlog.get_logger(__name__)
 WRONG_LAST_SEQUENCE = 10071
 _NO_SUCH_STREAM = 10059
 _EXPECTED_LAST = Header.EXPECTED_LAST_SUBJECT_SEQUENCE.value
-_REPLY_TIMEOUT = 5.0
-_APPEND_PATIENCE = 12.0
 _LOAD_BATCH = 1000
 
 
@@ -74,10 +72,16 @@ async def ensure_stream(nats: Nats, config: StreamConfig) -> None:
 
 
 class JetStreamEventStore:
-    """:class:`~forestay_events.store.EventStore` on JetStream."""
+    """:class:`~forestay_events.store.EventStore` on JetStream.
 
-    def __init__(self, nats: Nats) -> None:
+    :param reply_timeout: seconds to wait for one answer of the server.
+    :param patience: seconds in which an append that got no answer is cleared up.
+    """
+
+    def __init__(self, nats: Nats, *, reply_timeout: float = 5.0, patience: float = 12.0) -> None:
         self._nats = nats
+        self._reply_timeout = reply_timeout
+        self._patience = patience
 
     async def append(self, commit: Commit, *, after: int) -> Stored:
         with METRICS.append_seconds.labels(commit.stream).time():
@@ -91,7 +95,7 @@ class JetStreamEventStore:
 
     async def _append(self, commit: Commit, after: int) -> Stored:
         body = encode(commit)
-        deadline = time.monotonic() + _APPEND_PATIENCE
+        deadline = time.monotonic() + self._patience
         while True:
             stored = await self._publish(commit, body, after)
             if stored is not None:
@@ -110,7 +114,7 @@ class JetStreamEventStore:
         # nats-py writes into the mapping that it is given, so every attempt gets its own.
         headers = inject({Header.MSG_ID.value: commit.id, _EXPECTED_LAST: str(after)})
         try:
-            ack = await self._nats.js.publish(commit.subject, body, timeout=_REPLY_TIMEOUT, headers=headers)
+            ack = await self._nats.js.publish(commit.subject, body, timeout=self._reply_timeout, headers=headers)
         except MaxPayloadError as error:
             raise Permanent(
                 f"a commit of {len(body)} bytes is more than the log takes ({commit.subject})", status=413
@@ -191,7 +195,8 @@ class JetStreamEventStore:
             try:
                 api = f"$JS.API.DIRECT.GET.{_stream_of(subject)}"
                 await client.publish(api, json.dumps(request).encode(), reply=inbox)
-                headers = await asyncio.wait_for(end, _REPLY_TIMEOUT)
+                async with asyncio.timeout(self._reply_timeout):
+                    headers = await end
             finally:
                 await subscription.unsubscribe()
         except (*SILENCE, NatsError) as error:
@@ -225,7 +230,7 @@ class JetStreamEventStore:
                     ) from gap
             except (*SILENCE, NatsError, Unavailable) as error:
                 log.warning("log.follow_interrupted", stream=stream, after=after, error=str(error))
-                await asyncio.sleep(0.2)
+                await self._nats.recovered()
 
 
 class Gap(Exception):
@@ -254,7 +259,8 @@ class Feed:
         self._arrived: list[Stored] = []
         self._wake = asyncio.Event()
         self._room = asyncio.Event()
-        self._epoch = nats.epoch
+        self._lost = nats.promise()
+        self._lost.add_done_callback(self._end)
 
     async def __aenter__(self) -> Feed:
         inbox = self._nats.client.new_inbox()
@@ -282,17 +288,20 @@ class Feed:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self._lost.cancel()
         if not self._nats.client.is_closed:
             await self._subscription.unsubscribe()
 
     async def batches(self, limit: int = 500) -> AsyncGenerator[list[Stored]]:
-        """Ends when the server is silent or the connection was replaced, with which the consumer is gone.
+        """Ends when the server is silent or the connection was lost, and with it the consumer.
 
         :raises Gap: the next message is not the one that has to follow.
         """
-        while self._epoch == self._nats.epoch:
+        while not self._lost.done():
             try:
-                await asyncio.wait_for(self._wake.wait(), self._SILENCE)
+                # wait_for of Python 3.11 loses a cancellation that comes together with what it waits for.
+                async with asyncio.timeout(self._SILENCE):
+                    await self._wake.wait()
             except TimeoutError:
                 log.info("log.feed_silent", stream=self._stream, after=self._after)
                 return
@@ -305,6 +314,11 @@ class Feed:
                         raise Gap(stored.seq)
                     self._after = stored.seq
                 yield batch
+
+    def _end(self, lost: asyncio.Future[None]) -> None:
+        if not lost.cancelled():
+            log.info("log.feed_lost", stream=self._stream, after=self._after, reason=str(lost.exception()))
+        self._wake.set()
 
     async def _take(self, message: Msg) -> None:
         if message.headers and message.headers.get("Status") == "100":  # flow control, or a heartbeat

@@ -220,7 +220,7 @@ class Worker:
                     await self._take()
                 except (*SILENCE, NatsError) as error:
                     log.warning("work.interrupted", executor=self._executor, error=str(error) or type(error).__name__)
-                    await asyncio.sleep(0.2)
+                    await self._nats.recovered()
         finally:
             tasks = [task for _, task in self._in_hand.values()]
             for task in tasks:

@@ -1,0 +1,89 @@
+"""Commands against aggregates: decided on the newest state, once each."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from forestay_events.aggregate import Aggregates, Origin
+from forestay_events.commit import Commit
+from forestay_events.errors import Conflict, LogIntegrityBroken, Rejected
+from forestay_events.memory import MemoryEventStore
+
+from .samples import NOON, TALLY, Added, Tally, commit
+
+
+def tallies(store: MemoryEventStore, *, cached: int = 100) -> Aggregates[Tally, int, Added]:
+    return Aggregates(store, TALLY, lambda: NOON, cached=cached)
+
+
+def by(command: str) -> Origin:
+    return Origin(command, "project", "tester")
+
+
+async def test_commands_fold_into_the_state() -> None:
+    store = MemoryEventStore()
+    mine = tallies(store)
+    await mine.execute("a", 2, by("one"))
+    loaded = await mine.execute("a", 3, by("two"))
+    assert (loaded.state, loaded.version, loaded.seq) == (Tally(5), 2, 2)
+    assert await tallies(store).load("a") == loaded
+    history = await store.load("lcm.vnf.a")
+    assert [stored.commit.prev_hash for stored in history] == ["", history[0].hash]
+    assert history[1].commit.reason == "somebody counted"
+
+
+async def test_racing_commands_of_two_processes_all_count() -> None:
+    store = MemoryEventStore()
+    first, second = tallies(store), tallies(store)
+    await asyncio.gather(
+        *(process.execute("a", 1, by(f"{number} {id(process)}")) for number in range(50) for process in (first, second))
+    )
+    assert (await first.load("a")).state == Tally(100)
+    assert (await second.load("a")).version == 100
+
+
+async def test_a_refusal_rests_on_the_newest_state() -> None:
+    """Another process has changed the aggregate since we last looked: its state is the one to judge."""
+    store = MemoryEventStore()
+    stale, other = tallies(store), tallies(store)
+    await stale.execute("a", 1, by("one"))
+    await other.execute("a", 41, by("two"))
+    with pytest.raises(Rejected, match="42"):
+        await stale.execute("a", -1, by("three"))
+
+
+async def test_nothing_to_do_is_said_of_the_newest_state() -> None:
+    store = MemoryEventStore()
+    stale, other = tallies(store), tallies(store)
+    await stale.execute("a", 1, by("one"))
+    await other.execute("a", 41, by("two"))
+    assert (await stale.execute("a", 0, by("three"))).state == Tally(42)
+    assert await store.head("LCM") == 2
+
+
+async def test_who_never_wins_is_told() -> None:
+    class Restless(MemoryEventStore):
+        """Somebody else is always faster."""
+
+        async def append(self, commit: Commit, *, after: int) -> None:  # type: ignore[override]
+            raise Conflict("somebody else was faster")
+
+    with pytest.raises(Conflict, match="try again"):
+        await tallies(Restless()).execute("a", 1, by("one"))
+
+
+async def test_memory_of_aggregates_is_bounded_and_only_memory() -> None:
+    mine = tallies(MemoryEventStore(), cached=2)
+    for name in ("a", "b", "c", "a"):
+        await mine.execute(name, 1, by(f"first {name}"))
+    assert (await mine.load("b")).state == Tally(1)
+    assert (await mine.load("a")).version == 2
+
+
+async def test_a_history_that_does_not_fit_together_cannot_be_loaded() -> None:
+    store = MemoryEventStore()
+    first = await store.append(commit("a"), after=0)
+    await store.append(commit("a", 3, first), after=first.seq)
+    with pytest.raises(LogIntegrityBroken, match="version 3"):
+        await tallies(store).load("a")
