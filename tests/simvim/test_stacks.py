@@ -318,3 +318,21 @@ async def test_an_unknown_resource_type_or_property_is_refused(api: Api) -> None
     for words, definition in bad.items():
         status, body = await api.heat("POST", "/stacks", {"stack_name": "a", "template": _hot({"x": definition})})
         assert (status, body["error"]["type"], body["error"]["message"]) == (400, "StackValidationFailed", words)
+
+
+async def test_a_value_of_the_wrong_shape_fails_its_resource(api: Api) -> None:
+    net = {"type": "OS::Neutron::Net"}
+    late = {"type": "OS::Heat::RandomString", "properties": {"length": {"get_attr": ["net", "name"]}}}
+    stack = await api.settle(await api.create("a", _hot({"net": net, "late": late})), "CREATE_FAILED")
+    assert stack["stack_status_reason"].startswith(
+        "Resource CREATE failed: ValueError: resources.late: invalid literal"
+    )
+    split = {
+        "type": "OS::Heat::Value",
+        "properties": {"value": {"str_split": ["-", {"get_attr": ["net", "name"]}, 99]}},
+    }
+    status, _ = await api.heat("POST", "/stacks", {"stack_name": "b", "template": _hot({"net": net, "split": split})})
+    assert status == 400
+    subnet = {"type": "OS::Neutron::Subnet", "properties": {"network": "private", "cidr": "bad"}}
+    stack = await api.settle(await api.create("c", _hot({"s": subnet})), "CREATE_FAILED")
+    assert "BadRequest: resources.s: Invalid input for cidr." in stack["stack_status_reason"]

@@ -19,6 +19,7 @@ from aiohttp import web
 from forestay_simvim.cloud import Cloud
 from forestay_simvim.errors import ServiceError
 from forestay_simvim.faults import CallFault
+from forestay_simvim.heat.model import MISTAKES
 from forestay_simvim.ids import request_id
 from forestay_simvim.journal import Entry
 from forestay_simvim.web import Call, Handler, Reply, Service
@@ -95,7 +96,7 @@ class Gateway:
             reply.headers = headers | reply.headers
         except ServiceError as error:
             return _failed(service, error)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except MISTAKES as error:
             # A body of the wrong shape: the real services refuse it by their schemas.
             return _failed(service, ServiceError("BadRequest", 400, f"Invalid input: {type(error).__name__}: {error}"))
         return reply

@@ -13,7 +13,7 @@ from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING, Any
 
 from forestay_simvim.errors import ServiceError
-from forestay_simvim.heat.model import COMPLETE, FAILED, IN_PROGRESS, Failure, Resource, Stack
+from forestay_simvim.heat.model import COMPLETE, FAILED, IN_PROGRESS, MISTAKES, Failure, Resource, Stack
 from forestay_simvim.heat.resources.base import ReplaceNeeded
 from forestay_simvim.hot.dependencies import graph
 from forestay_simvim.hot.functions import evaluate
@@ -64,18 +64,19 @@ async def perform(engine: Engine, resource: Resource, action: str, work: Corouti
     except asyncio.CancelledError:
         resource.set_state(action, FAILED, f"{action} aborted")
         raise
-    except (ServiceError, Failure) as error:
-        failure = error
-        if isinstance(error, ServiceError):
-            failure = Failure(action, *_told(error, ("resources", resource.name)))
+    except (ServiceError, Failure, *MISTAKES) as error:
+        failure = failed(error, action, resource.name)
         resource.set_state(action, FAILED, str(failure))
         raise failure from None
     resource.set_state(action, COMPLETE)
 
 
-def _told(error: ServiceError, path: tuple[str, ...]) -> tuple[str, tuple[str, ...], str]:
-    kind, message = error.told_by_client()
-    return kind, path, message
+def failed(error: Exception, action: str, name: str) -> Failure:
+    """The failure of an action on the named resource, whatever was raised."""
+    if isinstance(error, Failure):
+        return error
+    told = error.told_by_client() if isinstance(error, ServiceError) else (type(error).__name__, str(error))
+    return Failure(action, told[0], ("resources", name), told[1])
 
 
 class Walk:
@@ -105,8 +106,11 @@ class Walk:
         return [each for name, each in self.stack.resources.items() if name not in wanted]
 
     async def _advance(self, definition: ResourceDefinition, needs: set[str]) -> None:
-        props = evaluate(definition.properties, self.scope)
         old = self.stack.resources.get(definition.name)
+        try:
+            props = evaluate(definition.properties, self.scope)
+        except (ServiceError, *MISTAKES) as error:
+            raise failed(error, "UPDATE" if old else "CREATE", definition.name) from None
         if old is None:
             await self._create(definition, needs, props)
             return

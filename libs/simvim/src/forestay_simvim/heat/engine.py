@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from forestay_simvim.errors import ServiceError
 from forestay_simvim.heat.converge import Walk, perform
-from forestay_simvim.heat.model import COMPLETE, FAILED, IN_PROGRESS, Blueprint, Failure, Resource, Stack
+from forestay_simvim.heat.model import COMPLETE, FAILED, IN_PROGRESS, MISTAKES, Blueprint, Failure, Resource, Stack
 from forestay_simvim.heat.resources.registry import TypeRegistry
 from forestay_simvim.heat.scope import StackScope
 from forestay_simvim.heat.store import StackStore
@@ -160,6 +160,8 @@ class Engine:
             self.validate(stack)
         except ServiceError as error:
             raise Failure(action, error.kind, (), error.message) from None
+        except MISTAKES as error:
+            raise Failure(action, type(error).__name__, (), str(error)) from None
 
     async def _converge(self, stack: Stack) -> None:
         await Walk(self, stack).to_blueprint()

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from forestay_simvim.heat.resources.base import ResourceType
 
 IN_PROGRESS, COMPLETE, FAILED = "IN_PROGRESS", "COMPLETE", "FAILED"
+# What a template with values of the wrong shape makes Python raise: a failed resource in Heat, too.
+MISTAKES = (LookupError, ValueError, TypeError, AttributeError)
 _EVENTS_KEPT = 1000
 
 

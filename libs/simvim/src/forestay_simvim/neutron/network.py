@@ -112,7 +112,11 @@ class Networking:
             raise NetworkError(
                 "BadRequest", 400, "Bad subnets request: a subnetpool must be specified in the absence of a cidr."
             )
-        probe = Allocator(cidr, [])
+        try:
+            probe = Allocator(cidr, [])
+        except ValueError:
+            message = f"Invalid input for cidr. Reason: '{cidr}' is not a valid IP subnet."
+            raise NetworkError("HTTPBadRequest", 400, message) from None
         gateway = given.get("gateway_ip", str(probe.network[1]))
         pools = given.get("allocation_pools") or default_pools(str(probe.network), gateway)
         row: Row = _base(project, given) | {
