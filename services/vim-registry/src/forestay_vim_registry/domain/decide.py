@@ -38,7 +38,8 @@ def _register(vim: Vim | None, command: RegisterVim, ctx: Context) -> Decided:
 
 def _update(vim: Vim | None, command: UpdateVim, ctx: Context) -> Decided:
     vim = owned(vim, ctx.origin.project, "")
-    if command.used_by is not None:
+    # VNF instances keep no copy of a VIM: new credentials reach them at once, another project would lose them.
+    if command.used_by is not None and command.update.vim_project is not None:
         raise in_use(vim.id, command.used_by)
     if vim.changed != command.basis:
         raise Conflict(f"VIM {vim.id} was changed by another request at the same time; try again.")
