@@ -1,0 +1,1 @@
+"""``/policy/v1``: Forestay's own API for policies, see ``docs/policy.md``."""

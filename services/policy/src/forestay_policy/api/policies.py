@@ -1,0 +1,107 @@
+"""``/policy/v1/policies``: requests in, commands out; reads of the read model."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+import structlog
+from aiohttp import web
+from forestay_events.aggregate import Origin
+from forestay_events.database import answering
+from forestay_events.errors import Rejected, Unavailable
+from forestay_events.platform import Platform
+from forestay_sol.api import POLICY_V1, Route
+from forestay_sol.body import decode
+from forestay_sol.caller import caller
+from forestay_sol.listing import Listing
+from forestay_sol.paging import Paging
+from forestay_sol.selectors import Attributes
+from forestay_sol.web import answer
+
+from forestay_policy.domain.events import Rule
+from forestay_policy.domain.policy import POLICY, CreatePolicy, DeletePolicy, PolicyCommand
+from forestay_policy.projections import SCHEMA
+from forestay_policy.reactions import Policies
+
+log = structlog.get_logger(__name__)
+
+Json = dict[str, Any]
+PATH = "/policy/v1/policies"
+
+POLICIES = Listing(
+    table=f"{SCHEMA}.policy",
+    alive="NOT deleted",
+    paging=Paging(size=100),
+    attributes=Attributes(
+        names=frozenset({"id", *(field.encode_name for field in msgspec.structs.fields(Rule)), "lastReaction"}),
+        mandatory=frozenset({"id", "name"}),
+    ),
+)
+
+
+class PolicyApi:
+    """The handlers."""
+
+    def __init__(self, platform: Platform, policies: Policies) -> None:
+        self._platform = platform
+        self._policies = policies
+
+    def routes(self) -> list[Route]:
+        return [
+            Route("POST", PATH, self.create, POLICY_V1),
+            Route("GET", PATH, self.list_policies, POLICY_V1),
+            Route("GET", f"{PATH}/{{id}}", self.show, POLICY_V1),
+            Route("DELETE", f"{PATH}/{{id}}", self.delete, POLICY_V1),
+        ]
+
+    async def create(self, request: web.Request) -> web.Response:
+        rule = await decode(request, Rule)
+        policy_id = str(uuid4())
+        await self._execute(request, policy_id, CreatePolicy(rule))
+        document = await self._document(request, policy_id)
+        return answer(document, status=201, location=document["_links"]["self"]["href"])
+
+    async def list_policies(self, request: web.Request) -> web.Response:
+        await self._platform.positions.wait(SCHEMA, POLICY.stream, self._policies.written)
+        with answering():
+            listed = await POLICIES.read(self._platform.pool, caller(request).project, request)
+        shown = [listed.selector.apply(self._linked(document)) for document in listed.documents]
+        return answer(shown, link=listed.link)
+
+    async def show(self, request: web.Request) -> web.Response:
+        return answer(await self._document(request, request.match_info["id"]))
+
+    async def delete(self, request: web.Request) -> web.Response:
+        await self._execute(request, request.match_info["id"], DeletePolicy())
+        return answer(status=204)
+
+    async def _execute(self, request: web.Request, policy_id: str, command: PolicyCommand) -> None:
+        who = caller(request)
+        origin = Origin(command_id=str(uuid4()), project=who.project, actor=who.actor)
+        await self._policies.execute(policy_id, command, origin)
+
+    async def _document(self, request: web.Request, policy_id: str) -> Json:
+        await self._catch_up(policy_id)
+        with answering():
+            document = await self._platform.pool.fetchval(
+                "SELECT doc FROM pol.policy WHERE id = $1 AND project = $2 AND NOT deleted",
+                policy_id, caller(request).project,
+            )  # fmt: skip
+        if document is None:
+            raise Rejected(404, "Policy not found.")
+        return self._linked(msgspec.json.decode(document))
+
+    async def _catch_up(self, policy_id: str) -> None:
+        """Wait for the newest commit. Without the log nobody can have written: the read model is all there is."""
+        try:
+            last = await self._platform.store.last(POLICY.subject(policy_id))
+        except Unavailable as error:
+            log.warning("read.without_log", policy=policy_id, reason=str(error))
+            return
+        if last is not None:
+            await self._platform.positions.wait(SCHEMA, POLICY.stream, last.seq)
+
+    def _linked(self, document: Json) -> Json:
+        return document | {"_links": {"self": {"href": f"{self._platform.config.endpoint}{PATH}/{document['id']}"}}}

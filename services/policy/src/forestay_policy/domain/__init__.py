@@ -1,0 +1,1 @@
+"""What policies are and how they decide, as pure functions. No I/O."""

@@ -1,0 +1,92 @@
+"""Folds stream POL into table ``policy``, and puts what a policy has decided to do on the outbox, with its delay."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from forestay_events.archive import Connection
+from forestay_events.commit import Stored
+from forestay_events.outbox import OUTBOX_TABLE, post
+from forestay_events.work import Work
+from forestay_sol.types import rfc3339
+
+from forestay_policy.domain.events import CODEC, PolicyTriggered
+from forestay_policy.domain.policy import POLICY, LastReaction, Policy
+from forestay_policy.projections import SCHEMA
+from forestay_policy.work import due_action
+
+TABLES = """
+CREATE TABLE IF NOT EXISTS {schema}.policy (
+    id text PRIMARY KEY, project text NOT NULL, deleted boolean NOT NULL, active boolean NOT NULL, state bytea NOT NULL,
+    doc jsonb NOT NULL);
+CREATE INDEX IF NOT EXISTS policy_project ON {schema}.policy (project, id) WHERE NOT deleted;
+"""
+
+encode_state = msgspec.json.Encoder().encode
+decode_state = msgspec.json.Decoder(Policy).decode
+
+
+class PolicyProjection:
+    """Writes table ``policy``.
+
+    :param dispatch: put work into the outbox; off while a read model is rebuilt from old commits.
+    """
+
+    tables = OUTBOX_TABLE + TABLES
+
+    def __init__(self, *, dispatch: bool = True) -> None:
+        self._dispatch = dispatch
+
+    async def apply(self, connection: Connection, schema: str, commits: Sequence[Stored]) -> None:
+        ids = list({stored.commit.aggregate_id for stored in commits})
+        rows = await connection.fetch(f"SELECT id, state FROM {schema}.policy WHERE id = ANY($1)", ids)
+        policies: dict[str, Policy] = {row["id"]: decode_state(row["state"]) for row in rows}
+        for stored in commits:
+            policy = POLICY.fold(policies.get(stored.commit.aggregate_id), stored.commit)
+            assert policy is not None, "a commit has at least one event"  # noqa: S101
+            policies[policy.id] = policy
+        await connection.executemany(
+            f"INSERT INTO {schema}.policy VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (id) DO UPDATE SET"
+            " deleted = excluded.deleted, active = excluded.active, state = excluded.state, doc = excluded.doc",
+            [
+                (policy.id, policy.project, policy.deleted, policy.active, encode_state(policy), document(policy))
+                for policy in policies.values()
+            ],
+        )
+        if self._dispatch:
+            await post(connection, schema, [item for stored in commits for item in _due(stored)])
+
+
+def _due(stored: Stored) -> list[tuple[Work, float]]:
+    return [
+        (due_action(stored.commit.aggregate_id, event.alarm_id), event.delay)
+        for event in CODEC.decode(stored.commit)
+        if isinstance(event, PolicyTriggered) and event.action != "notify"
+    ]
+
+
+def document(policy: Policy) -> str:
+    """A policy as the API shows it, without links, as JSON text."""
+    rule: dict[str, Any] = msgspec.to_builtins(policy.rule)
+    last = {"lastReaction": _shown(policy.last)} if policy.last else {}
+    return msgspec.json.encode({"id": policy.id} | rule | last).decode()
+
+
+def _shown(last: LastReaction) -> dict[str, Any]:
+    event = last.event
+    attempt = {"attempt": event.attempt} if isinstance(event, PolicyTriggered) else {}
+    return {
+        "at": rfc3339(last.at),
+        "alarmId": event.alarm_id,
+        "managedObjectId": event.managed_object_id,
+        "outcome": "TRIGGERED" if isinstance(event, PolicyTriggered) else "SKIPPED",
+        "reason": event.reason,
+    } | attempt
+
+
+async def active_policies(connection: Connection, project: str) -> list[str]:
+    """The ids of the policies of a project that may react."""
+    rows = await connection.fetch(f"SELECT id FROM {SCHEMA}.policy WHERE project = $1 AND active ORDER BY id", project)
+    return [row["id"] for row in rows]
