@@ -331,8 +331,10 @@ async def test_a_value_of_the_wrong_shape_fails_its_resource(api: Api) -> None:
         "type": "OS::Heat::Value",
         "properties": {"value": {"str_split": ["-", {"get_attr": ["net", "name"]}, 99]}},
     }
-    status, _ = await api.heat("POST", "/stacks", {"stack_name": "b", "template": _hot({"net": net, "split": split})})
-    assert status == 400
+    stack = await api.settle(await api.create("b", _hot({"net": net, "split": split})), "CREATE_FAILED")
+    assert (
+        stack["stack_status_reason"] == "Resource CREATE failed: IndexError: resources.split: list index out of range"
+    )
     subnet = {"type": "OS::Neutron::Subnet", "properties": {"network": "private", "cidr": "bad"}}
     stack = await api.settle(await api.create("c", _hot({"s": subnet})), "CREATE_FAILED")
     assert "BadRequest: resources.s: Invalid input for cidr." in stack["stack_status_reason"]

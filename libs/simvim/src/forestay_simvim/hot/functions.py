@@ -1,7 +1,7 @@
 """HOT's functions, as one table. A function takes its unevaluated arguments and the scope they are evaluated in.
 
-``evaluate`` returns new data and never changes the template. What a reference means is the scope's business: during a
-create it may be ``None`` for a resource that does not exist yet.
+``evaluate`` returns new data and never changes the template. What a reference means is the scope's business: it is ``None``
+for a resource that does not exist yet, as when a stack is validated, so functions have to bear that.
 """
 
 from __future__ import annotations
@@ -166,6 +166,8 @@ def _list_join(args: Any, scope: Scope) -> str:
 
 def _str_split(args: Any, scope: Scope) -> Any:
     delimiter, text, *index = evaluate(args, scope)
+    if text is None:
+        return None
     parts = str(text).split(delimiter)
     return parts[int(index[0])] if index else parts
 
@@ -181,7 +183,8 @@ def _map_replace(args: Any, scope: Scope) -> dict[str, Any]:
     source, how = evaluate(args, scope)
     keys, values = how.get("keys") or {}, how.get("values") or {}
     return {
-        keys.get(key, key): values.get(value, value) if _hashable(value) else value for key, value in source.items()
+        keys.get(key, key): values.get(value, value) if _hashable(value) else value
+        for key, value in (source or {}).items()
     }
 
 
@@ -203,7 +206,7 @@ def _list_concat_unique(args: Any, scope: Scope) -> list[Any]:
 
 def _filter(args: Any, scope: Scope) -> list[Any]:
     values, sequence = evaluate(args, scope)
-    return [each for each in sequence if each not in values]
+    return [each for each in sequence or [] if each not in values]
 
 
 def _repeat(args: Any, scope: Scope) -> list[Any]:
@@ -255,7 +258,7 @@ def _equals(args: Any, scope: Scope) -> bool:
 
 def _contains(args: Any, scope: Scope) -> bool:
     needle, haystack = evaluate(args, scope)
-    return needle in haystack
+    return needle in (haystack or [])
 
 
 _CONDITIONS: dict[str, Callable[[Any, Scope], bool]] = {
