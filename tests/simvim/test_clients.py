@@ -66,43 +66,40 @@ async def test_openstacksdk(sim: OpenStackSimulator) -> None:
     await asyncio.to_thread(_with_sdk, sim)
 
 
-async def _cli(sim: OpenStackSimulator, *words: str) -> tuple[int | None, Any, str]:
-    env = {**os.environ, **sim.openrc()}
-    pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(OPENSTACK, *words, env=env, stdout=pipe, stderr=pipe)
-    out, err = await process.communicate()
-    return process.returncode, json.loads(out) if out.strip().startswith((b"{", b"[")) else out.decode(), err.decode()
+async def _openstack(sim: OpenStackSimulator, *commands: str) -> tuple[list[Any], str]:
+    """Run the commands in one ``openstack`` process; the JSON documents it prints, and its complaints."""
+    env, pipe = {**os.environ, **sim.openrc()}, asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(OPENSTACK, env=env, stdin=pipe, stdout=pipe, stderr=pipe)
+    out, err = await process.communicate("".join(f"{command}\n" for command in commands).encode())
+    documents: list[Any] = []
+    text = out.decode().strip()
+    while text:
+        document, end = json.JSONDecoder().raw_decode(text)
+        documents.append(document)
+        text = text[end:].strip()
+    return documents, err.decode()
 
 
 async def test_the_openstack_command(sim: OpenStackSimulator, tmp_path: Path) -> None:
     (tmp_path / "top.yaml").write_text(TOP)
     (tmp_path / "VDU1.yaml").write_text(FILES["VDU1.yaml"])
     (tmp_path / "env.yaml").write_text(json.dumps({"parameters": nfv(1)}))
-    template = ("-t", str(tmp_path / "top.yaml"), "-e", str(tmp_path / "env.yaml"))
-    code, shown, err = await _cli(sim, "stack", "create", "--wait", "--poll", "1", "-f", "json", *template, "s")
-    assert code == 0, err
-    assert "CREATE_COMPLETE" in str(shown)
-    lists = {
-        ("stack", "list"): "Stack Name",
-        ("server", "list"): "Name",
-        ("network", "list"): "Name",
-        ("image", "list"): "Name",
-        ("token", "issue"): "",
-        ("stack", "show", "s"): "",
-    }
-    answers = await asyncio.gather(*(_cli(sim, *words, "-f", "json") for words in lists))
-    found = dict(zip(lists, answers, strict=True))
-    assert all(code == 0 for code, _, _ in answers), answers
-    assert [row["Stack Name"] for row in found["stack", "list"][1]] == ["s"]
-    assert found["server", "list"][1][0]["Status"] == "ACTIVE"
-    assert {row["Name"] for row in found["network", "list"][1]} == {"public", "mgmt", "private"}
-    assert {row["Name"] for row in found["image", "list"][1]} == {"cirros", "vnf-image"}
-    assert found["stack", "show", "s"][1]["stack_status"] == "CREATE_COMPLETE"
-    code, _, err = await _cli(sim, "stack", "create", *template, "s")
-    assert (code, "The Stack (s) already exists." in err) == (1, True)
-    code, _, err = await _cli(sim, "stack", "delete", "--yes", "--wait", "s")
-    assert code == 0, err
-    assert sim.cloud.counts()["servers"] == 0
+    create = f"stack create -f json -t {tmp_path}/top.yaml -e {tmp_path}/env.yaml s"
+    lists = [f"{kind} list -f json" for kind in ("stack", "server", "network", "image")]
+    found, err = await _openstack(
+        sim, create, "token issue -f json", *lists, "stack show -f json s", create, "stack delete --yes --wait s",
+        "server list -f json",
+    )  # fmt: skip
+    assert "The Stack (s) already exists." in err
+    created, token, stacks, servers, networks, images, shown, servers_left = found
+    assert token["project_id"]
+    assert [row["ID"] for row in stacks] == [created["id"]]
+    assert [row["Status"] for row in servers] == ["ACTIVE"]
+    assert {row["Name"] for row in networks} == {"public", "mgmt", "private"}
+    assert {row["Name"] for row in images} == {"cirros", "vnf-image"}
+    assert (shown["stack_status"], shown["id"]) == ("CREATE_COMPLETE", created["id"])
+    assert servers_left == []
+    assert sim.cloud.counts()["stacks"] == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
