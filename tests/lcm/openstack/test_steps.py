@@ -14,10 +14,12 @@ from forestay_events.errors import Permanent, Retryable, UnknownOutcome
 from forestay_lcm.adapters.openstack.cloud import Cloud, Clouds
 from forestay_lcm.adapters.openstack.nfv import HeatRequest
 from forestay_lcm.adapters.openstack.steps import Job, Order, take
+from forestay_lcm.domain.plan import steps
+from forestay_lcm.domain.state import Operation, StepRun
 from forestay_lcm.executor import Again, Confirmed, Failed, Outcome, Superseded
 from forestay_simvim import CallFault, OpenStackSimulator, ResourceFault, SimConfig
 from forestay_sol.vnfd import Flavour
-from forestay_sol.vnflcm import InstantiatedVnfInfo, VimConnectionInfo
+from forestay_sol.vnflcm import InstantiatedVnfInfo, LcmOperationState, VimConnectionInfo
 
 from .conftest import ext_cp, ext_link, order_of
 
@@ -288,7 +290,7 @@ async def test_a_stack_that_vanished_is_a_failure(cloud: Cloud, asg: Flavour) ->
 
 async def test_a_superseded_step_does_nothing(sim: OpenStackSimulator, cloud: Cloud, asg: Flavour) -> None:
     async def closed() -> None:
-        raise Superseded
+        raise Superseded(None)
 
     order = await asg_order(cloud, asg)
     with pytest.raises(Superseded):
@@ -298,6 +300,53 @@ async def test_a_superseded_step_does_nothing(sim: OpenStackSimulator, cloud: Cl
     with pytest.raises(Superseded):
         await take(cloud, job("delete-stack", fence=closed))
     assert sim.journal.entries(service="heat", method="DELETE") == []
+
+
+def operation(op_id: str, state: LcmOperationState, stack_id: str = "") -> Operation:
+    """The latest operation of the VNF, with what its create-stack step has made or taken over."""
+    now = datetime.now(UTC)
+    run = StepRun(
+        step=steps(["create-stack"])[0],
+        status="CONFIRMED" if stack_id else "FAILED",
+        attempt=1,
+        since=now,
+        result={"stack_id": stack_id} if stack_id else {},
+    )
+    return Operation(
+        id=op_id,
+        operation="INSTANTIATE",
+        state=state,
+        state_entered=now,
+        started=now,
+        params={},
+        lane="vim",
+        plan=(run,),
+    )
+
+
+@pytest.mark.parametrize(
+    ("op_id", "state", "taken", "stays"),
+    [
+        ("op1", "PROCESSING", "this", True),  # a rival was faster to see and to report it
+        ("op1", "COMPLETED", "this", True),
+        ("op1", "FAILED_TEMP", "", True),  # a retry adopts it, a rollback deletes it
+        ("op1", "FAILED", "", False),
+        ("op1", "ROLLED_BACK", "another", False),
+        ("op2", "PROCESSING", "", False),
+    ],
+)
+async def test_a_stack_that_was_made_too_late_is_taken_away(
+    sim: OpenStackSimulator, cloud: Cloud, asg: Flavour, op_id: str, state: LcmOperationState, taken: str, stays: bool
+) -> None:
+    """The worker slept between the fence and its call to Heat."""
+
+    async def closes() -> None:
+        if made := sim.journal.effects("stack created"):
+            raise Superseded(operation(op_id, state, made[0].split()[-1] if taken == "this" else taken))
+
+    with pytest.raises(Superseded):
+        await take(cloud, job("create-stack", await asg_order(cloud, asg), fence=closes))
+    assert len(sim.journal.effects("stack delete started")) == (0 if stays else 1)
 
 
 async def test_waiting_slows_down(sim: OpenStackSimulator, cloud: Cloud, asg: Flavour) -> None:

@@ -41,13 +41,21 @@ Outcome = Confirmed | Failed | Again
 
 
 class Superseded(Exception):
-    """The step is not the present one any more: somebody else has done it while this process slept."""
+    """The step is not the present one any more: somebody else has done it while this process slept.
+
+    :ivar operation: the VNF instance's latest operation as it is now, ``None`` when the instance was deleted.
+    """
+
+    def __init__(self, operation: Operation | None) -> None:
+        super().__init__("superseded")
+        self.operation = operation
 
 
 Fence = Callable[[], Awaitable[None]]
 """Looks into the log whether the step is still the present one, :class:`Superseded` if not.
 
-To be asked between finding something and deleting it: what was found before is then no work of a later operation."""
+To be asked between finding something and deleting it: what was found before is then no work of a later operation. And
+after making something: a VIM knows no fence, so what was made too late has to be taken away again."""
 
 
 class Executor(Protocol):

@@ -115,9 +115,11 @@ class StepWorker:
         return False
 
     async def _fence(self, due: _Due) -> None:
-        now = await self._due(due.vnf.id)
-        if now is None or now.key != due.key:
-            raise Superseded
+        vnf = (await self._vnfs.load(due.vnf.id)).state
+        operation = vnf.operation if vnf and not vnf.deleted else None
+        run = operation.current if operation else None
+        if operation is None or run is None or (operation.id, run.step.name, run.attempt) != due.key:
+            raise Superseded(operation)
         failpoint(f"{due.run.step.name}.fenced")
 
     async def _try(self, due: _Due) -> Outcome | UnknownOutcome:

@@ -4,7 +4,8 @@ Rules of this module:
 
 * A handler holds nothing and waits for nothing: what takes time is ``Again``, and whoever comes next looks anew.
 * Two workers with the same job do no harm: the stack's name is the lock, Heat its keeper.
-* Nothing is deleted before the fence was asked: a process that slept must not delete the work of a later operation.
+* Nothing is deleted before the fence was asked: a process that slept must not delete the work of a later operation. After
+  a stack was made it is asked again: what a process that slept made for an operation that is over, it takes away itself.
 * A stack is ours by its tags: ``forestay``, ``op-<operation>``, ``attempt-<n>`` of the step that made it. One without
   our tag is never deleted.
 * ``Retryable`` and ``UnknownOutcome`` pass through: the step is not decided, come back. ``Permanent`` is its failure.
@@ -28,7 +29,8 @@ from forestay_lcm.adapters.openstack.heat import Stack
 from forestay_lcm.adapters.openstack.nfv import Sources, instantiate_request, stack_name
 from forestay_lcm.adapters.openstack.read_back import Known, Observed, instantiated_vnf_info, servers
 from forestay_lcm.adapters.openstack.transport import AlreadyExists
-from forestay_lcm.executor import Again, Confirmed, Failed, Fence, Outcome
+from forestay_lcm.domain.state import Operation
+from forestay_lcm.executor import Again, Confirmed, Failed, Fence, Outcome, Superseded
 
 _OURS = "forestay"
 
@@ -75,7 +77,7 @@ async def take(cloud: Cloud, job: Job) -> Outcome:
 
     :raises Retryable: undecided, nothing was done: take the same step again.
     :raises UnknownOutcome: the call may have acted: take the same step again, it looks first.
-    :raises Superseded: from the fence; nothing was done.
+    :raises Superseded: from the fence; nothing was done, or it was undone.
     """
     try:
         return await HANDLERS[job.step](cloud, job)
@@ -101,7 +103,21 @@ async def create_stack(cloud: Cloud, job: Job) -> Outcome:
         if (found := await cloud.heat.find(name)) is None:
             raise
         return await _settle(cloud, job, found)
+    try:
+        await job.fence()
+    except Superseded as late:
+        if _is_orphan(stack_id, job, late.operation) and (orphan := await cloud.heat.show(name, stack_id)) is not None:
+            await cloud.heat.delete(orphan)
+        raise
     return Confirmed({"stack_id": stack_id, "stack_name": name})
+
+
+def _is_orphan(stack_id: str, job: Job, now: Operation | None) -> bool:
+    """Whether a stack was made too late: nobody who works on the VNF instance has taken it or will still find it."""
+    if now is None or now.id != job.op_id:
+        return True
+    taken = now.results.get("create-stack", {}).get("stack_id")
+    return taken != stack_id if taken else now.state in ("FAILED", "ROLLED_BACK")
 
 
 async def _settle(cloud: Cloud, job: Job, stack: Stack) -> Outcome:

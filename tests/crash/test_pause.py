@@ -1,0 +1,123 @@
+"""Two workers, one of which sleeps (SIGSTOP) until its work has gone to the other and is done: it must do no harm when it wakes.
+
+The work queue gives work away when its worker has been silent for 8 s, so each of these tests takes that long.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+from forestay_events.work import ACK_WAIT
+
+from tests.crash.checker import check
+from tests.crash.conftest import Stage
+from tests.crash.processes import Process, until
+
+pytestmark = [pytest.mark.crash, pytest.mark.asyncio(loop_scope="session")]
+
+#: Seconds in which a worker that woke has done what it was about to do.
+AWAKE = 1.0
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def workers(stage: Stage) -> AsyncIterator[tuple[Process, Process]]:
+    stage.site.rival.start()
+    await stage.site.rival.ready()
+    yield stage.site.worker, stage.site.rival
+    stage.site.rival.kill()
+
+
+async def _one_is_held(workers: tuple[Process, Process], failpoint: str) -> Process:
+    """The worker that came to the failpoint first; the other one may pass."""
+    await until(lambda: any(worker.held for worker in workers), f"{failpoint} is reached")
+    for worker in workers:
+        worker.disarm()
+    return next(worker for worker in workers if worker.held)
+
+
+@pytest.mark.parametrize(
+    "failpoint",
+    [
+        "create-stack.before",
+        "create-stack.fenced",
+        "create-stack.done",
+        "create-stack.reported",
+        "await-stack.done",
+        "read-back.done",
+    ],
+)
+async def test_one_stack_however_long_a_worker_sleeps(
+    stage: Stage, workers: tuple[Process, Process], failpoint: str
+) -> None:
+    vnf_id = await stage.client.create(stage.vnfd_id)
+    for worker in workers:
+        worker.arm(failpoint)
+    op_id = await stage.client.start(vnf_id, "instantiate", stage.instantiate)
+    sleeper = await _one_is_held(workers, failpoint)
+    op_occ = await stage.client.ended(op_id)
+    assert op_occ["operationState"] == "COMPLETED"
+    sleeper.resume()
+    await asyncio.sleep(AWAKE)
+    await check(stage.site, stage.client, vnf_id)
+
+
+@pytest.mark.parametrize("failpoint", ["delete-stack.before", "delete-stack.fenced", "delete-stack.done"])
+async def test_an_old_terminate_spares_the_stack_of_a_later_instantiate(
+    stage: Stage, workers: tuple[Process, Process], failpoint: str
+) -> None:
+    vnf_id = await stage.instantiated()
+    for worker in workers:
+        worker.arm(failpoint)
+    op_id = await stage.client.start(vnf_id, "terminate", stage.terminate)
+    sleeper = await _one_is_held(workers, failpoint)
+    assert (await stage.client.ended(op_id))["operationState"] == "COMPLETED"
+    await stage.client.operate(vnf_id, "instantiate", stage.instantiate)
+    sleeper.resume()
+    await asyncio.sleep(AWAKE)
+    first, second = [made for made in await stage.site.simulator.stacks_created() if made.stack_name.endswith(vnf_id)]
+    deleted = await stage.site.simulator.stacks_deleted()
+    assert deleted.count(first.stack_id) == 1
+    assert second.stack_id not in deleted
+    await check(stage.site, stage.client, vnf_id)
+
+
+@pytest.mark.parametrize("failpoint", ["create-stack.before", "create-stack.fenced", "create-stack.done"])
+async def test_an_old_instantiate_leaves_nothing_behind_a_later_terminate(
+    stage: Stage, workers: tuple[Process, Process], failpoint: str
+) -> None:
+    """Heat knows no fence: a worker that slept right before its call makes a stack nobody wants. It has to take it away."""
+    vnf_id = await stage.client.create(stage.vnfd_id)
+    for worker in workers:
+        worker.arm(failpoint)
+    op_id = await stage.client.start(vnf_id, "instantiate", stage.instantiate)
+    sleeper = await _one_is_held(workers, failpoint)
+    assert (await stage.client.ended(op_id))["operationState"] == "COMPLETED"
+    await stage.client.operate(vnf_id, "terminate", stage.terminate)
+    simulator = stage.site.simulator
+    before = len(await simulator.stacks_created())
+    sleeper.resume()
+    await asyncio.sleep(AWAKE)
+    late = (await simulator.stacks_created())[before:]
+    assert len(late) == (1 if failpoint == "create-stack.fenced" else 0)
+    assert {made.stack_id for made in late} <= set(await simulator.stacks_deleted())
+    await simulator.control("DELETE", "/journal")  # has two stacks of one operation, never at the same time
+    await check(stage.site, stage.client, vnf_id)
+
+
+async def test_workers_that_sleep_in_turns(stage: Stage, workers: tuple[Process, Process]) -> None:
+    """At whatever instants they are caught."""
+    vnf_ids = [await stage.client.create(stage.vnfd_id) for _ in range(8)]
+    running = [
+        asyncio.create_task(stage.client.operate(vnf_id, "instantiate", stage.instantiate)) for vnf_id in vnf_ids
+    ]
+    for worker in workers:
+        await asyncio.sleep(0.25)
+        worker.pause()
+        await asyncio.sleep(ACK_WAIT + 1)
+        worker.resume()
+    await asyncio.gather(*running)
+    await asyncio.sleep(AWAKE)
+    await check(stage.site, stage.client, *vnf_ids)
