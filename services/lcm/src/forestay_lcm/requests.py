@@ -15,6 +15,7 @@ from forestay_events.platform import Platform
 from forestay_events.work import Later, Work, Worker
 
 from forestay_lcm.domain.commands import Handle
+from forestay_lcm.domain.decide import VNF
 from forestay_lcm.reads import Vnfs
 
 log = structlog.get_logger(__name__)
@@ -23,14 +24,20 @@ EXECUTOR = "lcm-requests"
 
 
 class HandlingRequest(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A request to retry, roll back or fail an operation in FAILED_TEMP."""
+    """A request to retry, roll back or fail an operation in FAILED_TEMP.
+
+    :ivar cause: the commit that made it fail, ``lcm.vnf.<id>@<version>``: a request delivered again, after the instance has
+        moved on, must not handle a newer failure.
+    """
 
     op_id: str
     vnf_id: str
     how: Literal["retry", "rollback", "fail"]
     project: str
     actor: str
-    policy_id: str | None = None
+    cause: str
+    policy_id: str
+    alarm_id: str
 
 
 class Requests:
@@ -46,12 +53,16 @@ class Requests:
 
     async def handle(self, work: Work) -> Later | None:
         request = msgspec.json.decode(work.body, type=HandlingRequest)
+        loaded = await self._vnfs.load(request.vnf_id)
+        if request.cause != f"{VNF.subject(request.vnf_id)}@{loaded.version}":
+            log.info("request.overtaken", op=request.op_id, how=request.how, cause=request.cause)
+            return None
         origin = Origin(
-            command_id=f"{request.actor}/{request.policy_id}/{request.op_id}/{request.how}",
+            command_id=f"{request.policy_id}/{request.alarm_id}",
             project=request.project,
             actor=request.actor,
             correlation_id=request.op_id,
-            causation_id=request.policy_id,
+            causation_id=request.alarm_id,
         )
         try:
             await self._vnfs.execute(request.vnf_id, Handle(request.op_id, request.how), origin)
