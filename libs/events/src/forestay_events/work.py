@@ -52,7 +52,8 @@ DEAD = StreamConfig(name="DEAD", subjects=["dead.>"], storage=StorageType.FILE, 
 #: Seconds after which work whose worker is silent goes to another one.
 ACK_WAIT = 8.0
 _TRIES = "Forestay-Tries"
-_PULL_SECONDS = 30.0
+#: Seconds for which a worker asks for work: so long work still goes to one that hangs.
+_PULL_SECONDS = 4.0
 _PULL_HEARTBEAT = 0.5
 _SILENCE = 2.0
 _LANE_PATIENCE = 1.0
