@@ -108,6 +108,21 @@ class Projector:
                 checkpoint = f"INSERT INTO {self.schema}.checkpoint VALUES ($1, 0) ON CONFLICT DO NOTHING"
                 await connection.execute(checkpoint, self.stream)
 
+    async def prepare(self) -> None:
+        """What a service does first: create what is missing, and look whether the log still has what the schema has.
+
+        :raises LogIntegrityBroken: it has not; nothing must be appended before it is restored.
+        :raises Unavailable: PostgreSQL or the log does not answer.
+        """
+        await self.create_tables()
+        with answering():
+            position = await self.position()
+        if (head := await self.store.head(self.stream)) < position:
+            raise LogIntegrityBroken(
+                f"Stream {self.stream} ends at {head} but {self.schema} has it up to {position}: the log was lost. "
+                "Stop Forestay and run `forestay log restore`."
+            )
+
     async def check(self) -> None:
         """Health. :raises LogIntegrityBroken: it stopped, or aggregates are read-only."""
         if self.stopped or self.broken:

@@ -39,6 +39,9 @@ class BaseConfig(msgspec.Struct, frozen=True, kw_only=True):
     public_endpoint: Annotated[
         str, Meta(pattern="^(https?://.+)?$", description="URL of the API as clients see it")
     ] = ""
+    allow_unauthenticated: Annotated[
+        bool, Meta(description="listen on other than loopback though authentication is off")
+    ] = False
     default_project: Annotated[str, Meta(min_length=1, description="project where authentication is off")] = "default"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["auto", "json", "console"] = "auto"

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, contextmanager
 
 import asyncpg
 
-from forestay_events.errors import Unavailable
+from forestay_events.errors import Permanent, Unavailable
 
 Connection = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
 
@@ -46,11 +46,17 @@ def answering() -> Generator[None]:
 
 @asynccontextmanager
 async def open_pool(dsn: str, *, size: int = 20) -> AsyncGenerator[asyncpg.Pool]:
-    """:raises Unavailable: PostgreSQL does not answer."""
-    with answering():
-        pool = await asyncpg.create_pool(
-            dsn, min_size=2, max_size=size, timeout=5, command_timeout=60, server_settings=_KEEPALIVE
-        )
+    """
+    :raises Unavailable: PostgreSQL does not answer.
+    :raises Permanent: it does not let us in, or ``dsn`` names none.
+    """
+    try:
+        with answering():
+            pool = await asyncpg.create_pool(
+                dsn, min_size=2, max_size=size, timeout=5, command_timeout=60, server_settings=_KEEPALIVE
+            )
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
+        raise Permanent(f"PostgreSQL cannot be used: {error}") from error
     try:
         yield pool
     finally:

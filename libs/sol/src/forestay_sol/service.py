@@ -1,33 +1,36 @@
 """A service: routes, background work and health checks. One process runs one of them or several.
 
-Background work runs until the process ends. If one ends by an error, the process stops with it: a service that silently
-does half of its work is worse than one that is restarted.
+Where authentication is off, whoever can connect is the administrator. So a process listens on the loopback interface only,
+unless its configuration says in so many words that others may come.
 """
 
 from __future__ import annotations
 
 import asyncio
-import signal
-import sys
+import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 
 import structlog
 from aiohttp import web
 from forestay_events.config import BaseConfig, load
-from forestay_events.errors import ForestayError
+from forestay_events.errors import Permanent
 from forestay_events.platform import Platform, open_platform
 from forestay_events.telemetry import configure_logging, configure_tracing
 
 from forestay_sol.api import Route
+from forestay_sol.background import Background, background
 from forestay_sol.caller import NoAuthentication
 from forestay_sol.health import Check, Health
+from forestay_sol.process import run_process, until_stopped
 from forestay_sol.web import application
 
 log = structlog.get_logger(__name__)
 
-Background = Callable[[], Awaitable[None]]
+#: Seconds that requests in progress get to end when the process stops.
+GRACE = 3.0
 
 
 @dataclass(frozen=True)
@@ -51,57 +54,58 @@ Build = Callable[[Platform], Awaitable[Service]]
 async def serving(platform: Platform, services: Sequence[Service], name: str) -> AsyncGenerator[str]:
     """Run services while the block runs; yields the URL on which they answer.
 
-    :raises OSError: the address is taken or not ours.
-    :raises ExceptionGroup: background work ended by an error; the block was cancelled.
+    At the end requests come first: what they wait for is done by the background work, which therefore goes on meanwhile.
+
+    :raises Permanent: the address is taken or not ours, or open to others while authentication is off.
+    :raises ForestayError: background work ended by it; the block was cancelled.
     """
     config = platform.config
     health = Health()
     health.register("nats", platform.nats.check)
     health.register("postgresql", platform.check_database)
+    work: dict[str, Background] = {"positions": platform.positions.run}
     for service in services:
+        work |= {f"{service.name}.{job}": run for job, run in service.background.items()}
         for component, check in service.checks.items():
             health.register(component, check)
     routes = [route for service in services for route in service.routes] + health.routes()
     app = application(routes, service=name, authenticator=NoAuthentication(config.default_project))
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=3)
+    async with background(work), _listening(app, config) as url:
+        yield url
+
+
+@asynccontextmanager
+async def _listening(app: web.Application, config: BaseConfig) -> AsyncGenerator[str]:
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=GRACE)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, config.listen_host, config.listen_port, reuse_address=True)
-        await site.start()
-        async with asyncio.TaskGroup() as group:
-            work: dict[str, Background] = {"positions": platform.positions.run}
-            for service in services:
-                work |= {f"{service.name}.{job}": run for job, run in service.background.items()}
-            tasks = [group.create_task(_loud(run), name=job) for job, run in work.items()]
-            host, port = runner.addresses[0][:2]
-            try:
-                yield f"http://{host}:{port}"
-            finally:
-                await _stop(tasks)
+        try:
+            if not config.allow_unauthenticated:
+                await _refuse_strangers(config)
+            await web.TCPSite(runner, config.listen_host, config.listen_port, reuse_address=True).start()
+        except OSError as error:
+            raise Permanent(
+                f"Cannot listen on {config.listen_host} port {config.listen_port}: {error.strerror or error}. "
+                "Stop what uses it, or choose another address or port."
+            ) from error
+        host, port = runner.addresses[0][:2]
+        yield f"http://{f'[{host}]' if ':' in host else host}:{port}"
     finally:
         await runner.cleanup()
 
 
-async def _stop(tasks: Sequence[asyncio.Task[None]]) -> None:
-    """Cancel until all have ended: ``asyncio.wait_for`` of Python 3.11 drops a cancellation that comes with its result."""
-    pending = set(tasks)
-    while pending:
-        for task in pending:
-            task.cancel()
-        _, pending = await asyncio.wait(pending, timeout=1)
-
-
-async def _loud(run: Background) -> None:
-    await run()
-
-
-async def until_stopped() -> None:
-    """Wait for SIGINT or SIGTERM."""
-    stopped = asyncio.Event()
+async def _refuse_strangers(config: BaseConfig) -> None:
+    """:raises Permanent: others than this machine's users could connect, and nobody is asked who they are."""
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stopped.set)
-    await stopped.wait()
+    found = await loop.getaddrinfo(
+        config.listen_host or None, config.listen_port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )
+    if not all(ip_address(str(address[0])).is_loopback for *_, address in found):
+        raise Permanent(
+            f"Authentication is off, so Forestay does not listen on {config.listen_host or 'all addresses'}, where everybody"
+            " who can connect would be its administrator: listen on 127.0.0.1, or allow it (--allow-unauthenticated,"
+            " FORESTAY_ALLOW_UNAUTHENTICATED=true)."
+        )
 
 
 def run_service(name: str, build: Build) -> None:
@@ -117,11 +121,7 @@ def run_service(name: str, build: Build) -> None:
                 async with serving(platform, [service], name) as url:
                     log.info("service.started", url=url)
                     await until_stopped()
-                    log.info("service.stopping")
         finally:
             flush()
 
-    try:
-        asyncio.run(main())
-    except (ForestayError, OSError) as error:
-        sys.exit(f"forestay-{name}: {error}")
+    run_process(f"forestay-{name}", main, endless=True)

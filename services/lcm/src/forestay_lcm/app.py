@@ -42,7 +42,7 @@ async def build(platform: Platform) -> Service:
     """The API and the engine."""
     instances, *others = projectors(platform)
     for projector in (instances, *others):
-        await projector.create_tables()
+        await projector.prepare()
     vnfs = Aggregates(platform.store, VNF, platform.clock, broken=instances.broken.get)
     catalogue = Catalogue(platform)
     own = StepWorker(platform, vnfs, ENGINE, OwnSteps(catalogue, platform.clock, ZONES))
@@ -64,7 +64,7 @@ async def build(platform: Platform) -> Service:
 async def build_openstack_worker(platform: Platform) -> Service:
     """The worker for OpenStack: needs the log, the copy and the queue, not the API."""
     for projector in projectors(platform):
-        await projector.create_tables()
+        await projector.prepare()
     steps = OpenStackSteps(Catalogue(platform))
     vnfs = Aggregates(platform.store, VNF, platform.clock)
     worker = StepWorker(platform, vnfs, "openstack", steps)

@@ -32,7 +32,7 @@ async def build(platform: Platform) -> Service:
     """Make the service."""
     own, *followed = projectors(platform)
     for projector in (own, *followed):
-        await projector.create_tables()
+        await projector.prepare()
     alarms = Aggregates(platform.store, ALARM, platform.clock, broken=own.broken.get)
     reporter = Reporter(platform, alarms)
     return Service(

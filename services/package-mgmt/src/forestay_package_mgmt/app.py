@@ -42,8 +42,8 @@ async def build(platform: Platform, settings: Settings | None = None) -> Service
     """
     settings = settings or load(Settings)
     packages, usage = projectors(platform)
-    await packages.create_tables()
-    await usage.create_tables()
+    await packages.prepare()
+    await usage.prepare()
 
     aggregates: PackageAggregates = Aggregates(platform.store, PACKAGE, platform.clock, broken=packages.broken.get)
     reads = PackageReads(platform, aggregates)

@@ -31,7 +31,7 @@ async def build(platform: Platform) -> Service:
     """Make the service."""
     both = projectors(platform)
     for projector in both:
-        await projector.create_tables()
+        await projector.prepare()
     policies = Aggregates(platform.store, POLICY, platform.clock, broken=both[0].broken.get)
     reactions = Reactions(platform, policies)
     return Service(

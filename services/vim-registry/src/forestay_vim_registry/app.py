@@ -40,7 +40,7 @@ async def build(platform: Platform, settings: VimSettings | None = None) -> Serv
     settings = settings or load(VimSettings)
     own, usage = projectors(platform)
     for projector in (own, usage):
-        await projector.create_tables()
+        await projector.prepare()
     vims = Aggregates(platform.store, VIM, platform.clock, broken=own.broken.get)
     reads = Reads(platform, vims)
     drivers, watching = (
