@@ -11,7 +11,6 @@ import forestay_package_mgmt.app
 import forestay_policy.app
 import forestay_vim_registry.app
 from forestay_events.config import BaseConfig
-from forestay_events.errors import Permanent
 from forestay_events.platform import Platform, open_platform
 from forestay_sol.service import Build, serving
 
@@ -32,17 +31,9 @@ BUILDS: tuple[Build, ...] = (
 async def all_in_one(config: BaseConfig) -> AsyncGenerator[tuple[Platform, str]]:
     """Run everything while the block runs; yields the platform and the URL of the API.
 
-    :raises Permanent: the port is taken, or a server cannot be used.
+    :raises ForestayError: the port is taken, a server cannot be used, the log was lost, background work failed.
     """
     async with open_platform(config, "forestay") as platform:
         services = [await build(platform) for build in BUILDS]
-        try:
-            async with serving(platform, services, "forestay") as url:
-                yield platform, url
-        except OSError as error:
-            if error.filename is None and error.errno is not None and error.strerror:
-                raise Permanent(
-                    f"Cannot listen on {config.listen_host}:{config.listen_port}: {error.strerror}. "
-                    "Stop what uses it, or choose another --port."
-                ) from error
-            raise
+        async with serving(platform, services, "forestay") as url:
+            yield platform, url

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
-from forestay_events.errors import ForestayError
 
 app = App(name="forestay", help="Forestay, an event-sourced VNF manager.")
 log_app = App(name="log", help="Look into the log, check it, make one store from the other.")
@@ -24,96 +22,120 @@ DEFAULT_DATA_DIR = Path(".forestay")
 def up(
     *,
     data_dir: DataDir = DEFAULT_DATA_DIR,
-    host: str = "127.0.0.1",
-    port: int = 9890,
     nats_url: NatsUrl = None,
     database_url: DatabaseUrl = None,
-    public_endpoint: str = "",
-    log_level: Literal["debug", "info", "warning", "error"] = "warning",
+    host: Annotated[str, Parameter(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, Parameter(help="Port to listen on; 0 is a free one.")] = 9890,
+    public_endpoint: Annotated[str, Parameter(help="URL of the API as clients see it, for links.")] = "",
+    allow_unauthenticated: Annotated[
+        bool, Parameter(negative="", help="Listen on other than loopback though authentication is off.")
+    ] = False,
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], Parameter(help="What is logged on standard error.")
+    ] = "warning",
 ) -> None:
     """Run all of Forestay in one process until Ctrl-C."""
+    from forestay_sol.process import run_process
+
     from forestay_standalone.substrate import Options
     from forestay_standalone.up import up as run
 
     options = Options(
         data_dir=data_dir,
-        host=host,
-        port=port,
         nats_url=nats_url,
         database_url=database_url,
+        host=host,
+        port=port,
         public_endpoint=public_endpoint,
+        allow_unauthenticated=allow_unauthenticated,
         log_level=log_level,
     )
-    asyncio.run(run(options))
+    run_process("forestay", lambda: run(options), endless=True)
 
 
 @app.command
-def demo(*, data_dir: Path | None = None, port: int = 0) -> None:
+def demo(
+    *,
+    data_dir: Annotated[Path | None, Parameter(help="Keep the data here; a temporary directory if not given.")] = None,
+    port: Annotated[int, Parameter(help="Port of the API; 0 is a free one.")] = 0,
+) -> None:
     """Run the main job on a simulated OpenStack: onboard, instantiate, read back, terminate, and show the log."""
+    from forestay_sol.process import run_process
+
     from forestay_standalone.demo import demo as run
 
-    asyncio.run(run(data_dir, port))
+    run_process("forestay", lambda: run(data_dir, port))
 
 
 @log_app.command
-def tail(stream: str = "LCM", *, last: int = 20, follow: bool = False, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
-    """Show the newest commits of a stream, and with --follow every new one."""
-    from forestay_standalone.log_commands import tail as run
+def tail(
+    stream: Annotated[str, Parameter(help="PKG, VIM, LCM, MON or POL.")] = "LCM",
+    *,
+    last: Annotated[int, Parameter(help="How many commits.")] = 20,
+    follow: Annotated[bool, Parameter(negative="", help="Go on with every new commit until Ctrl-C.")] = False,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    nats_url: NatsUrl = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Show the newest commits of a stream."""
+    from forestay_standalone import log_commands as commands
 
-    asyncio.run(run(data_dir, stream.upper(), last=last, follow=follow))
+    commands.run(
+        lambda platform: commands.tail(platform, stream.upper(), last=last, follow=follow),
+        commands.options(data_dir, nats_url, database_url),
+    )
 
 
 @log_app.command
-def show(aggregate_id: str, *, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
+def show(
+    aggregate: Annotated[str, Parameter(help="Its id, or its subject as `forestay log tail` shows it.")],
+    *,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    nats_url: NatsUrl = None,
+    database_url: DatabaseUrl = None,
+) -> None:
     """Show everything that happened to one VNF instance, package, VIM, alarm or policy."""
-    from forestay_standalone.log_commands import show as run
+    from forestay_standalone import log_commands as commands
 
-    asyncio.run(run(data_dir, aggregate_id))
+    commands.run(
+        lambda platform: commands.show(platform, aggregate), commands.options(data_dir, nats_url, database_url)
+    )
 
 
 @log_app.command
-def verify(*, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
+def verify(*, data_dir: DataDir = DEFAULT_DATA_DIR, nats_url: NatsUrl = None, database_url: DatabaseUrl = None) -> None:
     """Check every hash of the log and of its copy in PostgreSQL, and that the two agree."""
-    from forestay_standalone.log_commands import verify as run
+    from forestay_standalone import log_commands as commands
 
-    sys.exit(asyncio.run(run(data_dir)))
+    commands.run(commands.verify, commands.options(data_dir, nats_url, database_url))
 
 
 @log_app.command
-def rebuild(*, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
+def rebuild(
+    *, data_dir: DataDir = DEFAULT_DATA_DIR, nats_url: NatsUrl = None, database_url: DatabaseUrl = None
+) -> None:
     """Make all read models in PostgreSQL anew from the log. Forestay must not run meanwhile."""
-    from forestay_standalone.log_commands import rebuild as run
+    from forestay_standalone import log_commands as commands
 
-    asyncio.run(run(data_dir))
+    commands.run(commands.rebuild, commands.options(data_dir, nats_url, database_url), alone=True)
 
 
 @log_app.command
-def restore(*, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
+def restore(
+    *, data_dir: DataDir = DEFAULT_DATA_DIR, nats_url: NatsUrl = None, database_url: DatabaseUrl = None
+) -> None:
     """Make a lost log anew from its copy in PostgreSQL. Forestay must not run meanwhile."""
-    from forestay_standalone.log_commands import restore as run
+    from forestay_standalone import log_commands as commands
 
-    asyncio.run(run(data_dir))
+    commands.run(commands.restore, commands.options(data_dir, nats_url, database_url), alone=True)
 
 
 def main() -> None:
-    """Entry point: a known error is one sentence on standard error and exit status 1."""
+    """Entry point."""
     try:
         app()
     except KeyboardInterrupt:
         sys.exit(130)
-    except ForestayError as error:
-        sys.exit(f"forestay: {error}")
-    except ExceptionGroup as group:
-        known = group.split(ForestayError)[0]
-        if known is None:
-            raise
-        sys.exit(f"forestay: {_first(known)}")
-
-
-def _first(error: BaseException) -> BaseException:
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
 
 
 if __name__ == "__main__":

@@ -1,12 +1,13 @@
-"""``forestay log``: look into the log, check it, and make the one store again from the other."""
+"""What ``forestay log`` reads: the history of one aggregate, the commits of a stream, events as text."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
 from typing import Any
 
 import msgspec
-from forestay_events.commit import Commit, Stored
+from forestay_events.commit import TOKEN, Commit, Stored
 from forestay_events.errors import Rejected
 from forestay_events.platform import STREAMS
 from forestay_events.sealing import mask
@@ -18,30 +19,36 @@ Json = dict[str, Any]
 KINDS = {"PKG": "package", "VIM": "vim", "LCM": "vnf", "MON": "alarm", "POL": "policy"}
 
 
-async def history(store: EventStore, aggregate_id: str) -> Sequence[Stored]:
-    """All commits of the aggregate with this id, whatever it is.
+async def history(store: EventStore, name: str) -> Sequence[Stored]:
+    """All commits of an aggregate, whatever it is.
 
+    :param name: its id or its subject.
     :raises Rejected: 404, the log has no such aggregate.
     """
-    for stream, kind in KINDS.items():
-        found = await store.load(f"{stream.lower()}.{kind}.{aggregate_id}")
-        if found:
+    subjects = [name] if "." in name else [f"{stream.lower()}.{kind}.{name}" for stream, kind in KINDS.items()]
+    for subject in subjects:
+        tokens = subject.split(".")
+        if tokens[0].upper() in STREAMS and all(map(TOKEN.fullmatch, tokens)) and (found := await store.load(subject)):
             return found
-    raise Rejected(404, f"The log has nothing about {aggregate_id}.")
+    raise Rejected(404, f"The log has nothing about {name}.")
 
 
 async def tail(store: EventStore, stream: str, *, last: int, follow: bool) -> AsyncIterator[Stored]:
-    """The ``last`` commits of a stream, then, with ``follow``, every new one."""
+    """The ``last`` commits of a stream, then, with ``follow``, every new one.
+
+    :raises Rejected: 400, there is no such stream.
+    """
     if stream not in STREAMS:
-        raise Rejected(400, f"There is no stream {stream}: {', '.join(STREAMS)}.")
+        raise Rejected(400, f"There is no stream {stream}. The streams are {', '.join(STREAMS)}.")
     after = max(0, await store.head(stream) - last)
     if not follow:
         async for stored in read(store, stream, after=after):
             yield stored
         return
-    async for batch in store.follow(stream, after=after):
-        for stored in batch:
-            yield stored
+    async with aclosing(store.follow(stream, after=after)) as batches:
+        async for batch in batches:
+            for stored in batch:
+                yield stored
 
 
 def event_names(commit: Commit) -> list[str]:

@@ -63,6 +63,20 @@ class RestApi:
             await asyncio.sleep(0.05)
         raise Permanent(f"{path} did not become {' or '.join(good)} within {patience:.0f} s.")
 
+    async def until_deleted(self, path: str, *, patience: float = 20.0) -> Json:
+        """Delete, and again while the answer is 409: who uses a resource learns of its end from the log a moment later.
+
+        :raises Refused: another answer, or still 409 after ``patience`` seconds.
+        """
+        deadline = time.monotonic() + patience
+        while True:
+            try:
+                return await self.send("DELETE", path)
+            except Refused as refusal:
+                if refusal.status != 409 or time.monotonic() > deadline:
+                    raise
+            await asyncio.sleep(0.05)
+
     @staticmethod
     async def _answer(response: aiohttp.ClientResponse) -> Json:
         text = await response.text()

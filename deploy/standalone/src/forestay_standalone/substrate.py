@@ -1,94 +1,156 @@
 """The servers that Forestay stands on: embedded ones in a data directory, or those that the operator names.
 
-While it runs, ``DATA_DIR/servers.json`` (0600) tells the other ``forestay`` commands where they are.
+Whoever holds the lock of the data directory runs Forestay on it, or works on its log. Meanwhile ``DATA_DIR/servers.json``
+(0600) tells the other ``forestay`` commands where the servers are. An embedded server that somebody ends is started again.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import stat
+import time
+from collections import deque
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import msgspec
+import structlog
 from forestay_events.config import BaseConfig
 from forestay_events.errors import Permanent
+from forestay_sol.background import background
 
 from forestay_standalone.embedded import EmbeddedNats, EmbeddedPostgres
+from forestay_standalone.embedded.lock import DirectoryInUse, lock
+from forestay_standalone.embedded.server import EmbeddedServer, EmbeddedServerFailed
+
+log = structlog.get_logger(__name__)
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+
+#: A server that ends so often within a minute is not started again.
+ENDS_PER_MINUTE = 5
+_START_PATIENCE = 20.0
 
 
 class Addresses(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the servers of a data directory are; ``pid`` is the process that runs them."""
+    """Where the servers of a data directory are."""
 
     nats_url: str
     database_url: str
-    pid: int
 
 
-class Options(msgspec.Struct, frozen=True, kw_only=True):
+@dataclass(frozen=True, kw_only=True)
+class Options:
     """What a command was told. ``nats_url`` and ``database_url`` replace the embedded servers; port 0 is a free one."""
 
     data_dir: Path
-    port: int = 9890
-    host: str = "127.0.0.1"
     nats_url: str | None = None
     database_url: str | None = None
+    host: str = "127.0.0.1"
+    port: int = 9890
     public_endpoint: str = ""
-    log_level: Literal["debug", "info", "warning", "error"] = "warning"
+    allow_unauthenticated: bool = False
+    log_level: LogLevel = "warning"
 
 
 @asynccontextmanager
 async def substrate(options: Options) -> AsyncGenerator[BaseConfig]:
     """Start the servers that are not given and say where all of them are.
 
+    :raises DirectoryInUse: another Forestay runs on the data directory.
     :raises Permanent: one sentence: what is in the way and what to do.
     """
-    data_dir = _usable(options.data_dir)
     async with AsyncExitStack() as stack:
-        nats_url, database_url = options.nats_url, options.database_url
-        if nats_url is None:
-            nats_url = (await stack.enter_async_context(EmbeddedNats(data_dir))).url
-        if database_url is None:
-            database_url = (await stack.enter_async_context(EmbeddedPostgres(data_dir))).dsn
+        data_dir = _usable(options.data_dir)
+        stack.callback(os.close, lock(data_dir))
         note = data_dir / "servers.json"
-        _write_private(note, Addresses(nats_url=nats_url, database_url=database_url, pid=os.getpid()))
+        note.unlink(missing_ok=True)
+        nats = None if options.nats_url else EmbeddedNats(data_dir)
+        postgres = None if options.database_url else EmbeddedPostgres(data_dir)
+        servers: list[EmbeddedServer] = [server for server in (nats, postgres) if server is not None]
+        for server in servers:
+            await stack.enter_async_context(server)
+        addresses = Addresses(
+            nats_url=nats.url if nats else options.nats_url or "",
+            database_url=postgres.dsn if postgres else options.database_url or "",
+        )
         stack.callback(note.unlink, missing_ok=True)
-        yield _config(options, nats_url, database_url)
+        _write_private(note, addresses)
+        await stack.enter_async_context(background({each.title: partial(keep_running, each) for each in servers}))
+        yield _config(options, data_dir, addresses)
 
 
 @asynccontextmanager
 async def running_or_started(options: Options) -> AsyncGenerator[BaseConfig]:
     """The servers of a Forestay that runs on the data directory, else servers started for this command."""
-    running = _running(options.data_dir)
-    if running is not None:
-        yield _config(options, running.nats_url, running.database_url)
-        return
-    if options.nats_url is None and not options.data_dir.exists():
-        raise Permanent(f"{options.data_dir} does not exist: no Forestay has run there. Name its --data-dir.")
-    async with substrate(options) as config:
+    require_existing(options)
+    async with AsyncExitStack() as stack:
+        try:
+            config = await stack.enter_async_context(substrate(options))
+        except DirectoryInUse:
+            data_dir = options.data_dir.resolve()
+            config = _config(options, data_dir, await _noted(data_dir / "servers.json"))
         yield config
 
 
-def _running(data_dir: Path) -> Addresses | None:
-    try:
-        addresses = msgspec.json.decode((data_dir / "servers.json").read_bytes(), type=Addresses)
-        os.kill(addresses.pid, 0)
-    except (OSError, msgspec.MsgspecError):
-        return None
-    return addresses
+def require_existing(options: Options) -> None:
+    """:raises Permanent: there is no data directory, so a command would look at a Forestay that never ran."""
+    if not options.data_dir.is_dir():
+        raise Permanent(f"{options.data_dir} does not exist: no Forestay has run there. Name its --data-dir.")
 
 
-def _config(options: Options, nats_url: str, database_url: str) -> BaseConfig:
+async def keep_running(server: EmbeddedServer) -> None:
+    """Start a server again, at the same address, whenever it ends though nobody here has stopped it.
+
+    :raises EmbeddedServerFailed: it cannot be started again, or does not stay.
+    """
+    ends: deque[float] = deque(maxlen=ENDS_PER_MINUTE)
+    while True:
+        status = await server.wait()
+        ends.append(time.monotonic())
+        if len(ends) == ENDS_PER_MINUTE and ends[-1] - ends[0] < 60:
+            raise EmbeddedServerFailed(
+                f"{server.title} has ended {ENDS_PER_MINUTE} times within a minute; its log is {server.log_file}."
+            )
+        log.warning("server.ended", server=server.title, status=status, next="it is started again")
+        await server.restart()
+
+
+async def _noted(note: Path) -> Addresses:
+    """What a Forestay that runs, or is just starting, has written."""
+    deadline = time.monotonic() + _START_PATIENCE
+    while True:
+        try:
+            return _addresses(note)
+        except FileNotFoundError as error:
+            if time.monotonic() > deadline:
+                raise Permanent("The Forestay on this data directory does not come up; see what it says.") from error
+        except OSError as error:
+            raise Permanent(
+                f"{note} cannot be read: {error.strerror}. Run this as the user who runs Forestay."
+            ) from error
+        await asyncio.sleep(0.1)
+
+
+def _addresses(note: Path) -> Addresses:
+    return msgspec.json.decode(note.read_bytes(), type=Addresses)
+
+
+def _config(options: Options, data_dir: Path, addresses: Addresses) -> BaseConfig:
     return BaseConfig(
-        nats_url=nats_url,
-        database_url=database_url,
-        data_dir=options.data_dir,
+        nats_url=addresses.nats_url,
+        database_url=addresses.database_url,
+        data_dir=data_dir,
         listen_host=options.host,
         listen_port=options.port or _free_port(),
         public_endpoint=options.public_endpoint,
+        allow_unauthenticated=options.allow_unauthenticated,
         log_level=options.log_level,
     )
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import os
 import signal
 import subprocess
@@ -21,6 +20,8 @@ from types import TracebackType
 from typing import IO, ClassVar, Self
 
 from forestay_events.errors import Permanent
+
+from forestay_standalone.embedded.lock import DirectoryInUse, lock
 
 POLL = 0.005
 LOG_LIMIT = 8 * 1024 * 1024
@@ -167,19 +168,10 @@ class EmbeddedServer(ABC):
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         if self._lock is not None:
             return
-        lock = os.open(self.directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            owner = os.pread(lock, 20, 0).decode().strip() or "unknown"
-            os.close(lock)
-            raise EmbeddedServerFailed(
-                f"The directory {self.directory} is in use by another Forestay (pid {owner}): "
-                "stop it first, or choose another directory."
-            ) from error
-        os.truncate(lock, 0)
-        os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
-        self._lock = lock
+            self._lock = lock(self.directory)
+        except DirectoryInUse as error:
+            raise EmbeddedServerFailed(str(error)) from error
 
     def _release_lock(self) -> None:
         if self._lock is not None:
