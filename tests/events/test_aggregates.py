@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 from forestay_events.aggregate import Aggregates, Origin
-from forestay_events.commit import Commit
+from forestay_events.commit import Commit, Stored
 from forestay_events.errors import Conflict, LogIntegrityBroken, Rejected
 from forestay_events.memory import MemoryEventStore
 
@@ -66,7 +66,7 @@ async def test_who_never_wins_is_told() -> None:
     class Restless(MemoryEventStore):
         """Somebody else is always faster."""
 
-        async def append(self, commit: Commit, *, after: int) -> None:  # type: ignore[override]
+        async def append(self, commit: Commit, *, after: int) -> Stored:
             raise Conflict("somebody else was faster")
 
     with pytest.raises(Conflict, match="try again"):

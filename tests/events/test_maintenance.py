@@ -14,7 +14,7 @@ from forestay_events.aggregate import Aggregates, Origin
 from forestay_events.archive import Projector
 from forestay_events.commit import encode
 from forestay_events.connection import Nats
-from forestay_events.errors import Rejected
+from forestay_events.errors import LogIntegrityBroken, Rejected
 from forestay_events.jetstream import JetStreamEventStore
 from forestay_events.maintenance import Finding, rebuild, restore, state_hash, verify
 from forestay_events.outbox import OUTBOX_TABLE, post
@@ -169,9 +169,8 @@ async def test_a_lost_log_is_refused_and_then_restored(
     history = [(stored.seq, stored.hash, stored.commit.id) for stored in await log.load("lcm.vnf.a")]
     await lose(nats_server, nats)
 
-    async with running(projector):
-        await until(lambda: projector.stopped)
-        assert "forestay log restore" in str(projector.stopped)
+    with pytest.raises(LogIntegrityBroken, match="forestay log restore"):
+        await projector.prepare()
     assert len(await findings(log, pool)) == 620
 
     assert await restore(nats, pool, "lcm", "LCM") == 620
@@ -181,7 +180,6 @@ async def test_a_lost_log_is_refused_and_then_restored(
     await rebuild(projector)
     assert await state_hash(pool, "lcm", COPY) == rows
 
-    projector.stopped = None
     async with running(projector):
         tallies = Aggregates(log, TALLY, lambda: NOON)
         written = await tallies.execute("a", 1, Origin("after", "project", "tester"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
@@ -220,16 +221,20 @@ async def test_a_mistake_in_a_query_is_a_poison_too_not_a_lost_connection(
 
 
 async def test_a_log_shorter_than_its_copy_is_refused(
-    pool: asyncpg.Pool, log: JetStreamEventStore, database: str
+    pool: asyncpg.Pool, log: JetStreamEventStore, nats: Nats, nats_server: EmbeddedNats, database: str
 ) -> None:
-    await fill(log, "a", 3)
     mine = projector(pool, log, database)
-    await mine.create_tables()
-    await pool.execute("UPDATE lcm.checkpoint SET position = 4")
     async with running(mine):
+        await fill(log, "a", 3)
+        await mine.positions.wait("lcm", "LCM", 3)
+        await nats_server.kill()
+        shutil.rmtree(nats_server.directory / "jetstream")
+        await nats_server.restart()
         await until(lambda: mine.stopped)
-        assert "ends at 3 but was followed to 4" in str(mine.stopped)
+        assert "ends at 0 but was followed to 3" in str(mine.stopped)
         assert "forestay log restore" in str(mine.stopped)
+    with pytest.raises(LogIntegrityBroken, match="forestay log restore"):
+        await projector(pool, log, database).prepare()
 
 
 async def test_positions_follow_another_process(pool: asyncpg.Pool, log: JetStreamEventStore, database: str) -> None:

@@ -88,6 +88,7 @@ class Nats:
         for awaited in (*client._resp_map.values(), *self._promises):
             if not awaited.done():
                 awaited.set_exception(ConnectionClosedError())
+                awaited.exception()  # nats-py leaves behind those whose request it could not even send: nobody asks them
         client._pending, client._pending_data_size = [], 0
 
     async def on_reconnect(self) -> None:
@@ -115,8 +116,10 @@ async def connect(
 
     async def failed(error: Exception) -> None:
         nonlocal reason
-        before, reason = reason, str(error) or type(error).__name__
-        log.log(logging.DEBUG if reason == before else logging.WARNING, "nats.error", error=reason)
+        new = str(error) or type(error).__name__
+        log.log(logging.DEBUG if new == reason else logging.WARNING, "nats.error", error=new)
+        # A server that refuses us may be gone before nats-py has read why; one attempt that tells it is enough.
+        reason = reason if "Authorization" in reason else new
 
     options: dict[str, Any] = {"user_credentials": str(credentials)} if credentials else {}
     try:

@@ -201,6 +201,8 @@ class JetStreamEventStore:
                 await subscription.unsubscribe()
         except (*SILENCE, NatsError) as error:
             raise _unreadable(error) from error
+        finally:
+            end.cancel()
         status = headers.get("Status")
         if status not in ("204", "404"):  # end of the batch, nothing there
             raise Unavailable(f"the log cannot be read: status {status} for {subject}", delay=1)

@@ -71,10 +71,7 @@ class Outbox:
         schema = self._projector.schema
         pool: asyncpg.Pool = self._projector.pool
         async with pool.acquire() as connection, connection.transaction():
-            # One sender at a time: with two, older work could overtake newer work of the same subject.
-            lock = "SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0))"
-            if not await connection.fetchval(lock, f"outbox {schema}"):
-                return 0
+            # No SKIP LOCKED: a second sender waits for the first, or older work could overtake newer work of its subject.
             rows = await connection.fetch(
                 f"DELETE FROM {schema}.outbox WHERE id IN (SELECT id FROM {schema}.outbox ORDER BY id LIMIT 200) RETURNING *"
             )

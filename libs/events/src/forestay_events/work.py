@@ -269,8 +269,8 @@ class Worker:
             "idle_heartbeat": int(_PULL_HEARTBEAT * 1e9),
         }
         api = f"$JS.API.CONSUMER.MSG.NEXT.WORK.{self._executor}"
-        await self._nats.client.publish(api, json.dumps(request).encode(), reply=inbox)
         try:
+            await self._nats.client.publish(api, json.dumps(request).encode(), reply=inbox)
             while not ended.done():
                 self._heard = False
                 await asyncio.wait({ended}, timeout=_SILENCE)
