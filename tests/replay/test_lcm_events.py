@@ -14,6 +14,8 @@ import pytest
 from forestay_events.commit import EventCodec
 from forestay_lcm.domain.events import (
     CODEC,
+    CancellationRequested,
+    ModificationStarted,
     OperationCompleted,
     OperationFailed,
     OperationFailedTemp,
@@ -28,10 +30,18 @@ from forestay_lcm.domain.events import (
     VnfCreated,
     VnfDeleted,
     VnfEvent,
+    VnfInfoModified,
 )
 from forestay_lcm.domain.plan import plan, steps
 from forestay_lcm.domain.resource_changes import resource_changes
-from forestay_sol.vnflcm import InstantiatedVnfInfo
+from forestay_sol.vnflcm import (
+    ExtVirtualLinkInfo,
+    InstantiatedVnfInfo,
+    ResourceHandle,
+    ScaleInfo,
+    VnfExtCpConfig,
+    VnfExtCpData,
+)
 
 from tests.lcm.domain.story import Story, told
 from tests.lcm.domain.test_decide import handle
@@ -52,16 +62,34 @@ EVENTS: tuple[VnfEvent, ...] = (
     OperationStarted(
         op_id=OP, operation="INSTANTIATE", params={"flavourId": "simple"}, steps=plan("openstack", "INSTANTIATE"),
         lane="vim-1", automatic=True, vim_connections=CONNECTIONS,
+        scale_status=(ScaleInfo(aspect_id="VDU1_scale", scale_level=1),),
     ),
+    ModificationStarted(
+        op_id=OP, operation="MODIFY_INFO", params={"vnfInstanceName": "edge"}, steps=plan("openstack", "SCALE"),
+        lane="vim-1", automatic=True, vim_connections=CONNECTIONS,
+        scale_status=(ScaleInfo(aspect_id="VDU1_scale", scale_level=1),),
+    ),
+    VnfInfoModified(
+        name="edge", description="of the south", vnfd_id="vnfd-2", provider="Forestay", product_name="Sample",
+        software_version="2.0", vnfd_version="2.1", metadata={"owner": "ops"}, extensions={"region": "south"},
+        configurable_properties={"autoscale": True}, vim_connections=CONNECTIONS,
+    ),
+    CancellationRequested(op_id=OP, mode="GRACEFUL"),
     OperationProcessing(op_id=OP),
     OperationCompleted(
         op_id=OP, instantiation_state="INSTANTIATED", instantiated_vnf_info=AFTER,
         resource_changes=resource_changes(None, AFTER), extensions={"region": "south"},
-        configurable_properties={"autoscale": True},
+        configurable_properties={"autoscale": True}, changed_info={"vnfInstanceName": "edge"},
+        changed_ext_connectivity=(
+            ExtVirtualLinkInfo(
+                id="ext", resource_handle=ResourceHandle(resource_id="net-1"),
+                current_vnf_ext_cp_data=(VnfExtCpData(cpd_id="CP1", cp_config={"CP1": VnfExtCpConfig()}),),
+            ),
+        ),
     ),
     OperationFailedTemp(op_id=OP, error=PROBLEM),
     OperationRollingBack(op_id=OP, steps=steps(["delete-stack", "await-deleted"])),
-    OperationRolledBack(op_id=OP, error=PROBLEM),
+    OperationRolledBack(op_id=OP, error=PROBLEM, instantiated_vnf_info=AFTER),
     OperationFailed(op_id=OP),
     StepIntended(op_id=OP, step="create-stack", attempt=2),
     StepConfirmed(op_id=OP, step="create-stack", attempt=2, result={"stack_id": "stack-1", "stack_name": "vnf-1"}),

@@ -186,7 +186,8 @@ NOT_FOUND: tuple[tuple[str, str, Any, str], ...] = (
     ("POST", f"{OP_OCCS}/{UNKNOWN}/retry", None, f"VnfLcmOpOcc {UNKNOWN} not found."),
     ("POST", f"{OP_OCCS}/{UNKNOWN}/rollback", None, f"VnfLcmOpOcc {UNKNOWN} not found."),
     ("POST", f"{OP_OCCS}/{UNKNOWN}/fail", None, f"VnfLcmOpOcc {UNKNOWN} not found."),
-    ("POST", f"{OP_OCCS}/{UNKNOWN}/cancel", None, "The resource could not be found."),
+    ("POST", f"{OP_OCCS}/{UNKNOWN}/cancel", {"cancelMode": "GRACEFUL"}, f"VnfLcmOpOcc {UNKNOWN} not found."),
+    ("POST", f"{INSTANCES}/{UNKNOWN}/sing", {}, "The resource could not be found."),
 )
 
 

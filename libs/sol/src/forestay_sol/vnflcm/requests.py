@@ -102,6 +102,19 @@ class ChangeCurrentVnfPkgRequest(Sol, frozen=True, kw_only=True):
     vnf_configurable_properties: KeyValuePairs | None = None
 
 
+class ChangeVnfFlavourRequest(Sol, frozen=True, kw_only=True):
+    """POST vnf_instances/{id}/change_flavour."""
+
+    new_flavour_id: Identifier
+    instantiation_level_id: Identifier | None = None
+    ext_virtual_links: tuple[ExtVirtualLinkData, ...] = ()
+    ext_managed_virtual_links: tuple[ExtManagedVirtualLinkData, ...] = ()
+    vim_connection_info: VimConnections = field(default_factory=dict)
+    additional_params: KeyValuePairs | None = None
+    extensions: KeyValuePairs | None = None
+    vnf_configurable_properties: KeyValuePairs | None = None
+
+
 class OperateVnfRequest(Sol, frozen=True, kw_only=True):
     """POST vnf_instances/{id}/operate; the timeout is in seconds."""
 

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Literal
 from uuid import uuid4
 
+import msgspec
 from aiohttp import web
-from forestay_events.aggregate import Loaded, Origin
+from forestay_events.aggregate import Context, Loaded, Origin
+from forestay_events.errors import Rejected
 from forestay_events.platform import Platform
-from forestay_lcm.api.connections import chosen_connections, recorded
 from forestay_lcm.api.links import Links
+from forestay_lcm.api.plans import shown_plan
+from forestay_lcm.api.tasks import TASKS, Asked, Prepare
 from forestay_lcm.catalogue import Catalogue
-from forestay_lcm.domain.commands import CreateVnf, DeleteVnf, Handle, Instantiate, Terminate, VnfCommand
+from forestay_lcm.domain.commands import Cancel, CreateVnf, DeleteVnf, Handle, Modify, VnfCommand
+from forestay_lcm.domain.decide import VNF
 from forestay_lcm.domain.state import Vnf
 from forestay_lcm.reads import Json, Reads, Vnfs
-from forestay_sol.api import VNFLCM_V2, VNFLCM_VERSIONS, Handler, Route
+from forestay_sol.api import MERGE_PATCH, VNFLCM_V2, VNFLCM_VERSIONS, Handler, Route
 from forestay_sol.body import decode
 from forestay_sol.caller import caller
 from forestay_sol.listing import Listing
 from forestay_sol.paging import Paging
 from forestay_sol.selectors import Attributes
-from forestay_sol.vnflcm import CreateVnfRequest, InstantiateVnfRequest, TerminateVnfRequest, VnfInstance, VnfLcmOpOcc
+from forestay_sol.vnflcm import CancelMode, CreateVnfRequest, VnfInfoModificationRequest, VnfInstance, VnfLcmOpOcc
 from forestay_sol.web import answer
+from msgspec import UNSET
 
 PAGE_SIZE = 100
 
@@ -49,6 +55,7 @@ class LcmV2:
 
     def __init__(self, platform: Platform, vnfs: Vnfs, reads: Reads, catalogue: Catalogue) -> None:
         self._vault = platform.vault
+        self._clock = platform.clock
         self._vnfs = vnfs
         self._reads = reads
         self._catalogue = catalogue
@@ -61,15 +68,18 @@ class LcmV2:
             ("GET", instances, self.list_instances),
             ("GET", f"{instances}/{{id}}", self.show_instance),
             ("DELETE", f"{instances}/{{id}}", self.delete),
-            ("POST", f"{instances}/{{id}}/instantiate", self.instantiate),
-            ("POST", f"{instances}/{{id}}/terminate", self.terminate),
             ("GET", op_occs, self.list_op_occs),
             ("GET", f"{op_occs}/{{id}}", self.show_op_occ),
             ("POST", f"{op_occs}/{{id}}/retry", self.retry),
             ("POST", f"{op_occs}/{{id}}/rollback", self.rollback),
             ("POST", f"{op_occs}/{{id}}/fail", self.fail),
+            ("POST", f"{op_occs}/{{id}}/cancel", self.cancel),
+        ]
+        v2 += [
+            ("POST", f"{instances}/{{id}}/{task}", partial(self.operate, prepare)) for task, prepare in TASKS.items()
         ]
         return [
+            Route("PATCH", f"{instances}/{{id}}", self.modify, VNFLCM_V2, consumes=MERGE_PATCH),
             *(Route(method, path, handler, VNFLCM_V2) for method, path, handler in v2),
             Route("GET", "/vnflcm/api_versions", _versions("/vnflcm", "1.3.0", "2.0.0"), VNFLCM_VERSIONS),
             Route("GET", "/vnflcm/v2/api_versions", _versions("/vnflcm/v2", "2.0.0"), VNFLCM_VERSIONS),
@@ -97,17 +107,23 @@ class LcmV2:
         await self._execute(request, instance["id"], DeleteVnf())
         return answer(status=204)
 
-    async def instantiate(self, request: web.Request) -> web.Response:
-        body = await decode(request, InstantiateVnfRequest)
+    async def modify(self, request: web.Request) -> web.Response:
+        body = await decode(request, VnfInfoModificationRequest)
         instance, project = await self._instance(request), caller(request).project
-        vnfd = await self._catalogue.vnfd(project, instance["vnfdId"])
-        connections = await chosen_connections(self._catalogue, self._vault, project, instance["id"], body)
-        return await self._start(request, instance["id"], Instantiate(recorded(body, connections), vnfd, connections))
+        vnfd = await self._catalogue.usable_vnfd(project, body.vnfd_id) if body.vnfd_id is not UNSET else None
+        connections = body.vim_connection_info
+        if connections is not UNSET:
+            connections = await self._vault.seal_members(instance["id"], connections, path="/vimConnectionInfo")
+        body = msgspec.structs.replace(body, vim_connection_info=connections)
+        return await self._start(request, instance["id"], Modify(body, vnfd))
 
-    async def terminate(self, request: web.Request) -> web.Response:
-        body = await decode(request, TerminateVnfRequest)
+    async def operate(self, prepare: Prepare, request: web.Request) -> web.Response:
+        """A task of the instance: 202 with the operation occurrence, or its plan if only that is asked for."""
         instance = await self._instance(request)
-        return await self._start(request, instance["id"], Terminate(body))
+        command = await prepare(Asked(request, caller(request).project, instance, self._catalogue, self._vault))
+        if _is_dry_run(request):
+            return answer(await self._plan(request, instance["id"], command))
+        return await self._start(request, instance["id"], command)
 
     async def list_op_occs(self, request: web.Request) -> web.Response:
         listed = await self._reads.page(VNF_LCM_OP_OCCS, caller(request).project, request)
@@ -129,10 +145,23 @@ class LcmV2:
         await self._handle(request, "fail")
         return await self.show_op_occ(request)
 
+    async def cancel(self, request: web.Request) -> web.Response:
+        body = await decode(request, CancelMode)
+        op_id = request.match_info["id"]
+        vnf_id = await self._reads.vnf_of(caller(request).project, op_id)
+        await self._execute(request, vnf_id, Cancel(op_id, body.cancel_mode))
+        return answer(status=202)
+
     async def _handle(self, request: web.Request, how: Literal["retry", "rollback", "fail"]) -> None:
         op_id = request.match_info["id"]
         vnf_id = await self._reads.vnf_of(caller(request).project, op_id)
         await self._execute(request, vnf_id, Handle(op_id, how))
+
+    async def _plan(self, request: web.Request, vnf_id: str, command: VnfCommand) -> Json:
+        """What the command would do; nothing is recorded. :raises Rejected: as the command itself."""
+        loaded = await self._vnfs.load(vnf_id)
+        decision = VNF.decide(loaded.state, command, Context(self._clock(), _origin(request)))
+        return shown_plan(decision)
 
     async def _start(self, request: web.Request, vnf_id: str, command: VnfCommand) -> web.Response:
         vnf = (await self._execute(request, vnf_id, command)).state
@@ -145,9 +174,20 @@ class LcmV2:
         return await self._reads.vnf(caller(request).project, request.match_info["id"])
 
     async def _execute(self, request: web.Request, vnf_id: str, command: VnfCommand) -> Loaded[Vnf]:
-        who = caller(request)
-        origin = Origin(command_id=str(uuid4()), project=who.project, actor=who.actor)
-        return await self._vnfs.execute(vnf_id, command, origin)
+        return await self._vnfs.execute(vnf_id, command, _origin(request))
+
+
+def _origin(request: web.Request) -> Origin:
+    who = caller(request)
+    return Origin(command_id=str(uuid4()), project=who.project, actor=who.actor)
+
+
+def _is_dry_run(request: web.Request) -> bool:
+    """:raises Rejected: 400, ``dry_run`` has a value that is neither true nor false."""
+    value = request.query.get("dry_run", "false")
+    if value not in ("true", "false", ""):
+        raise Rejected(400, "dry_run is true or false.")
+    return value != "false"
 
 
 def _versions(prefix: str, *versions: str) -> Handler:

@@ -3,12 +3,25 @@ VNFD, the VIM) was looked up before, so that the decision stays pure."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from forestay_lcm.domain.events import ProblemDict
-from forestay_sol.vnfd import Vnfd
-from forestay_sol.vnflcm import CreateVnfRequest, InstantiateVnfRequest, TerminateVnfRequest, VimConnections
+from forestay_sol.vnfd import Flavour, Vnfd
+from forestay_sol.vnflcm import (
+    ChangeExtVnfConnectivityRequest,
+    ChangeVnfFlavourRequest,
+    CreateVnfRequest,
+    HealVnfRequest,
+    InstantiateVnfRequest,
+    OperateVnfRequest,
+    ScaleVnfRequest,
+    ScaleVnfToLevelRequest,
+    TerminateVnfRequest,
+    VimConnections,
+    VnfInfoModificationRequest,
+)
 
 
 @dataclass(frozen=True)
@@ -45,6 +58,72 @@ class Terminate:
 
 
 @dataclass(frozen=True)
+class Modify:
+    """PATCH vnf_instances/{id}.
+
+    :ivar request: secrets sealed.
+    :ivar vnfd: of the new vnfdId, if that is changed.
+    """
+
+    request: VnfInfoModificationRequest
+    vnfd: Vnfd | None
+
+
+@dataclass(frozen=True)
+class Scale:
+    """POST vnf_instances/{id}/scale. ``flavours`` are those of the instance's VNFD."""
+
+    request: ScaleVnfRequest
+    flavours: Mapping[str, Flavour]
+
+
+@dataclass(frozen=True)
+class ScaleToLevel:
+    """POST vnf_instances/{id}/scale_to_level."""
+
+    request: ScaleVnfToLevelRequest
+    flavours: Mapping[str, Flavour]
+
+
+@dataclass(frozen=True)
+class Heal:
+    """POST vnf_instances/{id}/heal."""
+
+    request: HealVnfRequest
+
+
+@dataclass(frozen=True)
+class ChangeExtConn:
+    """POST vnf_instances/{id}/change_ext_conn."""
+
+    request: ChangeExtVnfConnectivityRequest
+    flavours: Mapping[str, Flavour]
+
+
+@dataclass(frozen=True)
+class ChangeFlavour:
+    """POST vnf_instances/{id}/change_flavour."""
+
+    request: ChangeVnfFlavourRequest
+    vnfd: Vnfd
+
+
+@dataclass(frozen=True)
+class Operate:
+    """POST vnf_instances/{id}/operate."""
+
+    request: OperateVnfRequest
+
+
+@dataclass(frozen=True)
+class Cancel:
+    """POST vnf_lcm_op_occs/{id}/cancel."""
+
+    op_id: str
+    mode: Literal["GRACEFUL", "FORCEFUL"]
+
+
+@dataclass(frozen=True)
 class Handle:
     """retry, rollback or fail of an operation in FAILED_TEMP."""
 
@@ -64,4 +143,19 @@ class ReportStep:
     error: ProblemDict = field(default_factory=dict[str, Any])
 
 
-VnfCommand = CreateVnf | DeleteVnf | Instantiate | Terminate | Handle | ReportStep
+VnfCommand = (
+    CreateVnf
+    | DeleteVnf
+    | Modify
+    | Instantiate
+    | Terminate
+    | Scale
+    | ScaleToLevel
+    | Heal
+    | ChangeExtConn
+    | ChangeFlavour
+    | Operate
+    | Cancel
+    | Handle
+    | ReportStep
+)

@@ -10,7 +10,15 @@ from typing import Any, Literal
 import msgspec
 from forestay_events.commit import EventCodec
 from forestay_lcm.domain.plan import Step
-from forestay_sol.vnflcm import InstantiatedVnfInfo, LcmOperation, ResourceChanges, VimConnectionInfo
+from forestay_sol.vnflcm import (
+    ExtVirtualLinkInfo,
+    InstantiatedVnfInfo,
+    LcmOperation,
+    ResourceChanges,
+    ScaleInfo,
+    VimConnectionInfo,
+)
+from msgspec import UNSET, UnsetType
 
 ProblemDict = dict[str, Any]
 
@@ -57,6 +65,7 @@ class OperationStarted(OperationEvent, frozen=True, kw_only=True):
     :ivar params: the request as SOL003 JSON, secrets sealed.
     :ivar lane: the VIM that the steps work on: its id, or a name for one that is not registered.
     :ivar vim_connections: set by INSTANTIATE: where the VNF lives; secrets sealed, of a registered VIM none.
+    :ivar scale_status: the scale levels that the operation leads to; empty when it changes none.
     """
 
     operation: LcmOperation
@@ -65,6 +74,33 @@ class OperationStarted(OperationEvent, frozen=True, kw_only=True):
     lane: str
     automatic: bool = False
     vim_connections: dict[str, VimConnectionInfo] = {}
+    scale_status: tuple[ScaleInfo, ...] = ()
+
+
+class ModificationStarted(OperationStarted, frozen=True, kw_only=True):
+    """MODIFY_INFO was accepted; it needs no grant and is PROCESSING from the beginning (wire section 3.4)."""
+
+
+class VnfInfoModified(Event, frozen=True, kw_only=True):
+    """The instance's own information was changed; what is unset is as before, else the whole new value."""
+
+    name: str | UnsetType | None = UNSET
+    description: str | UnsetType | None = UNSET
+    vnfd_id: str | UnsetType = UNSET
+    provider: str | UnsetType = UNSET
+    product_name: str | UnsetType = UNSET
+    software_version: str | UnsetType = UNSET
+    vnfd_version: str | UnsetType = UNSET
+    metadata: dict[str, Any] | UnsetType = UNSET
+    extensions: dict[str, Any] | UnsetType = UNSET
+    configurable_properties: dict[str, Any] | UnsetType = UNSET
+    vim_connections: dict[str, VimConnectionInfo] | UnsetType = UNSET
+
+
+class CancellationRequested(OperationEvent, frozen=True, kw_only=True):
+    """The operation is to be stopped: between two steps, or (FORCEFUL) at once."""
+
+    mode: Literal["GRACEFUL", "FORCEFUL"]
 
 
 class OperationProcessing(OperationEvent, frozen=True, kw_only=True):
@@ -75,6 +111,8 @@ class OperationCompleted(OperationEvent, frozen=True, kw_only=True):
     """All steps were confirmed.
 
     :ivar extensions: what the request set of them; so ``configurable_properties``.
+    :ivar changed_info: SOL003 VnfInfoModifications of a MODIFY_INFO, secrets left out.
+    :ivar changed_ext_connectivity: the external virtual links that a CHANGE_EXT_CONN changed.
     """
 
     instantiation_state: Literal["INSTANTIATED", "NOT_INSTANTIATED"]
@@ -82,6 +120,8 @@ class OperationCompleted(OperationEvent, frozen=True, kw_only=True):
     resource_changes: ResourceChanges | None = None
     extensions: dict[str, Any] = {}
     configurable_properties: dict[str, Any] = {}
+    changed_info: dict[str, Any] = {}
+    changed_ext_connectivity: tuple[ExtVirtualLinkInfo, ...] = ()
 
 
 class OperationFailedTemp(OperationEvent, frozen=True, kw_only=True):
@@ -97,9 +137,13 @@ class OperationRollingBack(OperationEvent, frozen=True, kw_only=True):
 
 
 class OperationRolledBack(OperationEvent, frozen=True, kw_only=True):
-    """Everything is as it was before; also the end of an operation that was not granted."""
+    """Everything is as it was before; also the end of an operation that was not granted.
+
+    :ivar instantiated_vnf_info: read back where the compensations left other resources than there were.
+    """
 
     error: ProblemDict | None = None
+    instantiated_vnf_info: InstantiatedVnfInfo | None = None
 
 
 class OperationFailed(OperationEvent, frozen=True, kw_only=True):
@@ -129,7 +173,8 @@ class StepUnknown(StepEvent, frozen=True, kw_only=True):
 
 
 VnfEvent = (
-    VnfCreated | VnfDeleted | OperationStarted | OperationProcessing | OperationCompleted | OperationFailedTemp
+    VnfCreated | VnfDeleted | VnfInfoModified | OperationStarted | ModificationStarted | CancellationRequested
+    | OperationProcessing | OperationCompleted | OperationFailedTemp
     | OperationRollingBack | OperationRolledBack | OperationFailed
     | StepIntended | StepConfirmed | StepFailed | StepUnknown
 )  # fmt: skip

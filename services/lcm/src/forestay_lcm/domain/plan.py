@@ -25,6 +25,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     :ivar undo: names of the steps that compensate it, in the order in which they run.
     :ivar retry_from: the step at which a retry continues when this one failed; itself when ``None``.
+    :ivar final: once it is intended, the operation cannot be rolled back any more.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     timeout: float
     undo: tuple[str, ...] = ()
     retry_from: str | None = None
+    final: bool = False
 
 
 class _Kind(NamedTuple):
@@ -39,24 +41,42 @@ class _Kind(NamedTuple):
     timeout: float
     undo: tuple[str, ...] = ()
     retry_from: str | None = None
+    final: bool = False
 
 
 #: A wait that ends by itself, however long the requester wants it.
 _NEVER = 1e12
 
+_HALF_HOUR = 25 * 60.0
+
 STEPS: dict[str, _Kind] = {
     "grant": _Kind(ENGINE, 300),
     "graceful-wait": _Kind(ENGINE, _NEVER),
     "create-stack": _Kind("openstack", 600, undo=("delete-stack", "await-deleted")),
-    "await-stack": _Kind("openstack", 25 * 60, retry_from="create-stack"),
+    "await-stack": _Kind("openstack", _HALF_HOUR, retry_from="create-stack"),
     "read-back": _Kind("openstack", 600),
-    "delete-stack": _Kind("openstack", 600),
-    "await-deleted": _Kind("openstack", 25 * 60, retry_from="delete-stack"),
+    "delete-stack": _Kind("openstack", 600, final=True),
+    "await-deleted": _Kind("openstack", _HALF_HOUR, retry_from="delete-stack"),
+    "mark-unhealthy": _Kind("openstack", 600),
+    "update-stack": _Kind("openstack", 600, undo=("restore-stack", "await-restored", "read-back")),
+    "await-update": _Kind("openstack", _HALF_HOUR, retry_from="update-stack"),
+    "restore-stack": _Kind("openstack", 600),
+    "await-restored": _Kind("openstack", _HALF_HOUR, retry_from="restore-stack"),
+    "operate-servers": _Kind("openstack", 600, undo=("read-back",)),
+    "await-servers": _Kind("openstack", _HALF_HOUR, retry_from="operate-servers"),
 }
+
+_UPDATE = ("update-stack", "await-update", "read-back")
 
 PLANS: dict[tuple[str, LcmOperation], tuple[str, ...]] = {
     ("openstack", "INSTANTIATE"): ("grant", "create-stack", "await-stack", "read-back"),
     ("openstack", "TERMINATE"): ("grant", "graceful-wait", "delete-stack", "await-deleted"),
+    ("openstack", "SCALE"): ("grant", *_UPDATE),
+    ("openstack", "SCALE_TO_LEVEL"): ("grant", *_UPDATE),
+    ("openstack", "HEAL"): ("grant", "mark-unhealthy", *_UPDATE),
+    ("openstack", "CHANGE_EXT_CONN"): ("grant", *_UPDATE),
+    ("openstack", "CHANGE_FLAVOUR"): ("grant", *_UPDATE),
+    ("openstack", "OPERATE"): ("grant", "graceful-wait", "operate-servers", "await-servers", "read-back"),
 }
 
 

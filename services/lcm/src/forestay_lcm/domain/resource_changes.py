@@ -17,6 +17,7 @@ from forestay_sol.vnflcm import (
     AffectedVirtualStorage,
     AffectedVnfc,
     ExtManagedVirtualLinkInfo,
+    ExtVirtualLinkInfo,
     InstantiatedVnfInfo,
     ResourceChanges,
     VnfVirtualLinkResourceInfo,
@@ -48,6 +49,20 @@ def resource_changes(before: InstantiatedVnfInfo | None, after: InstantiatedVnfI
         affected_ext_link_ports=tuple(_ext_link_ports(old, new)),
         affected_virtual_storages=tuple(_storages(old, new)),
     )
+
+
+def changed_ext_connectivity(
+    before: InstantiatedVnfInfo | None, after: InstantiatedVnfInfo | None
+) -> tuple[ExtVirtualLinkInfo, ...]:
+    """The external virtual links of ``after`` that are new, or whose CP data or ports are other than in ``before``."""
+    old = {link.id: _connectivity(link) for link in before.ext_virtual_link_info} if before else {}
+    links = after.ext_virtual_link_info if after else ()
+    return tuple(link for link in links if old.get(link.id) != _connectivity(link))
+
+
+def _connectivity(link: ExtVirtualLinkInfo) -> object:
+    ports = {(port.id, port.resource_handle.resource_id) for port in link.ext_link_ports}
+    return link.current_vnf_ext_cp_data, ports
 
 
 def _differences(old: Iterable[_T], new: Iterable[_T]) -> Iterator[tuple[AddedOrRemoved, _T]]:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import msgspec
 from forestay_events.commit import Commit
 from forestay_lcm.domain.events import (
+    CancellationRequested,
     OperationCompleted,
     OperationEvent,
     OperationFailed,
@@ -27,16 +28,20 @@ from forestay_lcm.domain.events import (
     VnfCreated,
     VnfDeleted,
     VnfEvent,
+    VnfInfoModified,
 )
 from forestay_lcm.domain.plan import Step
 from forestay_lcm.domain.transitions import IllegalTransition, StepStatus, next_operation_state, next_step_status
 from forestay_sol.vnflcm import (
+    ExtVirtualLinkInfo,
     InstantiatedVnfInfo,
     LcmOperation,
     LcmOperationState,
     ResourceChanges,
+    ScaleInfo,
     VimConnectionInfo,
 )
+from msgspec import UNSET
 
 InstantiationState = Literal["NOT_INSTANTIATED", "INSTANTIATED"]
 
@@ -66,6 +71,10 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     automatic: bool = False
     error: ProblemDict | None = None
     resource_changes: ResourceChanges | None = None
+    scale_status: tuple[ScaleInfo, ...] = ()
+    cancel_mode: Literal["GRACEFUL", "FORCEFUL"] | None = None
+    changed_info: dict[str, Any] = {}
+    changed_ext_connectivity: tuple[ExtVirtualLinkInfo, ...] = ()
 
     @property
     def runs(self) -> tuple[StepRun, ...]:
@@ -123,6 +132,9 @@ def evolve(vnf: Vnf | None, event: VnfEvent, commit: Commit) -> Vnf:
         raise IllegalTransition(f"{what} happened to VNF instance {commit.aggregate_id}, which {exists}")
     if isinstance(event, VnfDeleted):
         return msgspec.structs.replace(vnf, deleted=True)
+    if isinstance(event, VnfInfoModified):
+        given = {name: value for name, value in msgspec.structs.asdict(event).items() if value is not UNSET}
+        return msgspec.structs.replace(vnf, **given)
     if isinstance(event, OperationStarted):
         return _started(vnf, event, commit)
     operation = vnf.operation
@@ -145,6 +157,7 @@ def _started(vnf: Vnf, event: OperationStarted, commit: Commit) -> Vnf:
         lane=event.lane,
         plan=tuple(StepRun(step=step) for step in event.steps),
         automatic=event.automatic,
+        scale_status=event.scale_status,
     )
     return msgspec.structs.replace(
         vnf,
@@ -157,7 +170,7 @@ def _operation_moved(vnf: Vnf, operation: Operation, event: OperationEvent, comm
     moved = msgspec.structs.replace(
         operation,
         state=next_operation_state(operation.state, event),
-        state_entered=commit.at,
+        state_entered=operation.state_entered if isinstance(event, CancellationRequested) else commit.at,
         **_members(operation, event),
     )
     vnf = msgspec.structs.replace(vnf, operation=moved)
@@ -173,6 +186,8 @@ def _operation_moved(vnf: Vnf, operation: Operation, event: OperationEvent, comm
         )
     elif isinstance(event, OperationRolledBack | OperationFailed) and vnf.instantiation_state == "NOT_INSTANTIATED":
         vnf = msgspec.structs.replace(vnf, vim_connections={})
+    elif isinstance(event, OperationRolledBack) and event.instantiated_vnf_info is not None:
+        vnf = msgspec.structs.replace(vnf, instantiated_vnf_info=event.instantiated_vnf_info)
     return vnf
 
 
@@ -180,9 +195,17 @@ def _members(operation: Operation, event: OperationEvent) -> dict[str, Any]:
     """What an event changes in the operation besides its state."""
     match event:
         case OperationCompleted():
-            return {"error": None, "resource_changes": event.resource_changes}
+            return {
+                "error": None,
+                "resource_changes": event.resource_changes,
+                "changed_info": event.changed_info,
+                "changed_ext_connectivity": event.changed_ext_connectivity,
+                "cancel_mode": None,
+            }
+        case CancellationRequested():
+            return {"cancel_mode": event.mode}
         case OperationFailedTemp():
-            return {"error": event.error}
+            return {"error": event.error, "cancel_mode": None}
         case OperationRollingBack():
             # Attempts go on counting, so that a late report of an earlier rollback is no report of this one.
             tried = {run.step.name: run.attempt for run in operation.rollback}

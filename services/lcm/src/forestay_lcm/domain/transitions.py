@@ -8,6 +8,8 @@ from __future__ import annotations
 from typing import Literal
 
 from forestay_lcm.domain.events import (
+    CancellationRequested,
+    ModificationStarted,
     OperationCompleted,
     OperationEvent,
     OperationFailed,
@@ -27,15 +29,27 @@ from forestay_sol.vnflcm import LcmOperationState
 StepStatus = Literal["PLANNED", "INTENDED", "UNKNOWN", "CONFIRMED", "FAILED"]
 
 OPERATION: dict[LcmOperationState | None, dict[type[OperationEvent], LcmOperationState]] = {
-    None: {OperationStarted: "STARTING"},
-    "STARTING": {OperationProcessing: "PROCESSING", OperationRolledBack: "ROLLED_BACK"},
-    "PROCESSING": {OperationCompleted: "COMPLETED", OperationFailedTemp: "FAILED_TEMP"},
+    None: {OperationStarted: "STARTING", ModificationStarted: "PROCESSING"},
+    "STARTING": {
+        CancellationRequested: "STARTING",
+        OperationProcessing: "PROCESSING",
+        OperationRolledBack: "ROLLED_BACK",
+    },
+    "PROCESSING": {
+        CancellationRequested: "PROCESSING",
+        OperationCompleted: "COMPLETED",
+        OperationFailedTemp: "FAILED_TEMP",
+    },
     "FAILED_TEMP": {
         OperationProcessing: "PROCESSING",
         OperationRollingBack: "ROLLING_BACK",
         OperationFailed: "FAILED",
     },
-    "ROLLING_BACK": {OperationRolledBack: "ROLLED_BACK", OperationFailedTemp: "FAILED_TEMP"},
+    "ROLLING_BACK": {
+        CancellationRequested: "ROLLING_BACK",
+        OperationRolledBack: "ROLLED_BACK",
+        OperationFailedTemp: "FAILED_TEMP",
+    },
 }
 
 STEP: dict[StepStatus, dict[type[StepEvent], StepStatus]] = {

@@ -53,9 +53,12 @@ def op_occ_document(vnf: Vnf, operation: Operation) -> str:
             operation=operation.operation,
             isAutomaticInvocation=operation.automatic,
             operationParams=shown_params(operation.params),
-            isCancelPending=False,
+            isCancelPending=operation.cancel_mode is not None,
+            cancelMode=operation.cancel_mode,
             error=operation.error,
             resourceChanges=operation.resource_changes,
+            changedInfo=operation.changed_info or None,
+            changedExtConnectivity=operation.changed_ext_connectivity or None,
         )
     ).decode()
 

@@ -1,0 +1,1 @@
+"""What each command leads to, by subject. All pure; :mod:`forestay_lcm.domain.decide` knows which is whose."""

@@ -1,0 +1,101 @@
+"""What can be done about an operation occurrence: retry, roll back, fail (SOL003 5.4.14 to 5.4.16), cancel (5.4.17)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from forestay_events.aggregate import Context, Decision
+from forestay_events.errors import Rejected
+from forestay_lcm.domain.commands import Cancel, Handle
+from forestay_lcm.domain.events import (
+    CancellationRequested,
+    OperationFailed,
+    OperationFailedTemp,
+    OperationProcessing,
+    OperationRolledBack,
+    OperationRollingBack,
+    ProblemDict,
+    StepFailed,
+    StepIntended,
+    VnfEvent,
+)
+from forestay_lcm.domain.plan import ENGINE, compensations
+from forestay_lcm.domain.state import Operation, Vnf
+
+Decided = Decision[VnfEvent]
+
+CANCELLED: ProblemDict = {"title": "Cancelled", "status": 409, "detail": "The operation was cancelled on request."}
+
+_CANCELLABLE = ("STARTING", "PROCESSING", "ROLLING_BACK")
+
+
+def handle(vnf: Vnf, command: Handle, ctx: Context) -> Decided:
+    operation = vnf.operation
+    if operation is None or operation.id != command.op_id or operation.state != "FAILED_TEMP":
+        raise Rejected(409, f"LCM operation {command.op_id} not FAILED_TEMP.")
+    return _HANDLINGS[command.how](operation)
+
+
+def cancel(vnf: Vnf, command: Cancel, ctx: Context) -> Decided:
+    """GRACEFUL: when the present step is done; FORCEFUL, or while nothing outside is under way: now."""
+    operation = vnf.operation
+    if operation is None or operation.id != command.op_id or operation.state not in _CANCELLABLE:
+        raise Rejected(409, f"LCM operation {command.op_id} is in no state that can be cancelled.")
+    requested = CancellationRequested(op_id=operation.id, mode=command.mode)
+    run = operation.current
+    at_once = run is not None and (command.mode == "FORCEFUL" or run.step.executor == ENGINE)
+    if run is None or not at_once:
+        again = operation.cancel_mode == command.mode
+        return Decided([] if again else [requested], f"{command.mode.lower()} cancellation requested")
+    stopped = StepFailed(op_id=operation.id, step=run.step.name, attempt=run.attempt, error=CANCELLED)
+    return Decided(
+        [requested, stopped, ended_by(operation, CANCELLED | {"step": run.step.name})],
+        f"{command.mode.lower()} cancellation: {run.step.name} is left as it is",
+    )
+
+
+def ended_by(operation: Operation, error: ProblemDict) -> VnfEvent:
+    """How an operation ends for now when it cannot go on."""
+    if operation.state == "STARTING":
+        return OperationRolledBack(op_id=operation.id, error=error)
+    return OperationFailedTemp(op_id=operation.id, error=error)
+
+
+def _retry(operation: Operation) -> Decided:
+    if operation.rollback:
+        raise Rejected(409, f"Rollback of LCM operation {operation.id} has begun: roll back again, or fail it.")
+    failed = next((run for run in operation.plan if run.status == "FAILED"), None)
+    # Cancelled between two steps: none has failed, the first that was not begun is next.
+    failed = failed or next(run for run in operation.plan if run.status == "PLANNED")
+    step = failed.step.retry_from or failed.step.name
+    attempt = next(run for run in operation.plan if run.step.name == step).attempt + 1
+    return Decided(
+        [OperationProcessing(op_id=operation.id), StepIntended(op_id=operation.id, step=step, attempt=attempt)],
+        f"retry at step {step} requested",
+    )
+
+
+def _rollback(operation: Operation) -> Decided:
+    begun = [run.step for run in operation.plan if run.status != "PLANNED"]
+    if gone := next((step for step in begun if step.final), None):
+        raise Rejected(
+            409,
+            f"Rollback of {operation.operation} is not supported any more: what {gone.name} took away cannot be brought back.",
+        )
+    # A step whose outcome is a failure may have made something all the same: its compensation looks for it.
+    undone = compensations(begun)
+    events: list[VnfEvent] = [OperationRollingBack(op_id=operation.id, steps=undone)]
+    if undone:
+        tried = {run.step.name: run.attempt for run in operation.rollback}
+        first = undone[0].name
+        events.append(StepIntended(op_id=operation.id, step=first, attempt=tried.get(first, 0) + 1))
+    else:
+        events.append(OperationRolledBack(op_id=operation.id))
+    return Decided(events, "rollback requested")
+
+
+def _fail(operation: Operation) -> Decided:
+    return Decided([OperationFailed(op_id=operation.id)], "given up on request")
+
+
+_HANDLINGS: Mapping[str, Callable[[Operation], Decided]] = {"retry": _retry, "rollback": _rollback, "fail": _fail}

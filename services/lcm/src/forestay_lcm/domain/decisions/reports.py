@@ -1,0 +1,104 @@
+"""A worker's report about a step: what comes next, and how an operation ends.
+
+A report about a step that is not the present one (a worker that was paused, a repeated delivery) leads to nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from forestay_events.aggregate import Context, Decision
+from forestay_lcm.domain.commands import ReportStep
+from forestay_lcm.domain.decisions.handling import CANCELLED, ended_by
+from forestay_lcm.domain.events import (
+    OperationCompleted,
+    OperationProcessing,
+    OperationRolledBack,
+    StepConfirmed,
+    StepFailed,
+    StepIntended,
+    StepUnknown,
+    VnfEvent,
+)
+from forestay_lcm.domain.resource_changes import changed_ext_connectivity, resource_changes
+from forestay_lcm.domain.state import InstantiationState, Operation, StepRun, Vnf
+from forestay_sol.vnflcm import InstantiatedVnfInfo
+
+Decided = Decision[VnfEvent]
+
+
+def report(vnf: Vnf, command: ReportStep, ctx: Context) -> Decided:
+    operation = vnf.operation
+    run = operation.current if operation and operation.id == command.op_id else None
+    if operation is None or run is None or (run.step.name, run.attempt) != (command.step, command.attempt):
+        return Decided([])
+    if command.outcome == "UNKNOWN":
+        return _unknown(operation, run, command)
+    if command.outcome == "FAILED":
+        return _failed(operation, command)
+    return _confirmed(vnf, operation, run, command)
+
+
+def _unknown(operation: Operation, run: StepRun, command: ReportStep) -> Decided:
+    if run.status == "UNKNOWN":
+        return Decided([])
+    reason = str(command.error.get("detail", ""))
+    return Decided(
+        [StepUnknown(op_id=operation.id, step=command.step, attempt=command.attempt, reason=reason)],
+        f"{command.step}: outcome unknown, looking",
+    )
+
+
+def _failed(operation: Operation, command: ReportStep) -> Decided:
+    failed = StepFailed(op_id=operation.id, step=command.step, attempt=command.attempt, error=command.error)
+    ended = ended_by(operation, command.error | {"step": command.step})
+    return Decided([failed, ended], f"{command.step} failed: {command.error.get('detail', '')}"[:500])
+
+
+def _confirmed(vnf: Vnf, operation: Operation, run: StepRun, command: ReportStep) -> Decided:
+    events: list[VnfEvent] = [
+        StepConfirmed(op_id=operation.id, step=command.step, attempt=command.attempt, result=command.result)
+    ]
+    if operation.state == "STARTING":
+        events.append(OperationProcessing(op_id=operation.id))
+    runs = operation.runs
+    following = runs[runs.index(run) + 1 :]
+    if not following:
+        events.append(_ended(vnf, operation, command.result))
+        return Decided(events, f"{command.step} done, all steps done")
+    after = following[0]
+    if operation.cancel_mode is not None:
+        events.append(ended_by(operation, CANCELLED | {"step": after.step.name}))
+        return Decided(events, f"{command.step} done, {after.step.name} is not begun: cancelled")
+    events.append(StepIntended(op_id=operation.id, step=after.step.name, attempt=after.attempt + 1))
+    return Decided(events, f"{command.step} done, next is {after.step.name}")
+
+
+def _ended(vnf: Vnf, operation: Operation, result: dict[str, Any]) -> VnfEvent:
+    read_back = result.get("instantiated_vnf_info")
+    info = msgspec.convert(read_back, InstantiatedVnfInfo) if read_back else None
+    if operation.state == "ROLLING_BACK":
+        return OperationRolledBack(op_id=operation.id, instantiated_vnf_info=info)
+    before = vnf.instantiated_vnf_info
+    state, after = _end_state(before, info)
+    return OperationCompleted(
+        op_id=operation.id,
+        instantiation_state=state,
+        instantiated_vnf_info=after,
+        resource_changes=resource_changes(before, after),
+        extensions=operation.params.get("extensions") or {},
+        configurable_properties=operation.params.get("vnfConfigurableProperties") or {},
+        changed_ext_connectivity=(
+            changed_ext_connectivity(before, after) if operation.operation == "CHANGE_EXT_CONN" else ()
+        ),
+    )
+
+
+def _end_state(
+    before: InstantiatedVnfInfo | None, read_back: InstantiatedVnfInfo | None
+) -> tuple[InstantiationState, InstantiatedVnfInfo]:
+    """A plan that ends with a read-back leaves an instantiated VNF; the others (TERMINATE) leave nothing."""
+    if read_back is not None:
+        return "INSTANTIATED", read_back
+    return "NOT_INSTANTIATED", InstantiatedVnfInfo(flavour_id=before.flavour_id if before else "", vnf_state="STOPPED")

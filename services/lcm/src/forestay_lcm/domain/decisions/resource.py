@@ -1,0 +1,194 @@
+"""The VNF instance as a resource: created, its information modified, deleted. Nothing of it touches a VIM."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from forestay_events.aggregate import Context, Decision
+from forestay_events.errors import Rejected
+from forestay_lcm.domain.commands import CreateVnf, DeleteVnf, Modify
+from forestay_lcm.domain.decisions.guards import is_in, lane_of, not_busy
+from forestay_lcm.domain.events import (
+    ModificationStarted,
+    OperationCompleted,
+    VnfCreated,
+    VnfDeleted,
+    VnfEvent,
+    VnfInfoModified,
+)
+from forestay_lcm.domain.merge_patch import merge_patch
+from forestay_lcm.domain.state import Vnf
+from forestay_sol.vnfd import Vnfd
+from forestay_sol.vnflcm import InstantiatedVnfInfo, VimConnectionInfo, VnfInfoModificationRequest
+from msgspec import UNSET
+
+VNFC_MAPPING = "VDU_VNFc_mapping"
+"""Member of ``metadata`` by which a requester names the VNFCs (wire section 3.1)."""
+
+_NO_VIM = "unregistered"
+
+
+def create(vnf: Vnf | None, command: CreateVnf) -> Decision[VnfEvent]:
+    if vnf is not None:
+        return Decision([])
+    request, vnfd = command.request, command.vnfd
+    _check_vnfc_mapping((request.metadata or {}).get(VNFC_MAPPING))
+    created = VnfCreated(
+        vnfd_id=vnfd.vnfd_id,
+        provider=vnfd.provider,
+        product_name=vnfd.product_name,
+        software_version=vnfd.software_version,
+        vnfd_version=vnfd.vnfd_version,
+        name=request.vnf_instance_name,
+        description=request.vnf_instance_description,
+        metadata=vnfd.metadata | (request.metadata or {}),
+        extensions=vnfd.extensions,
+        configurable_properties=vnfd.configurable_properties,
+    )
+    return Decision([created], f"{vnfd.product_name} {vnfd.software_version} of {vnfd.provider} requested")
+
+
+def delete(vnf: Vnf, command: DeleteVnf, ctx: Context) -> Decision[VnfEvent]:
+    not_busy(vnf)
+    is_in(vnf, "NOT_INSTANTIATED")
+    return Decision([VnfDeleted()], "deletion requested")
+
+
+def modify(vnf: Vnf, command: Modify, ctx: Context) -> Decision[VnfEvent]:
+    """PATCH (SOL003 5.4.3.3.4): an RFC 7396 merge patch of what is the requester's to change."""
+    not_busy(vnf)
+    request = command.request
+    if vnf.instantiation_state == "NOT_INSTANTIATED" and request.vim_connection_info is not UNSET:
+        raise Rejected(
+            400,
+            "vimConnectionInfo can be changed only while the VNF is instantiated; INSTANTIATE names it.",
+            pointer="/vimConnectionInfo",
+        )
+    info = _with_vnfc_properties(vnf, request)
+    modified = _modified(vnf, request, command.vnfd)
+    _check_vnfc_mapping(modified.metadata.get(VNFC_MAPPING) if modified.metadata is not UNSET else None)
+    op_id = ctx.new_id("operation")
+    return Decision(
+        [
+            ModificationStarted(
+                op_id=op_id,
+                operation="MODIFY_INFO",
+                params=msgspec.to_builtins(request),
+                steps=(),
+                lane=lane_of(vnf.vim_connections) if vnf.vim_connections else _NO_VIM,
+            ),
+            modified,
+            OperationCompleted(
+                op_id=op_id,
+                instantiation_state=vnf.instantiation_state,
+                instantiated_vnf_info=info,
+                changed_info=_changed_info(modified, request),
+            ),
+        ],
+        "modification requested",
+    )
+
+
+def _modified(vnf: Vnf, request: VnfInfoModificationRequest, vnfd: Vnfd | None) -> VnfInfoModified:
+    changes: dict[str, Any] = {}
+    if request.vnf_instance_name is not UNSET:
+        changes["name"] = request.vnf_instance_name
+    if request.vnf_instance_description is not UNSET:
+        changes["description"] = request.vnf_instance_description
+    for name, patch, present in (
+        ("metadata", request.metadata, vnf.metadata),
+        ("extensions", request.extensions, vnf.extensions),
+        ("configurable_properties", request.vnf_configurable_properties, vnf.configurable_properties),
+    ):
+        if patch is not UNSET:
+            changes[name] = merge_patch(present, patch) if patch is not None else {}
+    if request.vim_connection_info is not UNSET:
+        merged = merge_patch(msgspec.to_builtins(vnf.vim_connections), request.vim_connection_info)
+        changes["vim_connections"] = _connections(merged)
+    if vnfd is not None:
+        changes |= {
+            "vnfd_id": vnfd.vnfd_id,
+            "provider": vnfd.provider,
+            "product_name": vnfd.product_name,
+            "software_version": vnfd.software_version,
+            "vnfd_version": vnfd.vnfd_version,
+        }
+    return VnfInfoModified(**changes)
+
+
+def _connections(merged: dict[str, Any]) -> dict[str, VimConnectionInfo]:
+    if not merged:
+        raise Rejected(400, "An instantiated VNF needs a VIM connection: not all can go.", pointer="/vimConnectionInfo")
+    try:
+        return msgspec.convert(merged, dict[str, VimConnectionInfo])
+    except msgspec.ValidationError as error:
+        raise Rejected(
+            400, f"The merged vimConnectionInfo is not valid: {error}", pointer="/vimConnectionInfo"
+        ) from error
+
+
+def _with_vnfc_properties(vnf: Vnf, request: VnfInfoModificationRequest) -> InstantiatedVnfInfo | None:
+    """SOL002: new configurable properties of single VNFCs."""
+    info = vnf.instantiated_vnf_info
+    if request.vnfc_info_modifications is UNSET:
+        return info
+    wanted = {item.id: item.vnfc_configurable_properties for item in request.vnfc_info_modifications}
+    known = {vnfc.id: vnfc for vnfc in info.vnfc_info} if info else {}
+    for at, item in enumerate(request.vnfc_info_modifications):
+        if item.id not in known:
+            pointer = f"/vnfcInfoModifications/{at}/id"
+            raise Rejected(
+                400, f"VnfcInfo {item.id} is unknown; known are: {', '.join(known) or 'none'}.", pointer=pointer
+            )
+    assert info is not None, "it has the VNFCs"  # noqa: S101
+    vnfcs = tuple(
+        msgspec.structs.replace(
+            vnfc,
+            vnfc_configurable_properties=merge_patch(vnfc.vnfc_configurable_properties or {}, wanted[vnfc.id]),
+        )
+        if vnfc.id in wanted
+        else vnfc
+        for vnfc in info.vnfc_info
+    )
+    return msgspec.structs.replace(info, vnfc_info=vnfcs)
+
+
+_SOL_NAMES = {
+    "name": "vnfInstanceName",
+    "description": "vnfInstanceDescription",
+    "vnfd_id": "vnfdId",
+    "provider": "vnfProvider",
+    "product_name": "vnfProductName",
+    "software_version": "vnfSoftwareVersion",
+    "vnfd_version": "vnfdVersion",
+    "metadata": "metadata",
+    "extensions": "extensions",
+    "configurable_properties": "vnfConfigurableProperties",
+    "vim_connections": "vimConnectionInfo",
+}
+
+
+def _changed_info(modified: VnfInfoModified, request: VnfInfoModificationRequest) -> dict[str, Any]:
+    """VnfInfoModifications (SOL003 5.5.2.12a)."""
+    values = {
+        _SOL_NAMES[name]: msgspec.to_builtins(value)
+        for name, value in msgspec.structs.asdict(modified).items()
+        if value is not UNSET and value is not None
+    }
+    if request.vnfc_info_modifications is not UNSET:
+        values["vnfcInfoModifications"] = msgspec.to_builtins(request.vnfc_info_modifications)
+    return values
+
+
+def _check_vnfc_mapping(mapping: Any) -> None:
+    """The ids that the requester wants VNFCs to have, by VDU: each id names one VNFC."""
+    if mapping is None:
+        return
+    where = f"/metadata/{VNFC_MAPPING}"
+    try:
+        ids = [vnfc for vnfcs in msgspec.convert(mapping, dict[str, tuple[str, ...]]).values() for vnfc in vnfcs]
+    except msgspec.ValidationError:
+        raise Rejected(400, f"{VNFC_MAPPING} shall map each VDU id to a list of VNFC ids.", pointer=where) from None
+    if twice := sorted({vnfc for vnfc in ids if ids.count(vnfc) > 1}):
+        raise Rejected(400, f"{VNFC_MAPPING} names {', '.join(twice)} more than once.", pointer=where)
