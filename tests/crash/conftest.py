@@ -3,73 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Generator
-from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-import aiohttp
 import pytest
 import pytest_asyncio
-from forestay_standalone.rest import RestApi
 
-from tests.crash.checker import wait_until_quiet
-from tests.crash.client import Client
-from tests.crash.processes import Site, site
-from tests.flow.scenario import SAMPLES, instantiate_body, onboard
+from tests.crash.processes import Site
+from tests.crash.stage import Stage, staged
 
-Json = dict[str, Any]
+#: Properties of a test's report that are printed at the end: ``RECOVERY <scenario>`` in seconds, ``MEASURED <what>``.
 RECOVERY = "recovery seconds"
 MEASURED = "measured"
 
 
-@dataclass
-class Stage:
-    """What a scenario plays on: a site, its client, and what the client asks for."""
-
-    site: Site
-    client: Client
-    vnfd_id: str
-    instantiate: Json
-    terminate: Json
-
-    async def instantiated(self) -> str:
-        """Id of a VNF instance that runs."""
-        vnf_id = await self.client.create(self.vnfd_id)
-        await self.client.operate(vnf_id, "instantiate", self.instantiate)
-        return vnf_id
-
-
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def whole_site() -> AsyncIterator[Stage]:
-    with TemporaryDirectory(prefix="forestay-crash-", ignore_cleanup_errors=True) as name:
-        directory = Path(name)
-        async with (
-            site(directory) as running,
-            aiohttp.ClientSession(running.packages.url, headers={"Version": "2.0.0"}) as packages,
-            aiohttp.ClientSession(
-                running.api.url, headers={"Version": "2.0.0"}, timeout=aiohttp.ClientTimeout(total=20)
-            ) as lcm,
-        ):
-            package = await onboard(RestApi(packages), SAMPLES[0], directory)
-            cloud = running.simulator.cloud
-            body = await instantiate_body(cloud, SAMPLES[0])
-            yield Stage(
-                site=running,
-                client=Client(RestApi(lcm)),
-                vnfd_id=package["vnfdId"],
-                instantiate=body | {"vimConnectionInfo": {"vim": _members(cloud.connection)}},
-                terminate={"terminationType": "FORCEFUL"},
-            )
-            await wait_until_quiet(running)
-
-
-def _members(connection: Any) -> Json:
-    return {
-        "vimType": connection.vim_type,
-        "interfaceInfo": connection.interface_info,
-        "accessInfo": connection.access_info,
-    }
+    async with staged() as made:
+        yield made
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -7,8 +7,8 @@ import time
 from typing import Any
 
 from tests.crash.checker import check
-from tests.crash.conftest import Stage
 from tests.crash.processes import Process, Victim, until
+from tests.crash.stage import Stage
 
 Json = dict[str, Any]
 

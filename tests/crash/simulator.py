@@ -7,7 +7,7 @@ import json
 import signal
 import sys
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -50,7 +50,8 @@ class Simulator:
             async with aiohttp.ClientSession(ready["url"]) as session:
                 yield cls(session, ready["auth_url"])
         finally:
-            process.kill()
+            with suppress(ProcessLookupError):
+                process.kill()
             await process.wait()
 
     async def control(self, method: str, path: str, body: Json | None = None) -> Json:

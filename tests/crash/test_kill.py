@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from tests.crash.conftest import RECOVERY, Stage
+from tests.crash.conftest import RECOVERY
 from tests.crash.processes import ALL, Victim
 from tests.crash.scenario import kill_at
+from tests.crash.stage import Stage
 
 pytestmark = [pytest.mark.crash, pytest.mark.asyncio(loop_scope="session")]
 

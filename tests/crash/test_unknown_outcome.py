@@ -11,7 +11,7 @@ from forestay_events.connection import connect
 from forestay_events.jetstream import JetStreamEventStore
 
 from tests.crash.checker import check
-from tests.crash.conftest import Stage
+from tests.crash.stage import Stage
 
 pytestmark = [pytest.mark.crash, pytest.mark.asyncio(loop_scope="session")]
 

@@ -1,0 +1,119 @@
+"""200 VNF instances instantiated at once on a slow VIM: all come to their end, and nobody else has to wait for them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import statistics
+import sys
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from tests.crash.checker import check
+from tests.crash.conftest import MEASURED
+from tests.crash.processes import Process
+from tests.crash.stage import Stage, staged
+
+pytestmark = [pytest.mark.crash, pytest.mark.perf, pytest.mark.timeout(300), pytest.mark.asyncio(loop_scope="session")]
+
+INSTANCES = 200
+LATENCY = 2.0
+PATIENCE = 180.0
+ROOT = Path(__file__).parents[2]
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def stage() -> AsyncIterator[Stage]:
+    """A site of its own: what is measured is not what earlier tests have left in the processes."""
+    async with staged() as made:
+        yield made
+
+
+class Footprint:
+    """The largest number of threads and the largest resident memory (MiB) of a process."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+        self.threads, self.memory = 0, 0.0
+
+    def look(self) -> None:
+        threads, kib = self._process.threads_and_memory()
+        self.threads, self.memory = max(self.threads, threads), max(self.memory, kib / 1024)
+
+
+@asynccontextmanager
+async def _watched(*footprints: Footprint) -> AsyncGenerator[None]:
+    async def look() -> None:
+        while True:
+            for footprint in footprints:
+                footprint.look()
+            await asyncio.sleep(0.25)
+
+    looking = asyncio.create_task(look())
+    try:
+        yield
+    finally:
+        looking.cancel()
+        with suppress(asyncio.CancelledError):
+            await looking
+
+
+@asynccontextmanager
+async def _reading(url: str, ids: list[str]) -> AsyncGenerator[list[float]]:
+    """The latencies (ms) of a reader that runs as long as the block, known behind it."""
+    latencies: list[float] = []
+    reader = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.crash.reader", url, *ids, cwd=ROOT,
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        yield latencies
+        answer, _ = await reader.communicate(b"")
+        latencies += json.loads(answer)
+    finally:
+        with suppress(ProcessLookupError):
+            reader.kill()
+        await reader.wait()
+
+
+async def _all_ended(stage: Stage) -> None:
+    unfinished = "/vnflcm/v2/vnf_lcm_op_occs?filter=(neq,operationState,COMPLETED)"
+    deadline = time.monotonic() + PATIENCE
+    while rest := await stage.client.api.list(unfinished):
+        failed = [op_occ for op_occ in rest if op_occ["operationState"] not in ("STARTING", "PROCESSING")]
+        assert not failed, f"{len(failed)} operations failed, the first is {failed[0]}"
+        assert time.monotonic() < deadline, f"{len(rest)} or more operations are not COMPLETED after {PATIENCE:.0f} s"
+        await asyncio.sleep(0.5)
+
+
+async def test_many_at_once_on_a_slow_vim(stage: Stage, record_property: Callable[[str, object], None]) -> None:
+    site, client = stage.site, stage.client
+    vnf_ids = [await client.create(stage.vnfd_id) for _ in range(INSTANCES)]
+    await site.simulator.set(latency={"*": LATENCY})
+    api, worker = Footprint(site.api), Footprint(site.worker)
+    api.look()
+    worker.look()
+    threads_before = api.threads, worker.threads
+    async with _watched(api, worker), _reading(site.api.url, vnf_ids) as latencies:
+        began = time.monotonic()
+        await asyncio.gather(*(client.start(vnf_id, "instantiate", stage.instantiate) for vnf_id in vnf_ids))
+        accepted = time.monotonic() - began
+        await _all_ended(stage)
+        total = time.monotonic() - began
+    p50, p99 = statistics.median(latencies), statistics.quantiles(latencies, n=100)[98]
+    record_property(
+        f"{MEASURED}{INSTANCES} instantiations on a VIM of {LATENCY:.0f} s",
+        f"all accepted after {accepted:.1f} s, COMPLETED after {total:.1f} s; {len(latencies)} reads by id: median"
+        f" {p50:.1f} ms, 99 % {p99:.1f} ms; threads {threads_before} -> {(api.threads, worker.threads)}; memory"
+        f" {api.memory:.0f} and {worker.memory:.0f} MiB (API, worker)",
+    )
+    await site.simulator.calm()
+    await check(site, client, *vnf_ids)
+    assert p50 < 50
+    assert max(api.threads, worker.threads) <= 10
+    assert worker.memory < 150
