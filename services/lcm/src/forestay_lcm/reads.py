@@ -59,7 +59,7 @@ class Reads:
             await self._platform.positions.wait(SCHEMA, STREAM, await self._platform.store.head(STREAM))
             vnf_id = await self._value(query, op_id, project)
         if vnf_id is None:
-            raise Rejected(404, f"VnfLcmOpOcc {op_id} not found.")
+            raise Rejected(404, f"VnfLcmOpOcc {op_id[:80]} not found.")
         return vnf_id
 
     async def page(self, listing: Listing, project: str, request: web.Request) -> Listed:

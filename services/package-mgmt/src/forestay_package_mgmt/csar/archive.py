@@ -129,7 +129,7 @@ class Archive:
             raise PackageInvalid("zip-corrupt", f"{name} ends {left} bytes before its declared size.", file=name)
 
     def text(self, name: str) -> str:
-        """A member as text. :raises PackageInvalid: above ``limits.text``, damaged, or not UTF-8."""
+        """A member as text. :raises PackageInvalid: above ``limits.text``, damaged, not UTF-8, or with U+0000."""
         if self.size(name) > self.limits.text:
             raise PackageInvalid(
                 "text-size",
@@ -137,10 +137,13 @@ class Archive:
                 file=name,
             )
         try:
-            return b"".join(self.chunks(name)).decode("utf-8-sig")
+            text = b"".join(self.chunks(name)).decode("utf-8-sig")
         except UnicodeDecodeError as error:
             detail = f"{name} is not UTF-8 (byte {error.start}). Save it as UTF-8."
             raise PackageInvalid("text-encoding", detail, file=name) from error
+        if "\0" in text:
+            raise PackageInvalid("text-nul", f"{name} holds the character U+0000. Remove it.", file=name)
+        return text
 
 
 def _judged(infos: list[zipfile.ZipInfo], limits: Limits) -> list[zipfile.ZipInfo]:

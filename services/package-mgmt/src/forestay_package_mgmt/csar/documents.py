@@ -160,6 +160,9 @@ def _measure(text: str, name: str, limits: Limits) -> None:
             nodes += 1
             if event.anchor:
                 sizes[event.anchor] = 1
+            if "\0" in event.value:
+                detail = f"{name} holds the character U+0000 (line {line}). Remove it."
+                raise PackageInvalid("text-nul", detail, file=name, line=line)
             if len(event.value) > _NUMBER_LENGTH and event.implicit[0] and event.value[0] in "+-.0123456789":
                 detail = f"{name}: a number of {len(event.value)} digits (line {line}). Quote it if it is a text."
                 raise PackageInvalid("yaml-number", detail, file=name, line=line)

@@ -5,6 +5,7 @@ Rules of this module:
 * Both forms of SOL004 are read: with ``TOSCA-Metadata/TOSCA.meta`` (4.1.2), and one YAML file in the root (4.1.3).
 * Cheap checks come first: the directory, the metadata, the definitions; at last each byte is read once for the digests.
 * A VNF's properties are what its node templates say, the entry's first; then the defaults of the VNF's node type.
+* What the read models could not take is refused here: once it is in the log, it stops everybody who follows the log.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from forestay_package_mgmt.csar.topology import FlavourReader
 
 TOSCA_META = "TOSCA-Metadata/TOSCA.meta"
 _VNF = "tosca.nodes.nfv.VNF"
+_LONGEST_ID = 255
 _MANDATORY = ("descriptor_id", "provider", "product_name", "software_version", "descriptor_version")
 
 
@@ -119,6 +121,10 @@ def _vnfd(definitions: Definitions, reader: FlavourReader, artifacts: list[Artif
     if missing := [name for name, value in values.items() if not value]:
         detail = f"{definitions.entry}: the VNF node has no {', '.join(missing)}."
         raise PackageInvalid("vnf-property-missing", detail, file=definitions.entry)
+    if len(values["descriptor_id"] or "") > _LONGEST_ID:
+        raise properties.at("descriptor_id").wrong(
+            f"an identifier of at most {_LONGEST_ID} characters", "vnfd-id-length"
+        )
     flavours = _flavours(definitions, reader, properties)
     default = properties.at("flavour_id").optional_text()
     return Vnfd(

@@ -119,7 +119,7 @@ class Transport:
 def words(content: bytes) -> str:
     """What an OpenStack error body says: its ``message``, which each service wraps in another way."""
     found = next(_messages(_decoded(content)), None)
-    return found or content.decode(errors="replace").strip()[:500] or "no reason given"
+    return found or content.decode(errors="replace").replace("\0", "\ufffd").strip()[:500] or "no reason given"
 
 
 def _messages(node: Any) -> Iterator[str]:
@@ -132,8 +132,10 @@ def _messages(node: Any) -> Iterator[str]:
 
 
 def _decoded(content: bytes) -> Any:
+    # What a VIM says goes into the log, and PostgreSQL cannot store U+0000.
+    harmless = content.replace(rb"\u0000", rb"\ufffd")
     try:
-        return msgspec.json.decode(content) if content else None
+        return msgspec.json.decode(harmless) if harmless else None
     except msgspec.DecodeError:
         return None
 
