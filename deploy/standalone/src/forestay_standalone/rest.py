@@ -48,13 +48,18 @@ class RestApi:
             return await response.json()
 
     async def until(self, path: str, member: str, good: set[str], bad: set[str], *, patience: float = 60.0) -> Json:
-        """Ask until ``member`` has a good value.
+        """Ask until ``member`` has a good value; 503 means to ask again.
 
         :raises Permanent: it got a bad one, or none within ``patience`` seconds.
         """
         deadline = time.monotonic() + patience
         while time.monotonic() < deadline:
-            document = await self.send("GET", path)
+            try:
+                document = await self.send("GET", path)
+            except Refused as refusal:
+                if refusal.status != 503:
+                    raise
+                document = {member: None}
             if document[member] in good:
                 return document
             if document[member] in bad:

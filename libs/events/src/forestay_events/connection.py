@@ -112,12 +112,13 @@ async def connect(
     """
     client = Client()
     connection = Nats(client)
-    reason = "no server listens there"
+    reason, established = "no server listens there", False
 
     async def failed(error: Exception) -> None:
         nonlocal reason
         new = str(error) or type(error).__name__
-        log.log(logging.DEBUG if new == reason else logging.WARNING, "nats.error", error=new)
+        # Before there is a connection, what is wrong is said by the error that is raised.
+        log.log(logging.WARNING if established and new != reason else logging.DEBUG, "nats.error", error=new)
         # A server that refuses us may be gone before nats-py has read why; one attempt that tells it is enough.
         reason = reason if "Authorization" in reason else new
 
@@ -141,6 +142,7 @@ async def connect(
     except (OSError, NatsError) as error:
         await client.close()
         raise Unavailable(f"NATS at {_without_secret(url)} does not answer: {reason}") from error
+    established = True
     try:
         yield connection
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 
@@ -27,6 +28,10 @@ LOST_CONNECTION = (
 
 # A peer that vanished without a word must not hold a projector's lock for the two hours that TCP takes by default.
 _KEEPALIVE = {"tcp_keepalives_idle": "10", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "3"}
+
+
+# The pool tells of each connection that it cannot open again with a traceback; who asks for one hears it in a sentence.
+logging.getLogger("asyncpg.pool").setLevel(logging.ERROR)
 
 
 @contextmanager
