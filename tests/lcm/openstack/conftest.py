@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from forestay_lcm.adapters.openstack.steps import Order
 from forestay_lcm.domain import local_nfvo
-from forestay_lcm.domain.grant import instantiate_grant_request
+from forestay_lcm.domain.grants import Asking, instantiate_grant_request
 from forestay_package_mgmt.csar import read_package
 from forestay_sol.vnfd import Flavour
 from forestay_sol.vnflcm import InstantiateVnfRequest
@@ -29,12 +29,15 @@ def numbers(prefix: str) -> Callable[[], str]:
     return lambda: f"{prefix}{next(numbers)}"
 
 
+def asking(prefix: str = "r", **members: Any) -> Asking:
+    """A question of operation ``op1``; ids in sequence."""
+    return Asking(vnf_id="vnf1", op_id="op1", vnfd_id="vnfd1", new_id=numbers(prefix), **members)
+
+
 def order_of(flavour: Flavour, **request: Any) -> Order:
     """An order for a flavour; ``request`` are members of InstantiateVnfRequest as on the wire."""
     wanted = msgspec.convert({"flavourId": "simple"} | request, InstantiateVnfRequest)
-    asked = instantiate_grant_request(
-        vnf_id="vnf1", op_id="op1", vnfd_id="vnfd1", flavour=flavour, request=wanted, new_id=numbers("r")
-    )
+    asked = instantiate_grant_request(asking(), flavour=flavour, request=wanted)
     grant = local_nfvo.answer(asked, new_id=numbers("g"), flavour=flavour)
     return Order(flavour=flavour, request=wanted, grant_request=asked, grant=grant)
 

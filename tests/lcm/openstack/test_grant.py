@@ -8,11 +8,11 @@ import msgspec
 import pytest
 from forestay_events.errors import Rejected
 from forestay_lcm.domain import local_nfvo
-from forestay_lcm.domain.grant import instantiate_grant_request, terminate_grant_request
+from forestay_lcm.domain.grants import instantiate_grant_request, terminate_grant_request
 from forestay_sol.vnfd import AffinityRule, Flavour
 from forestay_sol.vnflcm import InstantiatedVnfInfo, InstantiateVnfRequest, ResourceDefinition
 
-from .conftest import ext_cp, ext_link, numbers, order_of
+from .conftest import asking, ext_cp, ext_link, numbers, order_of
 
 
 def _listed(definitions: tuple[ResourceDefinition, ...]) -> list[tuple[str, str, str]]:
@@ -85,9 +85,7 @@ def test_the_same_input_gives_the_same_request(two_vdus: Flavour) -> None:
     request = InstantiateVnfRequest(flavour_id="simple")
 
     def ask() -> Any:
-        return instantiate_grant_request(
-            vnf_id="v", op_id="o", vnfd_id="d", flavour=two_vdus, request=request, new_id=numbers("r")
-        )
+        return instantiate_grant_request(asking(), flavour=two_vdus, request=request)
 
     assert ask() == ask()
 
@@ -138,7 +136,7 @@ def test_terminate_asks_for_all_that_is_ours() -> None:
         },
         InstantiatedVnfInfo,
     )
-    asked = terminate_grant_request(vnf_id="v", op_id="o", vnfd_id="d", info=info, new_id=numbers("r"))
+    asked = terminate_grant_request(asking(), info=info)
     assert _listed(asked.remove_resources) == [
         ("COMPUTE", "VDU1", "r1"),
         ("LINKPORT", "CP1", "CP1-r1"),

@@ -13,7 +13,7 @@ from forestay_sol.vnflcm import Grant, GrantRequest, InstantiateVnfRequest
 
 from forestay_lcm.catalogue import Catalogue
 from forestay_lcm.domain import local_nfvo
-from forestay_lcm.domain.grant import instantiate_grant_request, terminate_grant_request
+from forestay_lcm.domain.grants import Asking, instantiate_grant_request, terminate_grant_request
 from forestay_lcm.domain.state import Operation, StepRun, Vnf
 from forestay_lcm.executor import Again, Confirmed, Fence, Outcome
 
@@ -41,31 +41,23 @@ class OwnSteps:
     async def grant(self, vnf: Vnf, operation: Operation, run: StepRun) -> Outcome:
         """Ask the embedded NFVO; the same operation always gets the same grant."""
         new_id = _ids(operation.id)
+        asking = Asking(
+            vnf_id=vnf.id,
+            op_id=operation.id,
+            vnfd_id=vnf.vnfd_id,
+            new_id=new_id,
+            automatic=operation.automatic,
+        )
         if operation.operation == "INSTANTIATE":
             vnfd = await self._catalogue.vnfd(vnf.project, vnf.vnfd_id)
             request = msgspec.convert(operation.params, InstantiateVnfRequest)
             flavour = vnfd.flavour(request.flavour_id)
-            asked = instantiate_grant_request(
-                vnf_id=vnf.id,
-                op_id=operation.id,
-                vnfd_id=vnf.vnfd_id,
-                flavour=flavour,
-                request=request,
-                new_id=new_id,
-                automatic=operation.automatic,
-            )
+            asked = instantiate_grant_request(asking, flavour=flavour, request=request)
             return _granted(asked, local_nfvo.answer(asked, new_id=new_id, flavour=flavour, zones=self._zones))
         info = vnf.instantiated_vnf_info
         if info is None:
             raise Permanent(f"VNF instance {vnf.id} has no resources to ask a grant for.")
-        asked = terminate_grant_request(
-            vnf_id=vnf.id,
-            op_id=operation.id,
-            vnfd_id=vnf.vnfd_id,
-            info=info,
-            new_id=new_id,
-            automatic=operation.automatic,
-        )
+        asked = terminate_grant_request(asking, info=info)
         return _granted(asked, local_nfvo.answer(asked, new_id=new_id))
 
     async def graceful_wait(self, vnf: Vnf, operation: Operation, run: StepRun) -> Outcome:

@@ -20,6 +20,15 @@ from forestay_sol.vnflcm.connectivity import (
 ResourceType = Literal["COMPUTE", "VL", "STORAGE", "LINKPORT"]
 
 
+class SnapshotResourceDefinition(Sol, frozen=True, kw_only=True):
+    """The snapshot that a resource is saved to or made from."""
+
+    vnf_snapshot_id: Identifier
+    vnfc_snapshot_id: Identifier | None = None
+    storage_snapshot_id: Identifier | None = None
+    snapshot_resource: ResourceHandle | None = None
+
+
 class ResourceDefinition(Sol, frozen=True, kw_only=True):
     """A resource to add, remove or change; ``resource`` is the existing one."""
 
@@ -28,7 +37,9 @@ class ResourceDefinition(Sol, frozen=True, kw_only=True):
     vdu_id: Identifier | None = None
     vnfd_id: Identifier | None = None
     resource_template_id: Identifier
+    secondary_resource_template_id: Identifier | None = None
     resource: ResourceHandle | None = None
+    snapshot_res_def: SnapshotResourceDefinition | None = None
 
 
 class ConstraintResourceRef(Sol, frozen=True, kw_only=True):
@@ -49,6 +60,13 @@ class PlacementConstraint(Sol, frozen=True, kw_only=True):
     fallback_best_effort: bool | None = None
 
 
+class VimConstraint(Sol, frozen=True, kw_only=True):
+    """Resources that are to be managed through one VIM connection."""
+
+    same_resource_group: bool | None = None
+    resource: Annotated[tuple[ConstraintResourceRef, ...], Meta(min_length=2)]
+
+
 class GrantRequest(Sol, frozen=True, kw_only=True):
     """POST grants."""
 
@@ -65,6 +83,7 @@ class GrantRequest(Sol, frozen=True, kw_only=True):
     remove_resources: tuple[ResourceDefinition, ...] = ()
     update_resources: tuple[ResourceDefinition, ...] = ()
     placement_constraints: tuple[PlacementConstraint, ...] = ()
+    vim_constraints: tuple[VimConstraint, ...] = ()
     additional_params: dict[str, Any] | None = None
     links: dict[str, Link] = field(name="_links", default_factory=dict)
 
@@ -76,6 +95,12 @@ class ZoneInfo(Sol, frozen=True, kw_only=True):
     zone_id: Identifier
     vim_connection_id: Identifier | None = None
     resource_provider_id: Identifier | None = None
+
+
+class ZoneGroupInfo(Sol, frozen=True, kw_only=True):
+    """Zones that belong together, by the ids of their ZoneInfo."""
+
+    zone_id: tuple[Identifier, ...]
 
 
 class GrantInfo(Sol, frozen=True, kw_only=True):
@@ -107,11 +132,23 @@ class VimSoftwareImage(Sol, frozen=True, kw_only=True):
     vim_software_image_id: Identifier
 
 
+class VimSnapshotResource(Sol, frozen=True, kw_only=True):
+    """The VIM's resource for a part of a VNF snapshot."""
+
+    vim_connection_id: Identifier | None = None
+    resource_provider_id: Identifier | None = None
+    vnf_snapshot_id: Identifier
+    vnfc_snapshot_id: Identifier
+    storage_snapshot_id: Identifier | None = None
+    vim_snapshot_resource_id: Identifier
+
+
 class VimAssets(Sol, frozen=True, kw_only=True):
-    """Flavours and images that the grant assigns."""
+    """Flavours, images and snapshots that the grant assigns."""
 
     compute_resource_flavours: tuple[VimComputeResourceFlavour, ...] = ()
     software_images: tuple[VimSoftwareImage, ...] = ()
+    snapshot_resources: tuple[VimSnapshotResource, ...] = ()
 
 
 class Grant(Sol, frozen=True, kw_only=True):
@@ -122,6 +159,7 @@ class Grant(Sol, frozen=True, kw_only=True):
     vnf_lcm_op_occ_id: Identifier
     vim_connection_info: dict[Identifier, VimConnectionInfo] = field(default_factory=dict)
     zones: tuple[ZoneInfo, ...] = ()
+    zone_groups: tuple[ZoneGroupInfo, ...] = ()
     add_resources: tuple[GrantInfo, ...] = ()
     temp_resources: tuple[GrantInfo, ...] = ()
     remove_resources: tuple[GrantInfo, ...] = ()
