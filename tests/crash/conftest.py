@@ -34,6 +34,15 @@ async def stage(whole_site: Stage, request: pytest.FixtureRequest) -> AsyncItera
     await _put_right(running)
 
 
+@pytest_asyncio.fixture(loop_scope="session")
+async def new_stage(request: pytest.FixtureRequest) -> AsyncIterator[Stage]:
+    """A site of its own, for a test that measures processes or takes their data away."""
+    async with staged() as made:
+        request.node.stash[_LOGS] = made.site.log_positions()
+        await made.site.simulator.calm()
+        yield made
+
+
 async def _put_right(running: Site) -> None:
     """Bring a site that a failed test left in pieces back to health, so that the next test tells something of its own."""
     await running.nats.start()

@@ -7,17 +7,16 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
 from tests.crash.checker import check
 from tests.crash.conftest import MEASURED
 from tests.crash.processes import Process
-from tests.crash.stage import Stage, staged
+from tests.crash.stage import Stage
 
 pytestmark = [pytest.mark.crash, pytest.mark.perf, pytest.mark.timeout(300), pytest.mark.asyncio(loop_scope="session")]
 
@@ -25,13 +24,6 @@ INSTANCES = 200
 LATENCY = 2.0
 PATIENCE = 180.0
 ROOT = Path(__file__).parents[2]
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def stage() -> AsyncIterator[Stage]:
-    """A site of its own: what is measured is not what earlier tests have left in the processes."""
-    async with staged() as made:
-        yield made
 
 
 class Footprint:
@@ -91,8 +83,8 @@ async def _all_ended(stage: Stage) -> None:
         await asyncio.sleep(0.5)
 
 
-async def test_many_at_once_on_a_slow_vim(stage: Stage, record_property: Callable[[str, object], None]) -> None:
-    site, client = stage.site, stage.client
+async def test_many_at_once_on_a_slow_vim(new_stage: Stage, record_property: Callable[[str, object], None]) -> None:
+    stage, site, client = new_stage, new_stage.site, new_stage.client
     vnf_ids = [await client.create(stage.vnfd_id) for _ in range(INSTANCES)]
     await site.simulator.set(latency={"*": LATENCY})
     api, worker = Footprint(site.api), Footprint(site.worker)

@@ -123,6 +123,10 @@ class Projector:
                 "Stop Forestay and run `forestay log restore`."
             )
 
+    def read_only(self, subject: str) -> str | None:
+        """Why nothing may be appended to an aggregate: its chain is broken, or what is appended would not be copied."""
+        return self.stopped or self.broken.get(subject)
+
     async def check(self) -> None:
         """Health. :raises LogIntegrityBroken: it stopped, or aggregates are read-only."""
         if self.stopped or self.broken:

@@ -43,7 +43,7 @@ async def build(platform: Platform) -> Service:
     instances, *others = projectors(platform)
     for projector in (instances, *others):
         await projector.prepare()
-    vnfs = Aggregates(platform.store, VNF, platform.clock, broken=instances.broken.get)
+    vnfs = Aggregates(platform.store, VNF, platform.clock, broken=instances.read_only)
     catalogue = Catalogue(platform)
     own = StepWorker(platform, vnfs, ENGINE, OwnSteps(catalogue, platform.clock, ZONES))
     reads = Reads(platform, vnfs)

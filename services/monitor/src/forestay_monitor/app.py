@@ -33,7 +33,7 @@ async def build(platform: Platform) -> Service:
     own, *followed = projectors(platform)
     for projector in (own, *followed):
         await projector.prepare()
-    alarms = Aggregates(platform.store, ALARM, platform.clock, broken=own.broken.get)
+    alarms = Aggregates(platform.store, ALARM, platform.clock, broken=own.read_only)
     reporter = Reporter(platform, alarms)
     return Service(
         name="monitor",

@@ -45,7 +45,7 @@ async def build(platform: Platform, settings: Settings | None = None) -> Service
     await packages.prepare()
     await usage.prepare()
 
-    aggregates: PackageAggregates = Aggregates(platform.store, PACKAGE, platform.clock, broken=packages.broken.get)
+    aggregates: PackageAggregates = Aggregates(platform.store, PACKAGE, platform.clock, broken=packages.read_only)
     reads = PackageReads(platform, aggregates)
     contents = Contents(platform, reads)
     commands = Commands(aggregates)

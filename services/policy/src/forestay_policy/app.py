@@ -32,7 +32,7 @@ async def build(platform: Platform) -> Service:
     both = projectors(platform)
     for projector in both:
         await projector.prepare()
-    policies = Aggregates(platform.store, POLICY, platform.clock, broken=both[0].broken.get)
+    policies = Aggregates(platform.store, POLICY, platform.clock, broken=both[0].read_only)
     reactions = Reactions(platform, policies)
     return Service(
         name="policy",

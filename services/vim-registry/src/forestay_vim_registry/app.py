@@ -44,7 +44,7 @@ async def build(platform: Platform, settings: VimSettings | None = None) -> Serv
     own, usage = projectors(platform)
     for projector in (own, usage):
         await projector.prepare()
-    vims = Aggregates(platform.store, VIM, platform.clock, broken=own.broken.get)
+    vims = Aggregates(platform.store, VIM, platform.clock, broken=own.read_only)
     reads = Reads(platform, vims)
     drivers, watching = (
         make_drivers(threads, settings.vim_login_patience)
