@@ -166,7 +166,6 @@ async def test_looking_while_forestay_runs_and_while_it_does_not(tmp_data_dir: P
         (("show", "00000000-0000-4000-8000-000000000000"), "The log has nothing about 00000000-"),
         (("restore",), "PostgreSQL has no copy of the log"),
     ],
-    ids=lambda words: words[-1] if isinstance(words, tuple) else "",
 )
 async def test_what_is_not_there_is_a_sentence(tmp_data_dir: Path, words: tuple[str, ...], sentence: str) -> None:
     assert sentence in (await log(*words, data_dir=tmp_data_dir)).sentence

@@ -35,8 +35,6 @@ LogFormat = Literal["auto", "json", "console"]
 _EXPORTER = "opentelemetry.exporter.otlp.proto.http.trace_exporter"
 _APPEND_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)  # seconds
 _WORK_BUCKETS = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0)  # seconds
-# Pretty tracebacks print local variables, and with them secrets; structlog's own default does.
-_PLAIN = structlog.dev.plain_traceback
 
 
 def configure_logging(
@@ -63,8 +61,9 @@ def configure_logging(
         add_service,
         _add_trace_ids,
     ]
+    # Plain tracebacks: pretty ones print local variables, and with them secrets.
     renderer: Processor = (
-        structlog.dev.ConsoleRenderer(colors=out.isatty(), exception_formatter=_PLAIN)
+        structlog.dev.ConsoleRenderer(colors=out.isatty(), exception_formatter=structlog.dev.plain_traceback)
         if console
         else structlog.processors.JSONRenderer(serializer=_json)
     )
@@ -82,18 +81,6 @@ def configure_logging(
         structlog.stdlib.ProcessorFormatter(foreign_pre_chain=foreign, processors=[without_meta, *rendering])
     )
     logging.basicConfig(handlers=[handler], level=logging.DEBUG if level == "debug" else logging.WARNING, force=True)
-
-
-if not structlog.is_configured():
-    # For what is logged before a process says how, and in tests.
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
-            structlog.dev.ConsoleRenderer(colors=False, exception_formatter=_PLAIN),
-        ]
-    )
 
 
 def _json(line: EventDict, **_options: object) -> str:

@@ -7,8 +7,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, NoReturn
 
@@ -29,8 +31,9 @@ def run_process(
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             status = runner.run(_until_signal(main, endless))
     except (ForestayError, OSError) as error:
-        sys.exit(f"{program}: {error}")
-    sys.exit(status or 0)
+        sys.stderr.write(f"{program}: {error}\n")
+        status = 1
+    _leave(status or 0)
 
 
 async def until_stopped() -> NoReturn:
@@ -59,6 +62,15 @@ async def _until_signal(main: Callable[[], Coroutine[Any, Any, int | None]], end
         if not received:
             raise
         return 0 if endless else 128 + received[0]
+
+
+def _leave(status: int) -> NoReturn:
+    """A thread in which a blocking SDK still waits for a silent cloud must not hold up the end."""
+    if threading.active_count() > 1:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    sys.exit(status)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -29,8 +29,8 @@ from forestay_sol.web import application
 
 log = structlog.get_logger(__name__)
 
-#: Seconds that requests in progress get to end when the process stops.
-GRACE = 3.0
+#: Seconds that requests in progress get to end when the process stops, and as many again to end once they are cancelled.
+GRACE = 2.0
 
 
 @dataclass(frozen=True)
