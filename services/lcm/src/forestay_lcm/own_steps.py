@@ -8,17 +8,20 @@ from itertools import count
 from uuid import UUID, uuid5
 
 import msgspec
-from forestay_events.errors import Permanent
-from forestay_sol.vnflcm import Grant, GrantRequest, InstantiateVnfRequest
+from forestay_sol.vnflcm import Grant, GrantRequest
 
 from forestay_lcm.catalogue import Catalogue
 from forestay_lcm.domain import local_nfvo
-from forestay_lcm.domain.grants import Asking, instantiate_grant_request, terminate_grant_request
+from forestay_lcm.domain.grants import Asking
+from forestay_lcm.domain.grants.operations import asked_for
 from forestay_lcm.domain.state import Operation, StepRun, Vnf
 from forestay_lcm.executor import Again, Confirmed, Fence, Outcome
 
 DEFAULT_GRACE = 10
 """Seconds that a graceful termination waits when the request names none, as in Tacker."""
+
+_GRACE = ("gracefulTerminationTimeout", "gracefulStopTimeout")
+"""Members of a request that say how many seconds that is."""
 
 _LONGEST_TIMER = 3600.0
 """Seconds after which a wait is looked at anyway."""
@@ -48,22 +51,15 @@ class OwnSteps:
             new_id=new_id,
             automatic=operation.automatic,
         )
-        if operation.operation == "INSTANTIATE":
-            vnfd = await self._catalogue.vnfd(vnf.project, vnf.vnfd_id)
-            request = msgspec.convert(operation.params, InstantiateVnfRequest)
-            flavour = vnfd.flavour(request.flavour_id)
-            asked = instantiate_grant_request(asking, flavour=flavour, request=request)
-            return _granted(asked, local_nfvo.answer(asked, new_id=new_id, flavour=flavour, zones=self._zones))
-        info = vnf.instantiated_vnf_info
-        if info is None:
-            raise Permanent(f"VNF instance {vnf.id} has no resources to ask a grant for.")
-        asked = terminate_grant_request(asking, info=info)
-        return _granted(asked, local_nfvo.answer(asked, new_id=new_id))
+        ending = operation.operation == "TERMINATE"
+        vnfd = None if ending else await self._catalogue.vnfd(vnf.project, vnf.vnfd_id)
+        asked, flavour = asked_for(vnf, operation, vnfd, asking)
+        return _granted(asked, local_nfvo.answer(asked, new_id=new_id, flavour=flavour, zones=self._zones))
 
     async def graceful_wait(self, vnf: Vnf, operation: Operation, run: StepRun) -> Outcome:
         """Let the VNF end its service. The wait is a timer of the queue; what has passed of it stands in the log."""
         assert run.since is not None, "an intended step has a time"  # noqa: S101
-        grace = int(operation.params.get("gracefulTerminationTimeout", DEFAULT_GRACE))
+        grace = next((operation.params[name] for name in _GRACE if name in operation.params), DEFAULT_GRACE)
         left = grace - (self._clock() - run.since).total_seconds()
         if left <= 0:
             return Confirmed({"waited": grace})

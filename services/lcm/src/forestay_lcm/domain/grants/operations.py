@@ -1,0 +1,105 @@
+"""The grant request of an operation as it stands in the log: which builder, which flavour, from which request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+from forestay_events.errors import Permanent
+from forestay_lcm.domain.grants.definitions import Asking
+from forestay_lcm.domain.grants.requests import (
+    change_ext_conn_grant_request,
+    heal_grant_request,
+    instantiate_grant_request,
+    operate_grant_request,
+    terminate_grant_request,
+)
+from forestay_lcm.domain.grants.sizes import (
+    change_flavour_grant_request,
+    scale_grant_request,
+    scale_to_level_grant_request,
+)
+from forestay_lcm.domain.state import Operation, Vnf
+from forestay_sol.vnfd import Flavour, Vnfd
+from forestay_sol.vnflcm import (
+    ChangeExtVnfConnectivityRequest,
+    ChangeVnfFlavourRequest,
+    GrantRequest,
+    HealVnfRequest,
+    InstantiatedVnfInfo,
+    InstantiateVnfRequest,
+    LcmOperation,
+    OperateVnfRequest,
+    ScaleVnfRequest,
+    ScaleVnfToLevelRequest,
+)
+
+
+class Asked(NamedTuple):
+    """A grant request, with the flavour that what is added comes from (``None``: nothing is)."""
+
+    request: GrantRequest
+    flavour: Flavour | None
+
+
+def asked_for(vnf: Vnf, operation: Operation, vnfd: Vnfd | None, asking: Asking) -> Asked:
+    """The grant request of an operation.
+
+    :param vnfd: of the VNF as it is before the operation; TERMINATE needs none.
+    :raises Permanent: the operation needs no grant, or the VNF has nothing to ask for.
+    """
+    info = vnf.instantiated_vnf_info
+    if operation.operation == "TERMINATE" and info is not None:
+        return Asked(terminate_grant_request(asking, info=info), None)
+    if vnfd is None:
+        raise Permanent(f"The grant for {operation.operation} of VNF instance {vnf.id} needs its VNFD.")
+    if operation.operation == "INSTANTIATE":
+        request = msgspec.convert(operation.params, InstantiateVnfRequest)
+        flavour = vnfd.flavour(request.flavour_id)
+        return Asked(instantiate_grant_request(asking, flavour=flavour, request=request), flavour)
+    builder = _BUILDERS.get(operation.operation)
+    if info is None or builder is None:
+        raise Permanent(f"There is no grant to ask for {operation.operation} of VNF instance {vnf.id}.")
+    return builder(operation.params, vnfd, info, asking)
+
+
+def _scale(params: Any, vnfd: Vnfd, info: InstantiatedVnfInfo, asking: Asking) -> Asked:
+    flavour, request = vnfd.flavour(info.flavour_id), msgspec.convert(params, ScaleVnfRequest)
+    return Asked(scale_grant_request(asking, flavour=flavour, info=info, request=request), flavour)
+
+
+def _scale_to_level(params: Any, vnfd: Vnfd, info: InstantiatedVnfInfo, asking: Asking) -> Asked:
+    flavour, request = vnfd.flavour(info.flavour_id), msgspec.convert(params, ScaleVnfToLevelRequest)
+    return Asked(scale_to_level_grant_request(asking, flavour=flavour, info=info, request=request), flavour)
+
+
+def _heal(params: Any, vnfd: Vnfd, info: InstantiatedVnfInfo, asking: Asking) -> Asked:
+    flavour, request = vnfd.flavour(info.flavour_id), msgspec.convert(params, HealVnfRequest)
+    return Asked(heal_grant_request(asking, flavour=flavour, info=info, request=request), flavour)
+
+
+def _change_ext_conn(params: Any, vnfd: Vnfd, info: InstantiatedVnfInfo, asking: Asking) -> Asked:
+    flavour, request = vnfd.flavour(info.flavour_id), msgspec.convert(params, ChangeExtVnfConnectivityRequest)
+    return Asked(change_ext_conn_grant_request(asking, flavour=flavour, info=info, request=request), flavour)
+
+
+def _change_flavour(params: Any, vnfd: Vnfd, info: InstantiatedVnfInfo, asking: Asking) -> Asked:
+    request = msgspec.convert(params, ChangeVnfFlavourRequest)
+    old, new = vnfd.flavour(info.flavour_id), vnfd.flavour(request.new_flavour_id)
+    return Asked(change_flavour_grant_request(asking, old=old, new=new, info=info, request=request), new)
+
+
+def _operate(params: Any, vnfd: Vnfd, info: InstantiatedVnfInfo, asking: Asking) -> Asked:
+    request = msgspec.convert(params, OperateVnfRequest)
+    return Asked(operate_grant_request(asking, info=info, request=request), vnfd.flavour(info.flavour_id))
+
+
+_BUILDERS: Mapping[LcmOperation, Callable[[Any, Vnfd, InstantiatedVnfInfo, Asking], Asked]] = {
+    "SCALE": _scale,
+    "SCALE_TO_LEVEL": _scale_to_level,
+    "HEAL": _heal,
+    "CHANGE_EXT_CONN": _change_ext_conn,
+    "CHANGE_FLAVOUR": _change_flavour,
+    "OPERATE": _operate,
+}
