@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,19 +38,15 @@ class Ended:
         return self.err.removeprefix("forestay: ").strip()
 
 
-async def forestay(*arguments: str | Path, prefix: Sequence[str] = (), patience: float = 30.0) -> Ended:
+async def forestay(
+    *arguments: str | Path,
+    prefix: Sequence[str] = (),
+    environment: Mapping[str, str] | None = None,
+    patience: float = 30.0,
+) -> Ended:
     """Run a command to its end."""
-    process = await asyncio.create_subprocess_exec(
-        *prefix, *ends_with_us(signal.SIGKILL), *PROGRAM, *map(str, arguments),
-        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, cwd=ELSEWHERE,
-    )  # fmt: skip
-    try:
-        async with asyncio.timeout(patience):
-            out, err = await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.kill()
-    return Ended(process.returncode or 0, out.decode(), err.decode())
+    async with started(*arguments, prefix=prefix, environment=environment) as running:
+        return await running.ended(patience=patience)
 
 
 class Running:
@@ -97,11 +93,14 @@ class Running:
 
 
 @asynccontextmanager
-async def started(*arguments: str | Path, prefix: Sequence[str] = ()) -> AsyncGenerator[Running]:
+async def started(
+    *arguments: str | Path, prefix: Sequence[str] = (), environment: Mapping[str, str] | None = None
+) -> AsyncGenerator[Running]:
     """A command that runs while the block runs; it is killed at the end if it has not ended before."""
     process = await asyncio.create_subprocess_exec(
         *prefix, *ends_with_us(signal.SIGKILL), *PROGRAM, *map(str, arguments),
         stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, cwd=ELSEWHERE,
+        env=os.environ | (environment or {}),
     )  # fmt: skip
     try:
         yield Running(process)
