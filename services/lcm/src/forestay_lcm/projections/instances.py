@@ -7,7 +7,8 @@ both stores.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 
 import msgspec
 from forestay_events.archive import Connection
@@ -15,6 +16,7 @@ from forestay_events.commit import Stored
 from forestay_events.outbox import OUTBOX_TABLE, post
 from forestay_events.work import Work
 from forestay_lcm.domain.decide import VNF
+from forestay_lcm.domain.events import VnfEvent
 from forestay_lcm.domain.state import Operation, Vnf
 from forestay_lcm.projections.representation import op_occ_document, vnf_document
 
@@ -36,27 +38,49 @@ encode_state = msgspec.json.Encoder().encode
 decode_state = msgspec.json.Decoder(Vnf).decode
 
 
+@dataclass(frozen=True)
+class Change:
+    """What one event did to a VNF instance.
+
+    :ivar place: of the event in its commit.
+    """
+
+    stored: Stored
+    place: int
+    before: Vnf | None
+    event: VnfEvent
+    after: Vnf
+
+
+#: Told of the changes of a batch, in order, inside the projector's transaction.
+Watch = Callable[[Connection, Sequence[Change]], Awaitable[None]]
+
+
 class InstanceProjection:
-    """Folds stream LCM into tables ``vnf`` and ``op_occ``.
+    """Folds the VNF instances of stream LCM into tables ``vnf`` and ``op_occ``; the stream has other aggregates, too.
 
     :param dispatch: put work into the outbox, and the data keys of deleted instances into ``shredding``; off while a read
         model is rebuilt from old commits.
+    :param watch: not called if ``dispatch`` is off.
     """
 
     tables = OUTBOX_TABLE + TABLES
 
-    def __init__(self, *, dispatch: bool = True) -> None:
+    def __init__(self, *, dispatch: bool = True, watch: Watch | None = None) -> None:
         self._dispatch = dispatch
+        self._watch = watch if dispatch else None
 
     async def apply(self, connection: Connection, schema: str, commits: Sequence[Stored]) -> None:
+        commits = [stored for stored in commits if stored.commit.kind == VNF.kind]
         ids = list({stored.commit.aggregate_id for stored in commits})
         rows = await connection.fetch(f"SELECT id, state FROM {schema}.vnf WHERE id = ANY($1)", ids)
         vnfs: dict[str, Vnf] = {row["id"]: decode_state(row["state"]) for row in rows}
         last: dict[str, Stored] = {}
         operations: dict[str, tuple[Vnf, Operation, Stored]] = {}
+        changes: list[Change] = []
         for stored in commits:
-            vnf = VNF.fold(vnfs.get(stored.commit.aggregate_id), stored.commit)
-            assert vnf is not None, "a commit has at least one event"  # noqa: S101
+            changes += _changes(vnfs.get(stored.commit.aggregate_id), stored)
+            vnf = changes[-1].after  # a commit has at least one event
             vnfs[vnf.id], last[vnf.id] = vnf, stored
             if vnf.operation is not None:
                 operations[vnf.operation.id] = (vnf, vnf.operation, stored)
@@ -69,6 +93,8 @@ class InstanceProjection:
                 f"INSERT INTO {schema}.shredding VALUES ($1) ON CONFLICT DO NOTHING",
                 [(vnf.id,) for vnf in vnfs.values() if vnf.deleted],
             )
+        if self._watch is not None:
+            await self._watch(connection, changes)
 
     async def _write_instances(self, connection: Connection, schema: str, changed: list[tuple[Vnf, Stored]]) -> None:
         await connection.executemany(
@@ -94,6 +120,14 @@ class InstanceProjection:
                 for vnf, operation, stored in changed
             ],
         )  # fmt: skip
+
+
+def _changes(vnf: Vnf | None, stored: Stored) -> list[Change]:
+    changes: list[Change] = []
+    for place, event in enumerate(VNF.codec.decode(stored.commit)):
+        before, vnf = vnf, VNF.evolve(vnf, event, stored.commit)
+        changes.append(Change(stored, place, before, event, vnf))
+    return changes
 
 
 def pending_work(vnf: Vnf) -> Work | None:

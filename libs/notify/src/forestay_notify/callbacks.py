@@ -1,0 +1,219 @@
+"""HTTP to subscribers: the callback test, the delivery of one notification, and the tokens for it.
+
+Rules: certificates are verified; redirects are not followed, since they would lead past the callback that was tested; a token
+is kept until shortly before it expires and is fetched anew when a subscriber refuses it. Whatever goes wrong is a
+:class:`NotDelivered` with a sentence for the delivery log.
+"""
+
+from __future__ import annotations
+
+import ssl
+import time
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import aiohttp
+from aiohttp import BasicAuth, ClientResponse, ClientTimeout, DummyCookieJar, TCPConnector, hdrs
+from forestay_events.errors import ForestayError, Permanent, Rejected
+from forestay_events.telemetry import inject
+
+from forestay_notify.authentication import SubscriptionAuthentication, thumbprint_of
+from forestay_notify.egress import Egress, EgressResolver, networks
+from forestay_notify.settings import NotifySettings
+
+_CONNECT = 5.0
+_EARLY = 30.0
+"""Seconds before its end at which a token is not used any more."""
+_LIFETIME = 300.0
+"""Seconds for which a token is kept whose server does not say (RFC 6749 5.1: it should)."""
+_EXCERPT = 300
+#: Answers that say something about the subscriber rather than about the notification that it was sent.
+_NOT_ABOUT_THE_NOTIFICATION = frozenset({401, 403, 407, 408, 425, 429})
+
+
+class NotDelivered(ForestayError):
+    """A try failed.
+
+    :ivar down: the subscriber itself is not in order, so other notifications would fare no better.
+    """
+
+    def __init__(self, message: str, *, down: bool) -> None:
+        super().__init__(message)
+        self.down = down
+
+
+class _Token(NamedTuple):
+    value: str
+    until: float
+
+
+@dataclass
+class Callbacks:
+    """The client. Make it with :func:`open_callbacks`.
+
+    :ivar thumbprint: of the client certificate, ``None`` if there is none.
+    """
+
+    egress: Egress
+    thumbprint: str | None
+    _session: aiohttp.ClientSession
+    _plain: ssl.SSLContext
+    _with_certificate: ssl.SSLContext | None
+    _tokens: dict[tuple[str, ...], _Token] = field(default_factory=dict[tuple[str, ...], _Token])
+
+    async def test(self, uri: str, authentication: SubscriptionAuthentication | None, version: str) -> None:
+        """Ask a new subscription's callback whether it is one (SOL003 5.4.20): GET must answer 204.
+
+        :raises Rejected: 422, it does not.
+        """
+        try:
+            status, text = await self._request("GET", uri, authentication, {"Version": version})
+        except NotDelivered as error:
+            raise _no_callback(str(error)) from error
+        if status != 204:
+            raise _no_callback(f"it answered {status} to GET, not 204{_excerpt(text)}")
+
+    async def deliver(
+        self, uri: str, authentication: SubscriptionAuthentication | None, version: str, body: bytes
+    ) -> None:
+        """POST a notification.
+
+        :param version: of the API, for the ``Version`` header.
+        :raises NotDelivered: it was not accepted with a 2xx, as far as can be known.
+        """
+        headers = inject({"Version": version, hdrs.CONTENT_TYPE: "application/json"})
+        status, text = await self._request("POST", uri, authentication, headers, body)
+        if not 200 <= status < 300:
+            down = status >= 500 or status in _NOT_ABOUT_THE_NOTIFICATION
+            raise NotDelivered(f"it answered {status}{_excerpt(text)}", down=down)
+
+    async def _request(
+        self,
+        method: str,
+        uri: str,
+        authentication: SubscriptionAuthentication | None,
+        headers: Mapping[str, str],
+        body: bytes | None = None,
+    ) -> tuple[int, str]:
+        try:
+            for fresh in (False, True):
+                authorization, kept = await self._authorization(authentication, fresh=fresh)
+                async with self._session.request(
+                    method, self.egress.check(uri, "/callbackUri"), data=body, ssl=self._tls(authentication),
+                    headers={hdrs.ACCEPT: "application/json"} | dict(headers) | authorization, allow_redirects=False,
+                ) as response:  # fmt: skip
+                    text = await _beginning(response)
+                    if response.status != 401 or not kept:
+                        return response.status, text
+            return 401, text
+        except Rejected as error:
+            raise NotDelivered(error.detail, down=True) from error
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+            reason = str(error) or ("it did not answer in time" if isinstance(error, TimeoutError) else repr(error))
+            raise NotDelivered(reason, down=True) from error
+
+    def _tls(self, authentication: SubscriptionAuthentication | None) -> ssl.SSLContext:
+        if authentication is None or "TLS_CERT" not in authentication.auth_type:
+            return self._plain
+        return self._certified()
+
+    def _certified(self) -> ssl.SSLContext:
+        if self._with_certificate is None:
+            raise NotDelivered("a client certificate is needed (FORESTAY_NOTIFY_CLIENT_CERT_FILE)", down=True)
+        return self._with_certificate
+
+    async def _authorization(
+        self, given: SubscriptionAuthentication | None, *, fresh: bool
+    ) -> tuple[dict[str, str], bool]:
+        """The ``Authorization`` header, and whether it is from a token that was kept."""
+        kinds = given.auth_type if given else ()
+        if given and "OAUTH2_CLIENT_CERT" in kinds and (certificate := given.params_oauth2_client_cert):
+            return await self._bearer(certificate.token_endpoint, certificate.client_id, None, fresh=fresh)
+        if given and "OAUTH2_CLIENT_CREDENTIALS" in kinds and (client := given.params_oauth2_client_credentials):
+            return await self._bearer(client.token_endpoint, client.client_id, client.client_password, fresh=fresh)
+        if given and "BASIC" in kinds and (basic := given.params_basic):
+            return {hdrs.AUTHORIZATION: BasicAuth(basic.user_name, basic.password, "utf-8").encode()}, False
+        return {}, False
+
+    async def _bearer(
+        self, endpoint: str, client_id: str, password: str | None, *, fresh: bool
+    ) -> tuple[dict[str, str], bool]:
+        key = (endpoint, client_id, password or "")
+        kept = self._tokens.get(key)
+        usable = kept is not None and not fresh and kept.until > time.monotonic()
+        token = kept if kept is not None and usable else await self._fetch_token(endpoint, client_id, password)
+        self._tokens[key] = token
+        return {hdrs.AUTHORIZATION: f"Bearer {token.value}"}, usable
+
+    async def _fetch_token(self, endpoint: str, client_id: str, password: str | None) -> _Token:
+        """RFC 6749 4.4.2; the client is known by its password, or by its certificate (RFC 8705 2)."""
+        form = {"grant_type": "client_credentials"} | ({} if password is not None else {"client_id": client_id})
+        async with self._session.post(
+            self.egress.check(endpoint, "/authentication"), data=form, allow_redirects=False,
+            headers={hdrs.ACCEPT: "application/json"},
+            auth=None if password is None else BasicAuth(client_id, password, "utf-8"),
+            ssl=self._plain if password is not None else self._certified(),
+        ) as response:  # fmt: skip
+            if response.status != 200:
+                raise NotDelivered(f"the token endpoint answered {response.status}", down=True)
+            answer: Any = await response.json(content_type=None)
+        try:
+            lifetime = float(answer.get("expires_in", _LIFETIME))
+            return _Token(str(answer["access_token"]), time.monotonic() + lifetime - min(_EARLY, lifetime / 2))
+        except (AttributeError, KeyError, TypeError, ValueError):
+            raise NotDelivered("the token endpoint's answer has no access_token", down=True) from None
+
+
+@asynccontextmanager
+async def open_callbacks(settings: NotifySettings, *, loopback: bool) -> AsyncGenerator[Callbacks]:
+    """
+    :param loopback: whether callbacks on this machine are allowed, see :mod:`forestay_notify.egress`.
+    :raises Permanent: a certificate or a network of the settings cannot be used.
+    """
+    egress = Egress(allowed=networks(settings.notify_allow), denied=networks(settings.notify_deny), loopback=loopback)
+    certificate = settings.notify_client_cert_file
+    session = aiohttp.ClientSession(
+        connector=TCPConnector(limit=0, resolver=EgressResolver(egress), ttl_dns_cache=10),
+        timeout=ClientTimeout(total=settings.notify_timeout, sock_connect=min(_CONNECT, settings.notify_timeout)),
+        cookie_jar=DummyCookieJar(),
+    )
+    try:
+        yield Callbacks(
+            egress=egress,
+            thumbprint=thumbprint_of(certificate) if certificate else None,
+            _session=session,
+            _plain=_context(settings, certified=False),
+            _with_certificate=_context(settings, certified=True) if certificate else None,
+        )
+    finally:
+        await session.close()
+
+
+def _context(settings: NotifySettings, *, certified: bool) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=settings.notify_ca_file)
+        if certified and settings.notify_client_cert_file:
+            context.load_cert_chain(settings.notify_client_cert_file, settings.notify_client_key_file)
+    except (OSError, ssl.SSLError) as error:
+        raise Permanent(f"The certificates for notifications cannot be used: {error}") from error
+    if not settings.notify_verify_tls:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _no_callback(reason: str) -> Rejected:
+    return Rejected(
+        422, f"Can't get from notification callback Uri. {reason[:1].upper()}{reason[1:]}", pointer="/callbackUri"
+    )
+
+
+async def _beginning(response: ClientResponse) -> str:
+    """Enough of an answer for the delivery log, however long it is; a short one is read whole, so the connection stays."""
+    return (await response.content.read(_EXCERPT)).decode(errors="replace")
+
+
+def _excerpt(text: str) -> str:
+    return f": {' '.join(text.split())}" if text.strip() else ""

@@ -1,0 +1,85 @@
+"""Puts together what one interface needs for its subscriptions: API, deliverer and housekeeping."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from forestay_events.aggregate import Aggregates
+from forestay_events.errors import Unavailable
+from forestay_events.platform import Platform
+from forestay_sol.api import Route
+
+from forestay_notify.api import Resource, SubscriptionApi
+from forestay_notify.callbacks import Callbacks, open_callbacks
+from forestay_notify.deliverer import Deliverer
+from forestay_notify.delivery_log import DeliveryLog
+from forestay_notify.directory import directory
+from forestay_notify.filter_index import Wanted
+from forestay_notify.housekeeping import Housekeeping, recording, shredding
+from forestay_notify.outgoing import Outgoing
+from forestay_notify.projection import SubscriptionProjection
+from forestay_notify.settings import NotifySettings
+from forestay_notify.subscription import Json
+
+
+def projection(
+    resource: Resource, endpoint: str, wanted: Callable[[Json | None], Wanted], *, dispatch: bool = True
+) -> SubscriptionProjection:
+    """The read model of an interface's subscriptions; to stand before the projections that announce."""
+    return SubscriptionProjection(
+        resource.definition,
+        Outgoing(resource.schema),
+        wanted=wanted,
+        document=resource.document,
+        uri=lambda id_: f"{endpoint}{resource.path}/{id_}",
+        dispatch=dispatch,
+    )
+
+
+class Notifier:
+    """The subscriptions of one interface.
+
+    :param broken: why an aggregate is read-only, of the projector that keeps the stream.
+    """
+
+    def __init__(
+        self, platform: Platform, resource: Resource, settings: NotifySettings, *, broken: Callable[[str], str | None]
+    ) -> None:
+        self._settings = settings
+        self._callbacks: Callbacks | None = None
+        outgoing = Outgoing(resource.schema)
+        subscriptions = Aggregates(platform.store, resource.definition, platform.clock, broken=broken)
+        self._api = SubscriptionApi(
+            platform, resource, subscriptions, DeliveryLog(platform.pool, outgoing), self._opened,
+            test=settings.notify_test_callback,
+        )  # fmt: skip
+        self._deliverer = Deliverer(
+            platform.pool, outgoing, directory(platform.pool, platform.vault, resource.schema),
+            version=resource.version, longest_pause=settings.notify_retry_pause,
+        )  # fmt: skip
+        self._housekeeping = Housekeeping(
+            platform.pool, outgoing, settings, recording(subscriptions),
+            also=shredding(platform.pool, platform.vault, resource.schema),
+        )  # fmt: skip
+
+    def routes(self) -> list[Route]:
+        return self._api.routes()
+
+    def background(self) -> Mapping[str, Callable[[], Awaitable[None]]]:
+        """The jobs that run in every replica."""
+        return {"notifier": self._deliver, "notifications-housekeeping": self._housekeeping.run}
+
+    async def _deliver(self) -> None:
+        # Authentication is off: everybody who reaches this server is on this machine, or was let in on purpose.
+        async with open_callbacks(self._settings, loopback=True) as callbacks:
+            self._callbacks = callbacks
+            try:
+                await self._deliverer.run(callbacks)
+            finally:
+                self._callbacks = None
+
+    def _opened(self) -> Callbacks:
+        """:raises Unavailable: the process is just starting or ending."""
+        if self._callbacks is None:
+            raise Unavailable("the client for callbacks is not open", delay=1)
+        return self._callbacks
