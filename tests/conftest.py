@@ -6,6 +6,7 @@ import itertools
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import asyncpg
 import pytest
@@ -48,3 +49,13 @@ async def nats_server(tmp_path: Path) -> AsyncIterator[EmbeddedNats]:
     """A fresh NATS with JetStream: ``.url``, ``await .kill()``, ``await .restart()`` (same address, same store)."""
     async with EmbeddedNats(tmp_path, durable=False) as server:
         yield server
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Print what the tests have measured (fixture ``record_property``), sorted by the values."""
+    reports = (report for outcome in ("passed", "failed") for report in terminalreporter.stats.get(outcome, []))
+    measured = {(value, name) for report in reports if report.when == "call" for name, value in report.user_properties}
+    if measured:
+        terminalreporter.section("measured")
+    for value, name in sorted(measured):
+        terminalreporter.write_line(f"{value}: {name}")

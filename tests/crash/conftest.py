@@ -1,20 +1,15 @@
-"""One site of real processes for each pytest process, one client, and the recovery times at the end of the run."""
+"""One site of real processes for each pytest process, and the logs of its processes when a test fails."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Generator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import pytest_asyncio
 
 from tests.crash.processes import Site
 from tests.crash.stage import Stage, staged
-
-#: Properties of a test's report that are printed at the end: ``RECOVERY <scenario>`` in seconds, ``MEASURED <what>``.
-RECOVERY = "recovery seconds"
-MEASURED = "measured"
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -71,17 +66,3 @@ def pytest_runtest_makereport(
                 text = log.read().decode(errors="replace")
             report.sections.append((f"{file.name} of this test", text[-20_000:]))
     return report
-
-
-def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Print what the tests have measured."""
-    reports = [report for name in ("passed", "failed") for report in terminalreporter.stats.get(name, [])]
-    found = {key: value for report in reports if report.when == "call" for key, value in report.user_properties}
-    times = sorted((value, key.removeprefix(RECOVERY)) for key, value in found.items() if key.startswith(RECOVERY))
-    if times:
-        terminalreporter.section("recovery: seconds from the restart to COMPLETED")
-        for seconds, scenario in times:
-            terminalreporter.write_line(f"{seconds:6.2f} {scenario}")
-    for key, value in found.items():
-        if key.startswith(MEASURED):
-            terminalreporter.write_line(f"{key.removeprefix(MEASURED)}: {value}")

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from tests.crash.conftest import RECOVERY
 from tests.crash.processes import ALL, Victim
 from tests.crash.scenario import kill_at
 from tests.crash.stage import Stage
@@ -59,7 +58,7 @@ async def test_instantiate(
 ) -> None:
     vnf_id = await stage.client.create(stage.vnfd_id)
     recovery = await kill_at(stage, vnf_id, "instantiate", instant, victims)
-    record_property(f"{RECOVERY} instantiate {instant} {'+'.join(victims)}", recovery)
+    record_property(f"instantiate {instant} {'+'.join(victims)}", f"{recovery:6.2f} s to recover")
     made = [stack for stack in await stage.site.simulator.stacks_created() if stack.stack_name.endswith(vnf_id)]
     assert len(made) == 1
 
@@ -71,6 +70,6 @@ async def test_terminate(
     vnf_id = await stage.instantiated()
     [made] = [stack for stack in await stage.site.simulator.stacks_created() if stack.stack_name.endswith(vnf_id)]
     recovery = await kill_at(stage, vnf_id, "terminate", instant, victims)
-    record_property(f"{RECOVERY} terminate {instant} {'+'.join(victims)}", recovery)
+    record_property(f"terminate {instant} {'+'.join(victims)}", f"{recovery:6.2f} s to recover")
     assert (await stage.site.simulator.stacks_deleted()).count(made.stack_id) == 1
     assert (await stage.client.show(vnf_id))["instantiationState"] == "NOT_INSTANTIATED"

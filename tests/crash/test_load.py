@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 
 from tests.crash.checker import check
-from tests.crash.conftest import MEASURED
 from tests.crash.processes import Process
 from tests.crash.stage import Stage
 
@@ -99,7 +98,7 @@ async def test_many_at_once_on_a_slow_vim(new_stage: Stage, record_property: Cal
         total = time.monotonic() - began
     p50, p99 = statistics.median(latencies), statistics.quantiles(latencies, n=100)[98]
     record_property(
-        f"{MEASURED}{INSTANCES} instantiations on a VIM of {LATENCY:.0f} s",
+        f"{INSTANCES} instantiations on a VIM of {LATENCY:.0f} s",
         f"all accepted after {accepted:.1f} s, COMPLETED after {total:.1f} s; {len(latencies)} reads by id: median"
         f" {p50:.1f} ms, 99 % {p99:.1f} ms; threads {threads_before} -> {(api.threads, worker.threads)}; memory"
         f" {api.memory:.0f} and {worker.memory:.0f} MiB (API, worker)",
