@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
-from forestay_lcm.adapters.openstack.steps import Order
+import pytest_asyncio
+from forestay_lcm.adapters.openstack.cloud import Cloud, Clouds
+from forestay_lcm.adapters.openstack.job import Order
 from forestay_lcm.domain import local_nfvo
 from forestay_lcm.domain.grants import Asking, instantiate_grant_request
 from forestay_package_mgmt.csar import read_package
+from forestay_simvim import OpenStackSimulator, SimConfig
 from forestay_sol.vnfd import Flavour
-from forestay_sol.vnflcm import InstantiateVnfRequest
+from forestay_sol.vnflcm import InstantiateVnfRequest, VimConnectionInfo
 
 TESTS = Path(__file__).parents[2]
 sys.path.append(str(TESTS.parent))  # tests.packages.build
@@ -39,7 +42,7 @@ def order_of(flavour: Flavour, **request: Any) -> Order:
     wanted = msgspec.convert({"flavourId": "simple"} | request, InstantiateVnfRequest)
     asked = instantiate_grant_request(asking(), flavour=flavour, request=wanted)
     grant = local_nfvo.answer(asked, new_id=numbers("g"), flavour=flavour)
-    return Order(flavour=flavour, request=wanted, grant_request=asked, grant=grant)
+    return Order(operation="INSTANTIATE", flavour=flavour, request=wanted, grant_request=asked, grant=grant)
 
 
 def _flavour(name: str, tmp: Path) -> Flavour:
@@ -73,3 +76,37 @@ def ext_link(*cps: dict[str, Any], network: str = "net-1", ports: dict[str, str]
     """An element of ``extVirtualLinks``; ``ports`` are resource ids by link port id."""
     given = [{"id": name, "resourceHandle": {"resourceId": at}} for name, at in (ports or {}).items()]
     return {"id": f"vl-{network}", "resourceId": network, "extCps": list(cps), "extLinkPorts": given}
+
+
+def connection(sim: OpenStackSimulator, **access: str) -> VimConnectionInfo:
+    rc = sim.openrc()
+    return VimConnectionInfo(
+        vim_type="ETSINFV.OPENSTACK_KEYSTONE.V_3",
+        interface_info={"endpoint": rc["OS_AUTH_URL"]},
+        access_info={
+            "username": rc["OS_USERNAME"],
+            "password": rc["OS_PASSWORD"],
+            "project": rc["OS_PROJECT_NAME"],
+            "projectDomain": rc["OS_PROJECT_DOMAIN_NAME"],
+            "userDomain": rc["OS_USER_DOMAIN_NAME"],
+            "region": rc["OS_REGION_NAME"],
+        }
+        | access,
+    )
+
+
+@pytest_asyncio.fixture
+async def sim() -> AsyncIterator[OpenStackSimulator]:
+    async with OpenStackSimulator(SimConfig()).serve() as sim:
+        yield sim
+
+
+@pytest_asyncio.fixture
+async def clouds() -> AsyncIterator[Clouds]:
+    async with Clouds(timeout=0.5) as clouds:
+        yield clouds
+
+
+@pytest.fixture
+def cloud(sim: OpenStackSimulator, clouds: Clouds) -> Cloud:
+    return clouds.cloud(connection(sim))

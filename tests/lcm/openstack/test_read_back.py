@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import random
-from typing import Any
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import msgspec
+from forestay_lcm.adapters.openstack.connectivity import ext_links, managed_by_others
 from forestay_lcm.adapters.openstack.heat import Stack, StackResource
+from forestay_lcm.adapters.openstack.job import Order
 from forestay_lcm.adapters.openstack.neutron import FixedIp, Port
+from forestay_lcm.adapters.openstack.nova import Server
 from forestay_lcm.adapters.openstack.read_back import Known, Observed, instantiated_vnf_info
-from forestay_lcm.adapters.openstack.steps import Order
 from forestay_lcm.domain.resource_changes import resource_changes
 from forestay_sol.vnfd import Flavour
 from forestay_sol.vnflcm import InstantiatedVnfInfo
@@ -33,19 +36,28 @@ def _port(port_id: str, server: str, *addresses: tuple[str, str]) -> Port:
     return Port(id=port_id, network_id="n", device_id=server, mac_address="fa:16:3e:00:00:01", fixed_ips=fixed)
 
 
-def _info(order: Order, resources: list[StackResource], ports: list[Port], **known: Any) -> InstantiatedVnfInfo:
+def _info(
+    order: Order,
+    resources: list[StackResource],
+    ports: list[Port],
+    *,
+    before: InstantiatedVnfInfo | None = None,
+    status: Mapping[str, str] = MappingProxyType({}),
+) -> InstantiatedVnfInfo:
     nfv = msgspec.json.encode(NFV).decode()
     stack = Stack(id="top", name="vnf-vnf1", action="CREATE", status="COMPLETE", reason="", parameters={"nfv": nfv})
-    zones = {item.physical_id: "az-real" for item in resources if item.type == KINDS["s"]}
+    ids = [item.physical_id for item in resources if item.type == KINDS["s"]]
+    servers = {server: Server(id=server, status=status.get(server, "ACTIVE"), zone="az-real") for server in ids}
     return instantiated_vnf_info(
-        Observed(stack=stack, resources=resources, ports={port.id: port for port in ports}, zones=zones),
+        Observed(stack=stack, resources=resources, ports={port.id: port for port in ports}, servers=servers),
         Known(
             flavour=order.flavour,
-            request=order.request,
-            grant=order.grant,
+            links=ext_links(order, None),
+            managed=managed_by_others(order, None),
+            scale_status=(),
             connection_id="vim1",
             tenant="demo",
-            **known,
+            before=before,
         ),
     )
 
@@ -143,8 +155,6 @@ def test_a_group_of_nested_stacks(asg: Flavour) -> None:
     assert newest.metadata["parent_stack_id"] == group
     assert newest.metadata["parent_resource_name"] == "ccc"
     assert [cp.id for cp in newest.vnfc_cp_info] == ["VDU1_CP1-s-ccc"]  # Neutron did not show this port
-    level = asg.level()
-    assert {item.aspect_id: item.scale_level for item in info.scale_status} == level.scale_info
     assert {item.aspect_id: item.scale_level for item in info.max_scale_levels} == {
         aspect.id: aspect.max_scale_level for aspect in asg.scaling_aspects.values()
     }
@@ -226,13 +236,32 @@ def test_a_healed_vnfc_is_one_removed_and_one_added(two_vdus: Flavour) -> None:
     assert changes.affected_ext_link_ports == ()
 
 
-def test_scale_levels_and_vnfc_properties_survive(two_vdus: Flavour) -> None:
+def test_names_properties_and_metadata_survive(two_vdus: Flavour) -> None:
     order = order_of(two_vdus)
     first = msgspec.to_builtins(_info(order, TWO, PORTS))
-    first["scaleStatus"] = [{"aspectId": "a", "scaleLevel": 2}]
-    first["vnfcInfo"] = [{**item, "vnfcConfigurableProperties": {"k": 1}} for item in first["vnfcInfo"][:1]]
+    first["vnfcInfo"] = [{**first["vnfcInfo"][0], "id": "mine", "vnfcConfigurableProperties": {"k": 1}}]
+    first["vnfcResourceInfo"][0]["metadata"]["server_notification"] = {"alarmId": "a"}
+    first["metadata"] |= {"ServerNotifierUri": "http://n", "tenant": "old"}
     before = msgspec.convert(first, InstantiatedVnfInfo)
     again = _info(order, TWO, PORTS, before=before)
-    assert again.scale_status == before.scale_status
-    properties = {item.id: item.vnfc_configurable_properties for item in again.vnfc_info}
-    assert properties == {before.vnfc_info[0].id: {"k": 1}, **{item.id: None for item in again.vnfc_info[1:]}}
+    assert {item.id: item.vnfc_configurable_properties for item in again.vnfc_info} == {
+        "mine": {"k": 1},
+        "VDU2-s2": None,
+    }
+    assert [(vnfc.metadata or {}).get("server_notification") for vnfc in again.vnfc_resource_info] == [
+        {"alarmId": "a"},
+        None,
+    ]
+    assert again.metadata == {"stack_id": TOP, "nfv": NFV, "tenant": "demo", "ServerNotifierUri": "http://n"}
+
+
+def test_a_server_that_does_not_run_is_a_stopped_vnfc(two_vdus: Flavour) -> None:
+    order = order_of(two_vdus)
+
+    def states(**status: str) -> tuple[str, list[str]]:
+        info = _info(order, TWO, PORTS, status=status)
+        return info.vnf_state, [vnfc.vnfc_state for vnfc in info.vnfc_info]
+
+    assert states(s1="ACTIVE", s2="ERROR") == ("STARTED", ["STARTED", "STARTED"])
+    assert states(s1="SHUTOFF") == ("STARTED", ["STOPPED", "STARTED"])
+    assert states(s1="SHUTOFF", s2="SUSPENDED") == ("STOPPED", ["STOPPED", "STOPPED"])

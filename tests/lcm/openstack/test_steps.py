@@ -3,124 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
 import pytest
-import pytest_asyncio
 from forestay_events.errors import Permanent, Retryable, UnknownOutcome
 from forestay_lcm.adapters.openstack.cloud import Cloud, Clouds
-from forestay_lcm.adapters.openstack.nfv import HeatRequest
-from forestay_lcm.adapters.openstack.steps import Job, Order, take
-from forestay_lcm.domain.plan import steps
-from forestay_lcm.domain.state import Operation, StepRun
+from forestay_lcm.adapters.openstack.steps import take
 from forestay_lcm.executor import Again, Confirmed, Failed, Outcome, Superseded
 from forestay_simvim import CallFault, OpenStackSimulator, ResourceFault, SimConfig
 from forestay_sol.vnfd import Flavour
 from forestay_sol.vnflcm import InstantiatedVnfInfo, LcmOperationState, VimConnectionInfo
 
-from .conftest import ext_cp, ext_link, order_of
-
-VNF = "5f0b0f0c-7d35-4a6c-8f6e-0d8f0f3a1c11"
-
-
-@pytest_asyncio.fixture
-async def sim() -> AsyncIterator[OpenStackSimulator]:
-    async with OpenStackSimulator(SimConfig()).serve() as sim:
-        yield sim
-
-
-@pytest_asyncio.fixture
-async def clouds() -> AsyncIterator[Clouds]:
-    async with Clouds(timeout=0.5) as clouds:
-        yield clouds
-
-
-def connection(sim: OpenStackSimulator, **access: str) -> VimConnectionInfo:
-    rc = sim.openrc()
-    return VimConnectionInfo(
-        vim_type="ETSINFV.OPENSTACK_KEYSTONE.V_3",
-        interface_info={"endpoint": rc["OS_AUTH_URL"]},
-        access_info={
-            "username": rc["OS_USERNAME"],
-            "password": rc["OS_PASSWORD"],
-            "project": rc["OS_PROJECT_NAME"],
-            "projectDomain": rc["OS_PROJECT_DOMAIN_NAME"],
-            "userDomain": rc["OS_USER_DOMAIN_NAME"],
-            "region": rc["OS_REGION_NAME"],
-        }
-        | access,
-    )
-
-
-@pytest.fixture
-def cloud(sim: OpenStackSimulator, clouds: Clouds) -> Cloud:
-    return clouds.cloud(connection(sim))
-
-
-async def _pass() -> None:
-    """A fence that lets everything through."""
-
-
-def job(step: str, order: Order | None = None, **members: Any) -> Job:
-    now = datetime.now(UTC)
-    base = Job(
-        vnf_id=VNF,
-        op_id="op1",
-        step=step,
-        attempt=1,
-        started_at=now,
-        deadline=now + timedelta(minutes=5),
-        connection_id="vim1",
-        fence=_pass,
-        order=order,
-    )
-    return msgspec.structs.replace(base, **members)
-
-
-async def finish(cloud: Cloud, job: Job) -> Confirmed | Failed:
-    """Take a step until it is decided, as the engine does."""
-    async with asyncio.timeout(10):
-        while isinstance(outcome := await take(cloud, job), Again):
-            await asyncio.sleep(min(outcome.delay, 0.02))
-        return outcome
-
-
-async def confirmed(cloud: Cloud, job: Job) -> dict[str, Any]:
-    outcome = await finish(cloud, job)
-    assert isinstance(outcome, Confirmed), outcome
-    return outcome.result
-
-
-async def instantiate(cloud: Cloud, order: Order) -> tuple[InstantiatedVnfInfo, dict[str, Any]]:
-    results = {"create-stack": await confirmed(cloud, job("create-stack", order))}
-    await confirmed(cloud, job("await-stack", order, results=results))
-    read = await confirmed(cloud, job("read-back", order, results=results))
-    return msgspec.convert(read["instantiated_vnf_info"], InstantiatedVnfInfo), results
-
-
-async def terminate(cloud: Cloud, **members: Any) -> Confirmed | Failed:
-    deleted = await finish(cloud, job("delete-stack", **members))
-    assert isinstance(deleted, Confirmed)
-    return await finish(cloud, job("await-deleted", results={"delete-stack": deleted.result}, **members))
-
-
-async def network(cloud: Cloud, name: str) -> dict[str, Any]:
-    reply = await cloud.request("network", "GET", "/v2.0/networks", query={"name": name})
-    return reply.body["networks"][0]
-
-
-async def two_vdus_order(cloud: Cloud, flavour: Flavour) -> Order:
-    private = await network(cloud, "private")
-    cps = ext_cp("VDU1_CP1", fixed="10.10.0.77", subnet=private["subnets"][0]), ext_cp("VDU2_CP1")
-    return order_of(flavour, extVirtualLinks=[ext_link(*cps, network=private["id"])])
-
-
-async def asg_order(cloud: Cloud, flavour: Flavour) -> Order:
-    link = ext_link(ext_cp("VDU1_CP1"), network=(await network(cloud, "private"))["id"])
-    return order_of(flavour, extVirtualLinks=[link])
+from .conftest import connection, ext_cp, ext_link, order_of
+from .stepping import VNF, asg_order, confirmed, finish, instantiate, job, network, operation, terminate, two_vdus_order
 
 
 def created(sim: OpenStackSimulator) -> int:
@@ -232,15 +129,8 @@ async def test_the_stack_of_an_abandoned_operation_is_replaced(cloud: Cloud, asg
 
 
 async def test_a_foreign_stack_is_left_alone(cloud: Cloud, asg: Flavour) -> None:
-    foreign = HeatRequest(
-        stack_name=f"vnf-{VNF}",
-        template="{heat_template_version: 2018-08-31, resources: {}}",
-        parameters={},
-        files={},
-        tags="mine",
-        timeout_mins=5,
-    )
-    stack_id = await cloud.heat.create(foreign)
+    empty = {"template": "{heat_template_version: 2018-08-31, resources: {}}", "tags": "mine"}
+    stack_id = await cloud.heat.create(f"vnf-{VNF}", empty)
     outcome = await finish(cloud, job("create-stack", await asg_order(cloud, asg)))
     assert isinstance(outcome, Failed)
     assert (outcome.status, stack_id in outcome.detail) == (409, True)
@@ -300,28 +190,6 @@ async def test_a_superseded_step_does_nothing(sim: OpenStackSimulator, cloud: Cl
     with pytest.raises(Superseded):
         await take(cloud, job("delete-stack", fence=closed))
     assert sim.journal.entries(service="heat", method="DELETE") == []
-
-
-def operation(op_id: str, state: LcmOperationState, stack_id: str = "") -> Operation:
-    """The latest operation of the VNF, with what its create-stack step has made or taken over."""
-    now = datetime.now(UTC)
-    run = StepRun(
-        step=steps(["create-stack"])[0],
-        status="CONFIRMED" if stack_id else "FAILED",
-        attempt=1,
-        since=now,
-        result={"stack_id": stack_id} if stack_id else {},
-    )
-    return Operation(
-        id=op_id,
-        operation="INSTANTIATE",
-        state=state,
-        state_entered=now,
-        started=now,
-        params={},
-        lane="vim",
-        plan=(run,),
-    )
 
 
 @pytest.mark.parametrize(

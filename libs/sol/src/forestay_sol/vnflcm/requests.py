@@ -125,6 +125,21 @@ class OperateVnfRequest(Sol, frozen=True, kw_only=True):
     additional_params: KeyValuePairs | None = None
 
 
+class CreateVnfSnapshotRequest(Sol, frozen=True, kw_only=True):
+    """POST vnf_instances/{id}/create_snapshot: fills the "Individual VNF snapshot" resource of this id."""
+
+    vnf_snapshot_info_id: Identifier
+    additional_params: KeyValuePairs | None = None
+    user_defined_data: KeyValuePairs | None = None
+
+
+class RevertToVnfSnapshotRequest(Sol, frozen=True, kw_only=True):
+    """POST vnf_instances/{id}/revert_to_snapshot."""
+
+    vnf_snapshot_info_id: Identifier
+    additional_params: KeyValuePairs | None = None
+
+
 class CancelMode(Sol, frozen=True, kw_only=True):
     """POST vnf_lcm_op_occs/{id}/cancel."""
 

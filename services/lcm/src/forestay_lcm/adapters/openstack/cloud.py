@@ -14,7 +14,7 @@ from forestay_events.errors import Permanent
 from forestay_sol.vnflcm import VimConnectionInfo
 
 from forestay_lcm.adapters.openstack.heat import Heat
-from forestay_lcm.adapters.openstack.keystone import Credential, Keystone, credential
+from forestay_lcm.adapters.openstack.keystone import Credential, Keystone, Token, credential
 from forestay_lcm.adapters.openstack.neutron import Neutron
 from forestay_lcm.adapters.openstack.nova import Nova
 from forestay_lcm.adapters.openstack.transport import Reply, Transport, Unauthorized
@@ -64,23 +64,32 @@ class Cloud:
         return self._credential.project
 
     async def request(
-        self, service: str, method: str, path: str, *, query: Query | None = None, body: Any = None, acts: bool = False
+        self,
+        service: str,
+        method: str,
+        path: str,
+        *,
+        query: Query | None = None,
+        body: Any = None,
+        acts: bool = False,
+        version: str | None = None,
     ) -> Reply:
         """Call a service of the catalog with a token; a token that it refuses is renewed once.
 
         :param service: service type, such as ``orchestration``.
         :param path: below the endpoint of the catalog, with its leading slash.
+        :param version: the microversion to ask for, such as ``volume 3.40``.
         :raises Permanent: the catalog has no such service, or the service refused; else as :meth:`Transport.request`.
         """
         token = await self._keystone.token(self._credential)
         try:
-            return await self._send(token.id, self._url(token.endpoints, service, path, query), method, body, acts)
+            return await self._send(token, method, self._url(token, service, path, query), body, acts, version)
         except Unauthorized:
             token = await self._keystone.token(self._credential, refused=token)
-            return await self._send(token.id, self._url(token.endpoints, service, path, query), method, body, acts)
+            return await self._send(token, method, self._url(token, service, path, query), body, acts, version)
 
-    def _url(self, endpoints: Mapping[str, str], service: str, path: str, query: Query | None) -> str:
-        if service not in endpoints:
+    def _url(self, token: Token, service: str, path: str, query: Query | None) -> str:
+        if service not in token.endpoints:
             where = f"region {self._credential.region!r}" if self._credential.region else "any region"
             raise Permanent(
                 f"The catalog of {self._credential.auth_url} has no {self._credential.interface} endpoint of type "
@@ -88,10 +97,10 @@ class Cloud:
                 status=422,
                 title="VIM lacks a service",
             )
-        return f"{endpoints[service]}{path}" + (f"?{urlencode(query, doseq=True)}" if query else "")
+        return f"{token.endpoints[service]}{path}" + (f"?{urlencode(query, doseq=True)}" if query else "")
 
-    async def _send(self, token: str, url: str, method: str, body: Any, acts: bool) -> Reply:
-        headers = {"X-Auth-Token": token}
+    async def _send(self, token: Token, method: str, url: str, body: Any, acts: bool, version: str | None) -> Reply:
+        headers = {"X-Auth-Token": token.id, **({"OpenStack-API-Version": version} if version else {})}
         return await self._transport.request(
             method, url, headers=headers, tls=self._credential.tls, body=body, acts=acts
         )

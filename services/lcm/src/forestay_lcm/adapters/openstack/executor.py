@@ -6,11 +6,10 @@ from datetime import timedelta
 from types import TracebackType
 from typing import Self
 
-import msgspec
-from forestay_sol.vnflcm import Grant, GrantRequest, InstantiateVnfRequest
-
 from forestay_lcm.adapters.openstack.cloud import Clouds
-from forestay_lcm.adapters.openstack.steps import Job, Order, take
+from forestay_lcm.adapters.openstack.job import Job
+from forestay_lcm.adapters.openstack.orders import order_of
+from forestay_lcm.adapters.openstack.steps import take
 from forestay_lcm.catalogue import Catalogue
 from forestay_lcm.domain.state import Operation, StepRun, Vnf
 from forestay_lcm.executor import Fence, Outcome
@@ -43,21 +42,8 @@ class OpenStackSteps:
             deadline=run.since + timedelta(seconds=run.step.timeout),
             connection_id=key,
             results=operation.results,
-            order=await self._order(vnf, operation),
+            order=await order_of(vnf, operation, lambda vnfd_id: self._catalogue.vnfd(vnf.project, vnfd_id)),
             before=vnf.instantiated_vnf_info,
             fence=fence,
         )
         return await take(self._clouds.cloud(connection), job)
-
-    async def _order(self, vnf: Vnf, operation: Operation) -> Order | None:
-        if operation.operation != "INSTANTIATE":
-            return None
-        request = msgspec.convert(operation.params, InstantiateVnfRequest)
-        granted = operation.results["grant"]
-        vnfd = await self._catalogue.vnfd(vnf.project, vnf.vnfd_id)
-        return Order(
-            flavour=vnfd.flavour(request.flavour_id),
-            request=request,
-            grant_request=msgspec.convert(granted["grant_request"], GrantRequest),
-            grant=msgspec.convert(granted["grant"], Grant),
-        )

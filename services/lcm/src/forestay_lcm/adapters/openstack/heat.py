@@ -9,7 +9,6 @@ from typing import Any, Protocol
 
 import msgspec
 
-from forestay_lcm.adapters.openstack.nfv import HeatRequest
 from forestay_lcm.adapters.openstack.transport import NotFound, Reply
 
 SERVICE = "orchestration"
@@ -19,7 +18,15 @@ class Caller(Protocol):
     """A cloud, as its services use it."""
 
     async def request(
-        self, service: str, method: str, path: str, *, query: Any = None, body: Any = None, acts: bool = False
+        self,
+        service: str,
+        method: str,
+        path: str,
+        *,
+        query: Any = None,
+        body: Any = None,
+        acts: bool = False,
+        version: str | None = None,
     ) -> Reply: ...
 
 
@@ -40,7 +47,11 @@ class Stack(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StackResource(msgspec.Struct, frozen=True, kw_only=True):
-    """A resource of a stack or of one nested in it; ``stack`` is ``name/id`` of the stack that it is in."""
+    """A resource of a stack or of one nested in it.
+
+    :ivar stack: ``name/id`` of the stack that it is in.
+    :ivar required_by: names of the resources of the same stack that refer to it.
+    """
 
     name: str
     type: str
@@ -49,6 +60,12 @@ class StackResource(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     stack: str
     creation_time: str
+    required_by: tuple[str, ...] = ()
+
+    @property
+    def is_marked(self) -> bool:
+        """Whether somebody found it unhealthy: the next update of its stack makes another."""
+        return self.status == "CHECK_FAILED"
 
 
 class Heat:
@@ -71,9 +88,9 @@ class Heat:
         stack = _stack(reply.body["stack"])
         return None if (stack.action, stack.status) == ("DELETE", "COMPLETE") else stack
 
-    async def create(self, request: HeatRequest) -> str:
+    async def create(self, name: str, fields: dict[str, Any]) -> str:
         """Start to make a stack; gives its id. :raises AlreadyExists: the name is taken."""
-        reply = await self._cloud.request(SERVICE, "POST", "/stacks", body=msgspec.to_builtins(request), acts=True)
+        reply = await self._cloud.request(SERVICE, "POST", "/stacks", body={"stack_name": name, **fields}, acts=True)
         return reply.body["stack"]["id"]
 
     async def update(self, stack: Stack, fields: dict[str, Any], *, existing: bool = True) -> None:
@@ -93,6 +110,15 @@ class Heat:
         path = f"/stacks/{name}/{stack_id}/resources"
         reply = await self._cloud.request(SERVICE, "GET", path, query={"nested_depth": 2})
         return [_resource(body) for body in reply.body["resources"]]
+
+    async def mark(self, resource: StackResource, *, unhealthy: bool, reason: str) -> None:
+        """Mark a resource unhealthy, or take the mark away; ``reason`` becomes the resource's.
+
+        :raises Retryable: the resource is being worked on.
+        """
+        body = {"mark_unhealthy": unhealthy, "resource_status_reason": reason}
+        path = f"/stacks/{resource.stack}/resources/{resource.name}"
+        await self._cloud.request(SERVICE, "PATCH", path, body=body, acts=True)
 
 
 def _stack(body: dict[str, Any]) -> Stack:
@@ -118,4 +144,5 @@ def _resource(body: dict[str, Any]) -> StackResource:
         reason=body.get("resource_status_reason") or "",
         stack="/".join(home.rsplit("/", 2)[-2:]),
         creation_time=body.get("creation_time") or "",
+        required_by=tuple(body.get("required_by") or ()),
     )

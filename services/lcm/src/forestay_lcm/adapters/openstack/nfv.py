@@ -1,134 +1,94 @@
-"""The request that Heat gets: the flavour's BaseHOT and its one JSON parameter ``nfv``, for VNFs without user data.
+"""The JSON parameter ``nfv`` of a BaseHOT, for VNFs without user data (Tacker's DefaultUserData).
 
 Rules of this module:
 
 * Pure. The template says what ``nfv`` must hold: each ``get_param: [nfv, A, B, ...]`` of a resource is a leaf to fill.
 * The grant comes before the request, and both before the VNFD; ``additionalParams.nfv`` of the request, then that of
   the grant, are merged over everything (RFC 7396). A leaf that is empty in the end is an error that names it.
-* What the template has too much leaves it: :mod:`hot`.
+* What an operation is not about stays as it was: a change fills some leaves only; a leaf that nobody but the requester
+  knows, and a zone that nobody chooses anew, are kept from before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, cast
 
 import msgspec
-import yaml
 from forestay_events.errors import Permanent
-from forestay_sol.vnfd import BaseHot, Flavour
+from forestay_sol.vnfd import Flavour
 from forestay_sol.vnflcm import (
+    ExtVirtualLinkData,
     Grant,
     GrantRequest,
-    InstantiateVnfRequest,
     IpOverEthernetAddressData,
     VimAssets,
     VnfExtCpData,
 )
 
-from forestay_lcm.adapters.openstack.hot import Json, Path, nfv_path, value_at, without_links, without_nulls
-from forestay_lcm.domain.connection_points import effective_links, managed_links, vdu_cp_id
-
-
-class HeatRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What POST /stacks gets; its fields are the members of the body, ``timeout_mins`` is minutes."""
-
-    stack_name: str
-    template: str
-    parameters: Json
-    files: dict[str, str]
-    tags: str
-    timeout_mins: int
+from forestay_lcm.adapters.openstack.hot import Json, Path, nfv_path, value_at
+from forestay_lcm.domain.connection_points import vdu_cp_id
+from forestay_lcm.domain.merge_patch import merge_patch
 
 
 class Sources(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the values of ``nfv`` come from."""
+    """Where the values of ``nfv`` come from.
+
+    :ivar links: the external virtual links after the operation.
+    :ivar overlays: ``additionalParams.nfv`` of the request and of the grant, in this order.
+    :ivar counts: how many instances of each VDU there shall be; of others, as many as the grant adds.
+    :ivar before: ``nfv`` before the operation.
+    """
 
     flavour: Flavour
-    request: InstantiateVnfRequest
+    links: tuple[ExtVirtualLinkData, ...]
     grant_request: GrantRequest
     grant: Grant
-
-
-def stack_name(vnf_id: str) -> str:
-    """The name of a VNF's stack: one VNF, one name, so that whoever comes next finds it."""
-    return f"vnf-{vnf_id}"
-
-
-def instantiate_request(vnf_id: str, sources: Sources, *, tags: Sequence[str], timeout_mins: int = 20) -> HeatRequest:
-    """The request that makes the stack of a VNF.
-
-    :raises Permanent: 422, the flavour has no BaseHOT, or a template parameter has no value.
-    """
-    hot = sources.flavour.base_hot
-    if hot is None:
-        raise _unusable(f"Flavour {sources.flavour.id!r} has no template in BaseHOT/{sources.flavour.id}.")
-    template = _parse(hot)
-    parameters = _parameters(template, sources, hot.path)
-    managed = managed_links(sources.grant.ext_managed_virtual_links, sources.request.ext_managed_virtual_links)
-    networks = {name: link.resource_id for name, link in managed.items()}
-    changed = without_nulls(without_links(template, networks), parameters)
-    return HeatRequest(
-        stack_name=stack_name(vnf_id),
-        template=hot.template if changed == template else yaml.safe_dump(changed, sort_keys=False),
-        parameters=parameters,
-        files=dict(hot.files),
-        tags=",".join(tags),
-        timeout_mins=timeout_mins,
-    )
+    overlays: tuple[Json, ...] = ()
+    counts: Mapping[str, int] = {}
+    before: Json = {}
 
 
 def nfv_parameter(template: Json, sources: Sources) -> Json:
-    """The ``nfv`` parameter for a parsed template.
+    """The whole ``nfv`` parameter for a parsed template.
 
     :raises Permanent: 422, a leaf has no value; the message names its path.
     """
-    paths = list(_paths(template))
-    nfv: Json = _nest({path: _value(path, sources) for path in paths})
-    for overlay in (sources.request.additional_params, sources.grant.additional_params):
-        nfv = merge_patch(nfv, (overlay or {}).get("nfv") or {})
+    others = {key: value for key, value in sources.before.items() if key not in ("VDU", "CP")}
+    return _filled(others, list(_paths(template)), sources)
+
+
+def changed_nfv(template: Json, sources: Sources, concerned: Callable[[Path], bool]) -> Json:
+    """``nfv`` as it was before, with those leaves made anew that an operation is about.
+
+    :raises Permanent: 422, such a leaf has no value; the message names its path.
+    """
+    return _filled(sources.before, [path for path in _paths(template) if concerned(path)], sources)
+
+
+def _filled(base: Json, paths: list[Path], sources: Sources) -> Json:
+    nfv = _laid_over(base, _nest({path: _value(path, sources) for path in paths}))
+    for overlay in sources.overlays:
+        nfv = merge_patch(nfv, overlay)
     if missing := sorted({"/".join(map(str, path)) for path in paths if _is_missing(nfv, path)}):
-        raise _unusable(
+        raise unusable(
             f"No value for {', '.join(missing)} of the template parameter 'nfv': neither the grant, the request "
             "nor the VNFD has one. Give it in additionalParams.nfv."
         )
     return nfv
 
 
-def merge_patch(target: Any, patch: Any) -> Any:
-    """``target`` after an RFC 7396 merge patch; neither is changed."""
-    if not isinstance(patch, Mapping):
-        return patch
-    merged = dict(cast("Json", target)) if isinstance(target, Mapping) else {}
-    for key, value in cast("Json", patch).items():
-        if value is None:
-            merged.pop(key, None)
-        else:
-            merged[key] = merge_patch(merged.get(key), value)
-    return merged
+def _laid_over(base: Any, top: Any) -> Any:
+    """``top`` over ``base``, map by map. Unlike in a merge patch, null is a value: an address that is the VIM's choice."""
+    if not isinstance(base, Mapping) or not isinstance(top, Mapping):
+        return top
+    below, above = cast("Json", base), cast("Json", top)
+    return {**below, **{key: _laid_over(below.get(key), value) for key, value in above.items()}}
 
 
-def _unusable(detail: str) -> Permanent:
+def unusable(detail: str) -> Permanent:
+    """The error about a template that cannot be used."""
     return Permanent(detail, status=422, title="Template cannot be used")
-
-
-def _parse(hot: BaseHot) -> Json:
-    try:
-        template = yaml.safe_load(hot.template)
-    except yaml.YAMLError as error:
-        raise _unusable(f"{hot.path} is not YAML: {error}") from error
-    if not isinstance(template, dict) or not isinstance(cast("Json", template).get("resources"), dict):
-        raise _unusable(f"{hot.path} has no resources.")
-    return cast("Json", template)
-
-
-def _parameters(template: Json, sources: Sources, path: str) -> Json:
-    declared: Json = template.get("parameters") or {}
-    if missing := [name for name, schema in declared.items() if name != "nfv" and "default" not in (schema or {})]:
-        raise _unusable(
-            f"No value for the parameter {', '.join(missing)} of {path}: only 'nfv' is filled, others need a default."
-        )
-    return {"nfv": nfv_parameter(template, sources)} if "nfv" in declared else {}
 
 
 # The skeleton: what the template asks for.
@@ -179,7 +139,11 @@ def _is_missing(nfv: Json, path: Path) -> bool:
 def _value(path: Path, sources: Sources) -> Any:
     group, node, leaf, *rest = path
     source = _LEAVES.get((group, leaf, len(rest)))
-    return source(sources, str(node), *rest) if source else None
+    value = source(sources, str(node), *rest) if source else None
+    if value is not None or (source and leaf != "locationConstraints"):
+        return value
+    known = value_at(sources.before, path)
+    return None if known is ... else known
 
 
 def _compute_flavour(sources: Sources, vdu_id: str) -> str | None:
@@ -204,7 +168,7 @@ def _zone(sources: Sources, vdu_id: str) -> str | None:
 
 
 def _capacity(sources: Sources, vdu_id: str) -> int:
-    return len(_computes(sources, vdu_id))
+    return sources.counts.get(vdu_id, len(_computes(sources, vdu_id)))
 
 
 def _computes(sources: Sources, vdu_id: str) -> set[str]:
@@ -213,8 +177,7 @@ def _computes(sources: Sources, vdu_id: str) -> set[str]:
 
 
 def _network(sources: Sources, cp_id: str) -> str | None:
-    links = effective_links(sources.grant.ext_virtual_links, sources.request.ext_virtual_links)
-    connected = (link.resource_id for link in links for cp in link.ext_cps if _is(sources, cp, cp_id))
+    connected = (link.resource_id for link in sources.links for cp in link.ext_cps if _is(sources, cp, cp_id))
     return next(connected, None)
 
 
@@ -231,7 +194,7 @@ def _mac_address(sources: Sources, cp_id: str) -> str | None:
 
 
 def _addresses(sources: Sources, cp_id: str) -> Iterator[IpOverEthernetAddressData]:
-    for link in effective_links(sources.grant.ext_virtual_links, sources.request.ext_virtual_links):
+    for link in sources.links:
         for config in (config for cp in link.ext_cps if _is(sources, cp, cp_id) for config in cp.cp_config.values()):
             yield from (data.ip_over_ethernet for data in config.cp_protocol_data if data.ip_over_ethernet)
 

@@ -1,12 +1,35 @@
-"""Nova v2.1: where servers really run."""
+"""Nova v2.1: the servers as they really are, and what is done to them directly."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from typing import Any
+
+import msgspec
 
 from forestay_lcm.adapters.openstack.heat import Caller
 from forestay_lcm.adapters.openstack.transport import NotFound
+
+SERVICE = "compute"
+
+
+class Server(msgspec.Struct, frozen=True, kw_only=True):
+    """A server.
+
+    :ivar status: Nova's, such as ``ACTIVE`` or ``SHUTOFF``.
+    :ivar task: what Nova is doing to it, ``None`` when nothing.
+    :ivar zone: its availability zone.
+    :ivar image: id of the image that it boots from, ``None`` when that is a volume.
+    """
+
+    id: str
+    status: str
+    task: str | None = None
+    zone: str | None = None
+    image: str | None = None
+    metadata: dict[str, str] = {}
+    fault: str = ""
 
 
 class Nova:
@@ -15,15 +38,30 @@ class Nova:
     def __init__(self, cloud: Caller) -> None:
         self._cloud = cloud
 
-    async def zones(self, servers: Iterable[str]) -> dict[str, str]:
-        """The availability zones of these servers by id; a server that is gone or in no zone is left out."""
-        ids = list(servers)
-        zones = await asyncio.gather(*(self._zone(server) for server in ids))
-        return {server: zone for server, zone in zip(ids, zones, strict=True) if zone}
+    async def servers(self, ids: Iterable[str]) -> dict[str, Server]:
+        """These servers by id; one that is gone is left out."""
+        found = await asyncio.gather(*(self._server(server) for server in ids))
+        return {server.id: server for server in found if server}
 
-    async def _zone(self, server: str) -> str | None:
+    async def act(self, server: str, action: str, arguments: Any = None) -> None:
+        """Start an action on a server.
+
+        :raises AlreadyExists: 409, its state does not allow that now.
+        """
+        await self._cloud.request(SERVICE, "POST", f"/servers/{server}/action", body={action: arguments}, acts=True)
+
+    async def _server(self, server: str) -> Server | None:
         try:
-            reply = await self._cloud.request("compute", "GET", f"/servers/{server}")
+            reply = await self._cloud.request(SERVICE, "GET", f"/servers/{server}")
         except NotFound:
             return None
-        return reply.body["server"].get("OS-EXT-AZ:availability_zone") or None
+        body = reply.body["server"]
+        return Server(
+            id=body["id"],
+            status=body["status"],
+            task=body.get("OS-EXT-STS:task_state"),
+            zone=body.get("OS-EXT-AZ:availability_zone") or None,
+            image=(body.get("image") or {}).get("id"),
+            metadata=body.get("metadata") or {},
+            fault=(body.get("fault") or {}).get("message", ""),
+        )

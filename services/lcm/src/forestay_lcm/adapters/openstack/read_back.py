@@ -3,11 +3,12 @@
 Rules of this module:
 
 * Pure, and made anew each time: what was known before is taken over only where a VIM cannot know it (scale levels,
-  VNFC properties).
+  names and properties of VNFCs that live on, metadata of others).
 * Ids are those of the VIM, so that a resource keeps its id as long as it lives: server, volume, network and port ids;
   ``<cpd>-<server>`` for a VNFC's CP, ``cp-<port>`` for an external CP, ``<vdu>-<server>`` for a VnfcInfo.
 * A VNFC is an OS::Nova::Server named as a VDU; its ports and volumes are those of its stack that its VDU has.
-* Order is fixed: newest VNFCs first (scale-in takes from the head), everything else by node and id.
+* Order is fixed: VNFCs by VDU, the newest first; everything else by node and id.
+* A server that does not run is a VNFC that is stopped; a VNF is started as long as one of its VNFCs is.
 
 Wire contract section 7; SOL003 clause 5.5.2.2. Addresses are the real ones, dynamic ones too.
 """
@@ -22,12 +23,11 @@ import msgspec
 from forestay_sol.vnfd import Flavour
 from forestay_sol.vnflcm import (
     ExtLinkPortInfo,
+    ExtManagedVirtualLinkData,
     ExtManagedVirtualLinkInfo,
     ExtVirtualLinkData,
     ExtVirtualLinkInfo,
-    Grant,
     InstantiatedVnfInfo,
-    InstantiateVnfRequest,
     ResourceHandle,
     ScaleInfo,
     VirtualStorageResourceInfo,
@@ -40,49 +40,59 @@ from forestay_sol.vnflcm import (
 )
 
 from forestay_lcm.adapters.openstack.addresses import cp_protocol_info, fulfilled_configs
+from forestay_lcm.adapters.openstack.groups import SERVER
 from forestay_lcm.adapters.openstack.heat import Stack, StackResource
 from forestay_lcm.adapters.openstack.neutron import Port
-from forestay_lcm.domain.connection_points import GIVEN_PORT, effective_links, managed_links, vdu_cp_id
+from forestay_lcm.adapters.openstack.nova import Server
+from forestay_lcm.domain.connection_points import GIVEN_PORT, vdu_cp_id
 
-SERVER, PORT, NET, VOLUME = "OS::Nova::Server", "OS::Neutron::Port", "OS::Neutron::Net", "OS::Cinder::Volume"
+PORT, NET, VOLUME = "OS::Neutron::Port", "OS::Neutron::Net", "OS::Cinder::Volume"
+
+_STOPPED = frozenset({"SHUTOFF", "SUSPENDED", "PAUSED", "SHELVED", "SHELVED_OFFLOADED"})
 
 
 class Observed(msgspec.Struct, frozen=True, kw_only=True):
-    """What the VIM shows: the stack with its resources, the servers' ports by port id, their zones by server id."""
+    """What the VIM shows: the stack with its resources, the servers by id, and their ports by id."""
 
     stack: Stack
     resources: list[StackResource]
     ports: dict[str, Port]
-    zones: dict[str, str]
+    servers: dict[str, Server]
 
 
 class Known(msgspec.Struct, frozen=True, kw_only=True):
-    """What the VIM does not know: the order that was placed, and what was there ``before``."""
+    """What the VIM does not know.
+
+    :ivar links: the external virtual links; ``managed`` the externally managed ones by the internal one they replace.
+    :ivar before: the VNF before the operation.
+    """
 
     flavour: Flavour
-    request: InstantiateVnfRequest
-    grant: Grant
+    links: tuple[ExtVirtualLinkData, ...]
+    managed: dict[str, ExtManagedVirtualLinkData]
+    scale_status: tuple[ScaleInfo, ...]
     connection_id: str
     tenant: str
+    localization_language: str | None = None
     before: InstantiatedVnfInfo | None = None
 
 
 def servers(resources: Iterable[StackResource], flavour: Flavour) -> list[StackResource]:
-    """The resources that are VNFCs, newest first."""
-    found = (item for item in resources if item.type == SERVER and item.name in flavour.vdus and item.physical_id)
-    return sorted(found, key=lambda item: (item.creation_time, item.physical_id), reverse=True)
+    """The resources that are VNFCs: by VDU, the newest first."""
+    found = [item for item in resources if item.type == SERVER and item.name in flavour.vdus and item.physical_id]
+    found.sort(key=lambda item: (item.creation_time, item.physical_id), reverse=True)
+    return sorted(found, key=lambda item: item.name)
 
 
 def instantiated_vnf_info(observed: Observed, known: Known) -> InstantiatedVnfInfo:
-    """The whole ``instantiatedVnfInfo`` of a VNF that is started."""
+    """The whole ``instantiatedVnfInfo`` of a VNF that is instantiated."""
     view = _View(observed, known)
-    flavour, before = known.flavour, known.before
-    level = flavour.level(known.request.instantiation_level_id)
-    levels = tuple(ScaleInfo(aspect_id=aspect, scale_level=at) for aspect, at in level.scale_info.items())
+    flavour, vnfcs = known.flavour, tuple(_vnfc_infos(view))
+    kept = (known.before.metadata if known.before else None) or {}
     return InstantiatedVnfInfo(
         flavour_id=flavour.id,
-        vnf_state="STARTED",
-        scale_status=before.scale_status if before else levels,
+        vnf_state="STARTED" if not vnfcs or any(vnfc.vnfc_state == "STARTED" for vnfc in vnfcs) else "STOPPED",
+        scale_status=known.scale_status,
         max_scale_levels=tuple(
             ScaleInfo(aspect_id=aspect.id, scale_level=aspect.max_scale_level)
             for aspect in flavour.scaling_aspects.values()
@@ -90,12 +100,12 @@ def instantiated_vnf_info(observed: Observed, known: Known) -> InstantiatedVnfIn
         ext_cp_info=tuple(_ext_cps(view)),
         ext_virtual_link_info=tuple(_ext_virtual_links(view)),
         ext_managed_virtual_link_info=tuple(_managed_virtual_links(view)),
-        localization_language=known.request.localization_language,
+        localization_language=known.localization_language,
         vnfc_resource_info=tuple(_vnfcs(view)),
         vnf_virtual_link_resource_info=tuple(_virtual_links(view)),
         virtual_storage_resource_info=tuple(_storages(view)),
-        vnfc_info=tuple(_vnfc_infos(view)),
-        metadata={"stack_id": observed.stack.path, "nfv": view.nfv, "tenant": known.tenant},
+        vnfc_info=vnfcs,
+        metadata={**kept, "stack_id": observed.stack.path, "nfv": view.nfv, "tenant": known.tenant},
     )
 
 
@@ -121,8 +131,7 @@ class _View:
         self.observed = observed
         self.known = known
         self.servers = servers(observed.resources, known.flavour)
-        self.links = effective_links(known.grant.ext_virtual_links, known.request.ext_virtual_links)
-        self.managed = managed_links(known.grant.ext_managed_virtual_links, known.request.ext_managed_virtual_links)
+        self.links, self.managed = known.links, known.managed
 
     def of_type(self, kind: str, nodes: Iterable[str]) -> list[StackResource]:
         names = set(nodes)
@@ -132,6 +141,14 @@ class _View:
     def handle(self, resource_id: str, kind: str) -> ResourceHandle:
         connection = self.known.connection_id
         return ResourceHandle(vim_connection_id=connection, resource_id=resource_id, vim_level_resource_type=kind)
+
+    def zone(self, server: StackResource) -> str | None:
+        seen = self.observed.servers.get(server.physical_id)
+        return seen.zone if seen else None
+
+    def is_stopped(self, server: StackResource) -> bool:
+        seen = self.observed.servers.get(server.physical_id)
+        return seen is not None and seen.status in _STOPPED
 
     @cached_property
     def nfv(self) -> dict[str, Any]:
@@ -219,7 +236,7 @@ def _vnfcs(view: _View) -> Iterator[VnfcResourceInfo]:
             id=server.physical_id,
             vdu_id=vdu.id,
             compute_resource=view.handle(server.physical_id, SERVER),
-            zone_id=view.observed.zones.get(server.physical_id),
+            zone_id=view.zone(server),
             storage_resource_ids=tuple(item.physical_id for item in storages if item.stack == server.stack),
             vnfc_cp_info=tuple(_vnfc_cp(view, port) for port in view.ports if port.server == server.physical_id),
             metadata=_vnfc_metadata(view, server, vdu.storage_ids),
@@ -254,20 +271,22 @@ def _vnfc_metadata(view: _View, server: StackResource, storage_ids: Iterable[str
         "zone": own.get("locationConstraints"),
         **images,
     }
-    return {key: value for key, value in metadata.items() if value is not None}
+    before = view.known.before.vnfc_resource_info if view.known.before else ()
+    kept = next((vnfc.metadata for vnfc in before if vnfc.id == server.physical_id), None) or {}
+    return kept | {key: value for key, value in metadata.items() if value is not None}
 
 
 def _vnfc_infos(view: _View) -> Iterator[VnfcInfo]:
-    before = view.known.before
-    properties = {info.id: info.vnfc_configurable_properties for info in before.vnfc_info} if before else {}
+    before = view.known.before.vnfc_info if view.known.before else ()
+    known = {vnfc.vnfc_resource_info_id: vnfc for vnfc in before}
     for server in view.servers:
-        info_id = f"{server.name}-{server.physical_id}"
+        old = known.get(server.physical_id)
         yield VnfcInfo(
-            id=info_id,
+            id=old.id if old else f"{server.name}-{server.physical_id}",
             vdu_id=server.name,
             vnfc_resource_info_id=server.physical_id,
-            vnfc_state="STARTED",
-            vnfc_configurable_properties=properties.get(info_id),
+            vnfc_state="STOPPED" if view.is_stopped(server) else "STARTED",
+            vnfc_configurable_properties=old.vnfc_configurable_properties if old else None,
         )
 
 

@@ -1,0 +1,171 @@
+"""What a VNF's stack is made of: its template, its parameters and its files, for each operation.
+
+Rules of this module:
+
+* Pure: the same job gives the same blueprint, whoever makes it and whenever; so a second worker sends what the first sent,
+  and what there was before an operation need not be kept beside the log.
+* An operation either replaces the stack's template (a new flavour, a new package), or keeps it and changes a part of
+  ``nfv``. A kept template is sent again only when what :mod:`hot` takes out of it changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+import msgspec
+import yaml
+from forestay_sol.vnfd import BaseHot, Flavour
+from forestay_sol.vnflcm import ChangeVnfFlavourRequest, ExtManagedVirtualLinkData, InstantiatedVnfInfo, LcmOperation
+
+from forestay_lcm.adapters.openstack.connectivity import ext_links, managed_by_others, managed_of, new_ext_links
+from forestay_lcm.adapters.openstack.hot import Json, Path, without_links, without_nulls
+from forestay_lcm.adapters.openstack.job import Order
+from forestay_lcm.adapters.openstack.nfv import Sources, changed_nfv, nfv_parameter, unusable
+from forestay_lcm.domain.connection_points import vdu_cp_id
+
+_REPLACING: frozenset[LcmOperation] = frozenset({"INSTANTIATE", "CHANGE_FLAVOUR", "CHANGE_VNFPKG"})
+
+Concern = Callable[[Order], Callable[[Path], bool]]
+
+
+class Blueprint(msgspec.Struct, frozen=True, kw_only=True):
+    """The members of a request to Heat that say what a stack is."""
+
+    template: str
+    parameters: Json
+    files: dict[str, str]
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """A change of a stack. ``existing``: what ``fields`` do not say stays (PATCH), else it goes (PUT)."""
+
+    fields: Json
+    existing: bool
+
+
+def stack_name(vnf_id: str) -> str:
+    """The name of a VNF's stack: one VNF, one name, so that whoever comes next finds it."""
+    return f"vnf-{vnf_id}"
+
+
+def blueprint_after(order: Order, before: InstantiatedVnfInfo | None) -> Blueprint:
+    """What the stack is to be made of after the operation.
+
+    :raises Permanent: 422, the flavour has no BaseHOT, or a template parameter has no value.
+    """
+    return _drawn(order.flavour, _nfv_after(order, before), managed_by_others(order, before))
+
+
+def blueprint_before(order: Order, before: InstantiatedVnfInfo) -> Blueprint:
+    """What the stack was made of before the operation. :raises Permanent: 422, its flavour has no BaseHOT."""
+    return _drawn(order.old_flavour or order.flavour, nfv_of(before), managed_of(before))
+
+
+def change_to(wanted: Blueprint, present: Blueprint, order: Order) -> Change:
+    """The change that leads from one blueprint to another, forward or back."""
+    if order.operation in _REPLACING:
+        return Change(fields=msgspec.to_builtins(wanted), existing=False)
+    redrawn = {} if wanted.template == present.template else {"template": wanted.template, "files": wanted.files}
+    return Change(fields={"parameters": wanted.parameters, **redrawn}, existing=True)
+
+
+def nfv_of(info: InstantiatedVnfInfo | None) -> Json:
+    """The ``nfv`` parameter that was read back last."""
+    return (info.metadata or {}).get("nfv") or {} if info else {}
+
+
+def counts_after(order: Order, before: InstantiatedVnfInfo | None) -> dict[str, int]:
+    """How many instances of each VDU there are after the operation: those before, what the grant adds and removes."""
+    if isinstance(order.request, ChangeVnfFlavourRequest):
+        return dict(order.flavour.level(order.request.instantiation_level_id).vdu_counts)
+    counts = dict.fromkeys(order.flavour.vdus, 0)
+    for vnfc in before.vnfc_resource_info if before else ():
+        counts[vnfc.vdu_id] = counts.get(vnfc.vdu_id, 0) + 1
+    for sign, definitions in ((1, order.grant_request.add_resources), (-1, order.grant_request.remove_resources)):
+        for vdu in (item.resource_template_id for item in definitions if item.type == "COMPUTE"):
+            counts[vdu] = counts.get(vdu, 0) + sign
+    return counts
+
+
+def _nfv_after(order: Order, before: InstantiatedVnfInfo | None) -> Json:
+    template = parsed(_base_hot(order.flavour))
+    overlays = (getattr(order.request, "additional_params", None), order.grant.additional_params)
+    sources = Sources(
+        flavour=order.flavour,
+        links=ext_links(order, before),
+        grant_request=order.grant_request,
+        grant=order.grant,
+        overlays=tuple(cast("Json", overlay)["nfv"] for overlay in overlays if overlay and overlay.get("nfv")),
+        counts=counts_after(order, before),
+        before=nfv_of(before),
+    )
+    if order.operation in _REPLACING:
+        return nfv_parameter(template, sources)
+    if not sources.before and "nfv" in (template.get("parameters") or {}):
+        raise unusable(
+            "It is not known which 'nfv' the VNF's stack was made with (metadata.nfv of instantiatedVnfInfo)."
+        )
+    return changed_nfv(template, sources, _CONCERNS.get(order.operation, _nothing)(order))
+
+
+def _nothing(order: Order) -> Callable[[Path], bool]:
+    return lambda path: False
+
+
+def _capacities(order: Order) -> Callable[[Path], bool]:
+    return lambda path: path[0] == "VDU" and path[2:] == ("desired_capacity",)
+
+
+def _named_cps(order: Order) -> Callable[[Path], bool]:
+    cpds = (cp.cpd_id for link in new_ext_links(order) for cp in link.ext_cps)
+    named = {vdu_cp_id(order.flavour, cpd) for cpd in cpds}
+    return lambda path: path[0] == "CP" and path[1] in named
+
+
+#: Which leaves of ``nfv`` an operation that keeps the template is about.
+_CONCERNS: Mapping[LcmOperation, Concern] = {
+    "SCALE": _capacities,
+    "SCALE_TO_LEVEL": _capacities,
+    "CHANGE_EXT_CONN": _named_cps,
+}
+
+
+def _drawn(flavour: Flavour, nfv: Json, managed: Mapping[str, ExtManagedVirtualLinkData]) -> Blueprint:
+    hot = _base_hot(flavour)
+    template = parsed(hot)
+    parameters = {"nfv": nfv} if "nfv" in _declared(template, hot.path) else {}
+    networks = {name: link.resource_id for name, link in managed.items()}
+    changed = without_nulls(without_links(template, networks), parameters)
+    return Blueprint(
+        template=hot.template if changed == template else yaml.safe_dump(changed, sort_keys=False),
+        parameters=parameters,
+        files=dict(hot.files),
+    )
+
+
+def _base_hot(flavour: Flavour) -> BaseHot:
+    if flavour.base_hot is None:
+        raise unusable(f"Flavour {flavour.id!r} has no template in BaseHOT/{flavour.id}.")
+    return flavour.base_hot
+
+
+def parsed(hot: BaseHot) -> Json:
+    """A BaseHOT's template. :raises Permanent: 422, it is no HOT."""
+    try:
+        template = yaml.safe_load(hot.template)
+    except yaml.YAMLError as error:
+        raise unusable(f"{hot.path} is not YAML: {error}") from error
+    if not isinstance(template, dict) or not isinstance(cast("Json", template).get("resources"), dict):
+        raise unusable(f"{hot.path} has no resources.")
+    return cast("Json", template)
+
+
+def _declared(template: Json, path: str) -> Json:
+    """The template's parameters. All but ``nfv`` need a default, because only ``nfv`` is filled."""
+    declared: Mapping[str, Any] = template.get("parameters") or {}
+    if missing := [name for name, schema in declared.items() if name != "nfv" and "default" not in (schema or {})]:
+        raise unusable(
+            f"No value for the parameter {', '.join(missing)} of {path}: only 'nfv' is filled, others need a default."
+        )
+    return dict(declared)

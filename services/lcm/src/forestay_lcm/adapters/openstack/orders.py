@@ -1,0 +1,95 @@
+"""From an operation in the log to the order that its steps work from."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+
+import msgspec
+from forestay_events.errors import Permanent
+from forestay_sol.vnfd import Vnfd
+from forestay_sol.vnflcm import (
+    ChangeCurrentVnfPkgRequest,
+    ChangeExtVnfConnectivityRequest,
+    ChangeVnfFlavourRequest,
+    CreateVnfSnapshotRequest,
+    Grant,
+    GrantRequest,
+    HealVnfRequest,
+    InstantiateVnfRequest,
+    LcmOperation,
+    OperateVnfRequest,
+    RevertToVnfSnapshotRequest,
+    ScaleVnfRequest,
+    ScaleVnfToLevelRequest,
+)
+
+from forestay_lcm.adapters.openstack.job import Order, Request
+from forestay_lcm.domain.state import Operation, Vnf
+
+FindVnfd = Callable[[str], Awaitable[Vnfd]]
+
+REQUESTS: Mapping[LcmOperation, type[Request]] = {
+    "INSTANTIATE": InstantiateVnfRequest,
+    "SCALE": ScaleVnfRequest,
+    "SCALE_TO_LEVEL": ScaleVnfToLevelRequest,
+    "HEAL": HealVnfRequest,
+    "CHANGE_EXT_CONN": ChangeExtVnfConnectivityRequest,
+    "CHANGE_FLAVOUR": ChangeVnfFlavourRequest,
+    "CHANGE_VNFPKG": ChangeCurrentVnfPkgRequest,
+    "OPERATE": OperateVnfRequest,
+    "CREATE_SNAPSHOT": CreateVnfSnapshotRequest,
+    "REVERT_TO_SNAPSHOT": RevertToVnfSnapshotRequest,
+}
+"""The request of each operation that works from an order."""
+
+
+async def order_of(vnf: Vnf, operation: Operation, vnfd: FindVnfd) -> Order | None:
+    """The order of an operation, ``None`` when it needs none.
+
+    :param vnfd: gives the VNFD of a vnfdId.
+    """
+    kind = REQUESTS.get(operation.operation)
+    if kind is None:
+        return None
+    request: Request = msgspec.convert(operation.params, kind)
+    present = await vnfd(vnf.vnfd_id)
+    coming = await vnfd(request.vnfd_id) if isinstance(request, ChangeCurrentVnfPkgRequest) else present
+    flavour = coming.flavour(_flavour_id(vnf, request))
+    old_id = vnf.instantiated_vnf_info.flavour_id if vnf.instantiated_vnf_info else None
+    old = present.flavour(old_id) if old_id else flavour
+    grant_request, grant = _granted(vnf, operation)
+    return Order(
+        operation=operation.operation,
+        request=request,
+        flavour=flavour,
+        old_flavour=None if old is flavour else old,
+        grant_request=grant_request,
+        grant=grant,
+        scale_status=operation.scale_status,
+    )
+
+
+def _flavour_id(vnf: Vnf, request: Request) -> str:
+    match request:
+        case InstantiateVnfRequest():
+            return request.flavour_id
+        case ChangeVnfFlavourRequest():
+            return request.new_flavour_id
+        case _ if vnf.instantiated_vnf_info:
+            return vnf.instantiated_vnf_info.flavour_id
+        case _:
+            raise Permanent(f"VNF instance {vnf.id} is not instantiated.")
+
+
+def _granted(vnf: Vnf, operation: Operation) -> tuple[GrantRequest, Grant]:
+    """What was granted; nothing, for an operation that asks for no grant."""
+    if granted := operation.results.get("grant"):
+        return msgspec.convert(granted["grant_request"], GrantRequest), msgspec.convert(granted["grant"], Grant)
+    asked = GrantRequest(
+        vnf_instance_id=vnf.id,
+        vnf_lcm_op_occ_id=operation.id,
+        vnfd_id=vnf.vnfd_id,
+        operation=operation.operation,
+        is_automatic_invocation=operation.automatic,
+    )
+    return asked, Grant(id=operation.id, vnf_instance_id=vnf.id, vnf_lcm_op_occ_id=operation.id)

@@ -1,0 +1,82 @@
+"""Making the VNF's stack (INSTANTIATE)."""
+
+from __future__ import annotations
+
+import msgspec
+
+from forestay_lcm.adapters.openstack.blueprint import blueprint_after, stack_name
+from forestay_lcm.adapters.openstack.cloud import Cloud
+from forestay_lcm.adapters.openstack.heat import Stack
+from forestay_lcm.adapters.openstack.job import Job, ordered
+from forestay_lcm.adapters.openstack.steps.stack import OURS, delay, is_of_operation, reasons, sent, tags
+from forestay_lcm.adapters.openstack.transport import AlreadyExists
+from forestay_lcm.domain.state import Operation
+from forestay_lcm.executor import Again, Confirmed, Failed, Outcome, Superseded
+
+_TIMEOUT_MINS = 20
+
+
+async def create_stack(cloud: Cloud, job: Job) -> Outcome:
+    """Start to make the VNF's stack, or adopt the one that an earlier try has made."""
+    name = stack_name(job.vnf_id)
+    if (found := await cloud.heat.find(name)) is not None:
+        return await _settle(cloud, job, found)
+    wanted = msgspec.to_builtins(blueprint_after(ordered(job), None))
+    await job.fence()
+    try:
+        stack_id = await cloud.heat.create(name, wanted | {"tags": tags(job), "timeout_mins": _TIMEOUT_MINS})
+    except AlreadyExists:
+        if (found := await cloud.heat.find(name)) is None:
+            raise
+        return await _settle(cloud, job, found)
+    try:
+        await job.fence()
+    except Superseded as late:
+        if _is_orphan(stack_id, job, late.operation) and (orphan := await cloud.heat.show(name, stack_id)) is not None:
+            await cloud.heat.delete(orphan)
+        raise
+    return Confirmed({"stack_id": stack_id, "stack_name": name})
+
+
+def _is_orphan(stack_id: str, job: Job, now: Operation | None) -> bool:
+    """Whether a stack was made too late: nobody who works on the VNF instance has taken it or will still find it."""
+    if now is None or now.id != job.op_id:
+        return True
+    taken = now.results.get("create-stack", {}).get("stack_id")
+    return taken != stack_id if taken else now.state in ("FAILED", "ROLLED_BACK")
+
+
+async def _settle(cloud: Cloud, job: Job, stack: Stack) -> Outcome:
+    """What to do about a stack that has the VNF's name already."""
+    if OURS not in stack.tags:
+        return Failed(
+            title="Stack exists",
+            status=409,
+            detail=f"A stack {stack.name} ({stack.id}) exists that Forestay has not made; rename or delete it.",
+        )
+    if stack.action == "DELETE" and stack.status != "FAILED":
+        return Again(delay=delay(job), note=f"the former stack {stack.id} is being deleted")
+    of_operation = is_of_operation(stack, job)
+    of_attempt = of_operation and f"attempt-{job.attempt}" in stack.tags
+    if of_attempt or (of_operation and stack.status != "FAILED"):
+        return sent(stack)
+    await job.fence()
+    await cloud.heat.delete(stack)
+    return Again(delay=delay(job), note=f"the {stack.status.lower()} stack {stack.id} of an earlier try is deleted")
+
+
+async def await_stack(cloud: Cloud, job: Job) -> Outcome:
+    """Look whether the stack is made; a failure says Heat's reason and that of each resource that failed."""
+    made = job.results["create-stack"]
+    stack = await cloud.heat.show(made["stack_name"], made["stack_id"])
+    if stack is None or stack.action == "DELETE":
+        return _failed(f"The stack {made['stack_name']}/{made['stack_id']} has vanished.")
+    if stack.status == "FAILED" or stack.action == "ROLLBACK":
+        return _failed(await reasons(cloud, stack))
+    if stack.status == "COMPLETE":
+        return Confirmed({})
+    return Again(delay=delay(job), note=f"stack {stack.id} is {stack.action}_{stack.status}")
+
+
+def _failed(detail: str) -> Failed:
+    return Failed(title="Stack create failed", status=422, detail=detail)

@@ -1,0 +1,40 @@
+"""Deleting the VNF's stack (TERMINATE, and the compensation of what made it)."""
+
+from __future__ import annotations
+
+from forestay_lcm.adapters.openstack.blueprint import stack_name
+from forestay_lcm.adapters.openstack.cloud import Cloud
+from forestay_lcm.adapters.openstack.heat import Stack
+from forestay_lcm.adapters.openstack.job import Job
+from forestay_lcm.adapters.openstack.steps.stack import OURS, delay, reasons, sent
+from forestay_lcm.executor import Again, Confirmed, Failed, Outcome
+
+
+async def delete_stack(cloud: Cloud, job: Job) -> Outcome:
+    """Start to delete the VNF's stack, if there is one of ours."""
+    stack = await cloud.heat.find(stack_name(job.vnf_id))
+    if stack is None or not _is_ours(stack, job):
+        return Confirmed({})
+    if stack.action != "DELETE" or stack.status == "FAILED":
+        await job.fence()
+        await cloud.heat.delete(stack)
+    return sent(stack)
+
+
+def _is_ours(stack: Stack, job: Job) -> bool:
+    """Ours by tag; or recorded as the VNF's, for one that came with it from Tacker."""
+    recorded = (job.before.metadata or {}).get("stack_id") if job.before else None
+    return OURS in stack.tags or recorded in (stack.id, stack.path)
+
+
+async def await_deleted(cloud: Cloud, job: Job) -> Outcome:
+    """Look whether the stack is gone."""
+    deleted = job.results["delete-stack"]
+    if "stack_id" not in deleted:
+        return Confirmed({})
+    stack = await cloud.heat.show(deleted["stack_name"], deleted["stack_id"])
+    if stack is None:
+        return Confirmed({})
+    if (stack.action, stack.status) == ("DELETE", "FAILED"):
+        return Failed(title="Stack delete failed", status=422, detail=await reasons(cloud, stack))
+    return Again(delay=delay(job), note=f"stack {stack.id} is {stack.action}_{stack.status}")

@@ -1,0 +1,31 @@
+"""Marks of unhealthy resources: Heat replaces what is marked at the next update, or removes it when a group shrinks.
+
+A mark carries in its reason the operation that made it, so that a compensation takes away just those.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from forestay_lcm.adapters.openstack.cloud import Cloud
+from forestay_lcm.adapters.openstack.heat import StackResource
+from forestay_lcm.adapters.openstack.job import Job
+
+_UNDOING = "rollback of operation"
+
+
+async def mark(cloud: Cloud, job: Job, resources: Iterable[StackResource], *, undoing: bool = False) -> None:
+    """Mark what is not marked yet."""
+    reason = f"Marked by Forestay for {_UNDOING if undoing else 'operation'} {job.op_id}"
+    for resource in resources:
+        if not resource.is_marked:
+            await job.fence()
+            await cloud.heat.mark(resource, unhealthy=True, reason=reason)
+
+
+async def unmark(cloud: Cloud, job: Job, resources: Iterable[StackResource]) -> None:
+    """Take the operation's marks away that led to nothing."""
+    for resource in resources:
+        if resource.is_marked and job.op_id in resource.reason and _UNDOING not in resource.reason:
+            await job.fence()
+            await cloud.heat.mark(resource, unhealthy=False, reason=f"Operation {job.op_id} is rolled back")

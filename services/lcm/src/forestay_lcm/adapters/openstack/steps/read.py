@@ -1,0 +1,52 @@
+"""Reading back what there is after an operation, or after its compensation."""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+from forestay_sol.vnflcm import ChangeVnfFlavourRequest, InstantiateVnfRequest, ScaleInfo
+
+from forestay_lcm.adapters.openstack.cloud import Cloud
+from forestay_lcm.adapters.openstack.connectivity import ext_links, ext_links_of, managed_by_others, managed_of
+from forestay_lcm.adapters.openstack.job import Job, Order, ordered
+from forestay_lcm.adapters.openstack.read_back import Known, Observed, instantiated_vnf_info, servers
+from forestay_lcm.adapters.openstack.steps.stack import vnf_stack
+from forestay_lcm.executor import Confirmed, Outcome
+
+
+async def read_back(cloud: Cloud, job: Job) -> Outcome:
+    """Read what the stack holds: the ``instantiatedVnfInfo``."""
+    known = _known(cloud, job)
+    stack = await vnf_stack(cloud, job)
+    resources = await cloud.heat.resources(stack.name, stack.id)
+    ids = [server.physical_id for server in servers(resources, known.flavour)]
+    ports, seen = await asyncio.gather(cloud.neutron.ports_of(ids), cloud.nova.servers(ids))
+    observed = Observed(stack=stack, resources=resources, ports={port.id: port for port in ports}, servers=seen)
+    return Confirmed({"instantiated_vnf_info": msgspec.to_builtins(instantiated_vnf_info(observed, known))})
+
+
+def _known(cloud: Cloud, job: Job) -> Known:
+    order, before = ordered(job), job.before
+    restored = before is not None and "restore-stack" in job.results
+    language = order.request.localization_language if isinstance(order.request, InstantiateVnfRequest) else None
+    return Known(
+        flavour=(order.old_flavour or order.flavour) if restored else order.flavour,
+        links=ext_links_of(before) if restored else ext_links(order, before),
+        managed=managed_of(before) if restored else managed_by_others(order, before),
+        scale_status=before.scale_status if before and restored else _scale_status(job, order),
+        connection_id=job.connection_id,
+        tenant=cloud.project,
+        localization_language=before.localization_language if before else language,
+        before=before,
+    )
+
+
+def _scale_status(job: Job, order: Order) -> tuple[ScaleInfo, ...]:
+    """The scale levels after the operation: told with the order, else those of the level, else as before."""
+    if order.scale_status:
+        return order.scale_status
+    if isinstance(order.request, InstantiateVnfRequest | ChangeVnfFlavourRequest):
+        level = order.flavour.level(order.request.instantiation_level_id)
+        return tuple(ScaleInfo(aspect_id=aspect, scale_level=at) for aspect, at in level.scale_info.items())
+    return job.before.scale_status if job.before else ()

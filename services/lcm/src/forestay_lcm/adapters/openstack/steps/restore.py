@@ -1,0 +1,57 @@
+"""Bringing the VNF's stack back to what it was before the operation: the compensation of each change."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from forestay_lcm.adapters.openstack.blueprint import blueprint_after, blueprint_before, change_to
+from forestay_lcm.adapters.openstack.cloud import Cloud
+from forestay_lcm.adapters.openstack.groups import newcomers
+from forestay_lcm.adapters.openstack.job import Job, existing, ordered
+from forestay_lcm.adapters.openstack.steps.marks import mark, unmark
+from forestay_lcm.adapters.openstack.steps.stack import (
+    changed,
+    delay,
+    is_of_operation,
+    is_sent,
+    is_started,
+    send,
+    sent,
+    vnf_stack,
+)
+from forestay_lcm.executor import Again, Confirmed, Outcome
+
+
+async def restore_stack(cloud: Cloud, job: Job) -> Outcome:
+    """Start to bring the stack back. Marks that led to nothing are taken away; a stack that was not touched stays as it is.
+
+    Of a group that has grown, those members go that were not there before.
+    """
+    order, before = ordered(job), existing(job)
+    stack = await vnf_stack(cloud, job)
+    if is_started(stack, job):
+        return sent(stack)
+    resources = await cloud.heat.resources(stack.name, stack.id)
+    await unmark(cloud, job, resources)
+    if not is_of_operation(stack, job):
+        return Confirmed({})
+    servers = {vnfc.compute_resource.resource_id for vnfc in before.vnfc_resource_info}
+    fresh = [item for item in newcomers(resources, servers) if not item.status.endswith("_FAILED")]
+    if order.operation in _GROWING:
+        await mark(cloud, job, fresh, undoing=True)
+    change = change_to(blueprint_before(order, before), blueprint_after(order, before), order)
+    return await send(cloud, job, stack, change) or sent(stack)
+
+
+_GROWING = frozenset({"SCALE", "SCALE_TO_LEVEL"})
+
+
+async def await_restored(cloud: Cloud, job: Job) -> Outcome:
+    """Look whether the stack is as it was. A late update of the operation that came after the restoration is undone too."""
+    if "stack_id" not in job.results["restore-stack"]:
+        return Confirmed({})
+    stack = await vnf_stack(cloud, job)
+    if is_of_operation(stack, job) and not is_sent(stack, job, "restore-stack"):
+        await restore_stack(cloud, replace(job, step="restore-stack"))
+        return Again(delay=delay(job), note=f"stack {stack.id} was updated once more and is restored again")
+    return await changed(cloud, job, stack, "restore-stack")

@@ -1,0 +1,63 @@
+"""Changing the VNF's stack: SCALE, SCALE_TO_LEVEL, HEAL, CHANGE_EXT_CONN, CHANGE_FLAVOUR, CHANGE_VNFPKG."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from forestay_lcm.adapters.openstack.blueprint import blueprint_after, blueprint_before, change_to, nfv_of
+from forestay_lcm.adapters.openstack.cloud import Cloud
+from forestay_lcm.adapters.openstack.groups import members_with
+from forestay_lcm.adapters.openstack.heat import Stack
+from forestay_lcm.adapters.openstack.job import Job, existing, ordered
+from forestay_lcm.adapters.openstack.steps.marks import mark
+from forestay_lcm.adapters.openstack.steps.restore import restore_stack
+from forestay_lcm.adapters.openstack.steps.stack import changed, is_started, send, vnf_stack
+from forestay_lcm.executor import Confirmed, Outcome, Superseded
+
+_SHRINKING = frozenset({"SCALE", "SCALE_TO_LEVEL"})
+
+
+async def update_stack(cloud: Cloud, job: Job) -> Outcome:
+    """Start to bring the VNF's stack to what it shall be after the operation.
+
+    The result says what there was ``before``: the ``nfv`` parameter, and the flavour whose template it belongs to.
+    """
+    order, before = ordered(job), existing(job)
+    stack = await vnf_stack(cloud, job)
+    change = change_to(blueprint_after(order, before), blueprint_before(order, before), order)
+    if order.operation in _SHRINKING and not is_started(stack, job):
+        await _mark_leaving(cloud, job, stack)
+    if waits := await send(cloud, job, stack, change):
+        return waits
+    await _take_back_if_late(cloud, job)
+    was = {"nfv": nfv_of(before), "flavour_id": before.flavour_id}
+    return Confirmed({"stack_id": stack.id, "stack_name": stack.name, "before": was})
+
+
+async def _mark_leaving(cloud: Cloud, job: Job, stack: Stack) -> None:
+    """Make Heat remove those members of groups that the grant removes."""
+    removed = ordered(job).grant_request.remove_resources
+    servers = {item.resource.resource_id for item in removed if item.type == "COMPUTE" and item.resource}
+    if servers:
+        resources = await cloud.heat.resources(stack.name, stack.id)
+        await mark(cloud, job, members_with(resources, servers))
+
+
+async def _take_back_if_late(cloud: Cloud, job: Job) -> None:
+    """What was sent to Heat after the operation was rolled back is taken back here: nobody else will look at it."""
+    try:
+        await job.fence()
+    except Superseded as late:
+        now = late.operation
+        if now is not None and (now.id, now.state) == (job.op_id, "ROLLED_BACK"):
+            await restore_stack(cloud, replace(job, step="restore-stack", fence=_open))
+        raise
+
+
+async def _open() -> None:
+    """The fence of somebody who cleans up behind himself."""
+
+
+async def await_update(cloud: Cloud, job: Job) -> Outcome:
+    """Look whether the stack is changed; a failure says Heat's reason and that of each resource that failed."""
+    return await changed(cloud, job, await vnf_stack(cloud, job), "update-stack")

@@ -1,0 +1,132 @@
+"""Healing: the chosen VNFCs are others afterwards, all else is the same."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from forestay_events.errors import UnknownOutcome
+from forestay_lcm.adapters.openstack.cloud import Cloud
+from forestay_lcm.adapters.openstack.steps import take
+from forestay_lcm.executor import Failed
+from forestay_simvim import CallFault, OpenStackSimulator, ResourceFault
+from forestay_sol.vnfd import Flavour
+from forestay_sol.vnflcm import InstantiatedVnfInfo, VnfcResourceInfo
+from msgspec.structs import replace
+
+from .stepping import (
+    asg_order,
+    carry_out,
+    finish,
+    instantiate,
+    job,
+    order_for,
+    read,
+    server_ids,
+    two_vdus_order,
+)
+
+UPDATE = ("update-stack", "await-update", "read-back")
+HEAL = ("mark-unhealthy", *UPDATE)
+RESTORE = ("restore-stack", "await-restored", "read-back")
+
+
+@pytest.fixture
+async def pair(cloud: Cloud, two_vdus: Flavour) -> InstantiatedVnfInfo:
+    """A VNF of a VDU1, and of a VDU2 on a volume."""
+    return (await instantiate(cloud, await two_vdus_order(cloud, two_vdus)))[0]
+
+
+def by_vdu(info: InstantiatedVnfInfo) -> dict[str, VnfcResourceInfo]:
+    return {vnfc.vdu_id: vnfc for vnfc in info.vnfc_resource_info}
+
+
+def named(info: InstantiatedVnfInfo, vdu: str) -> dict[str, Any]:
+    return {"vnfcInstanceId": [vnfc.id for vnfc in info.vnfc_info if vnfc.vdu_id == vdu]}
+
+
+async def test_one_vnfc_of_the_top_stack(cloud: Cloud, two_vdus: Flavour, pair: InstantiatedVnfInfo) -> None:
+    order = order_for("HEAL", pair, two_vdus, **named(pair, "VDU1"))
+    results = await carry_out(cloud, order, pair, *HEAL)
+    healed = read(results)
+    assert [item["resource"] for item in results["mark-unhealthy"]["marked"]] == ["VDU1"]
+    assert by_vdu(healed)["VDU1"].id != by_vdu(pair)["VDU1"].id
+    assert by_vdu(healed)["VDU2"] == by_vdu(pair)["VDU2"]
+    assert healed.virtual_storage_resource_info == pair.virtual_storage_resource_info
+    assert {cp.id for cp in healed.ext_cp_info} == {cp.id for cp in pair.ext_cp_info}  # the ports are the same
+
+
+@pytest.mark.parametrize("members", [{}, {"additionalParams": {"all": True}}])
+async def test_a_server_is_healed_with_the_volume_that_it_boots_from(
+    cloud: Cloud, two_vdus: Flavour, pair: InstantiatedVnfInfo, members: dict[str, Any]
+) -> None:
+    order = order_for("HEAL", pair, two_vdus, **named(pair, "VDU2"), **members)
+    healed = read(await carry_out(cloud, order, pair, *HEAL))
+    old, new = by_vdu(pair), by_vdu(healed)
+    assert new["VDU1"] == old["VDU1"]
+    assert (new["VDU2"].id != old["VDU2"].id, new["VDU2"].storage_resource_ids != old["VDU2"].storage_resource_ids) == (
+        True,
+        True,
+    )
+    assert len(healed.virtual_storage_resource_info) == 1
+
+
+async def test_members_of_a_group(cloud: Cloud, asg: Flavour) -> None:
+    first, _ = await instantiate(cloud, await asg_order(cloud, asg))
+    out = order_for("SCALE", first, asg, type="SCALE_OUT", aspectId="VDU1_scale", numberOfSteps=2)
+    three = read(await carry_out(cloud, out, first, *UPDATE))
+    chosen = three.vnfc_info[1]
+    order = order_for("HEAL", three, asg, vnfcInstanceId=[chosen.id])
+    healed = read(await carry_out(cloud, order, three, *HEAL, op_id="op2"))
+    assert server_ids(three) - server_ids(healed) == {chosen.vnfc_resource_info_id}
+    assert len(server_ids(healed)) == 3
+    everything = order_for("HEAL", healed, asg)
+    renewed = read(await carry_out(cloud, everything, healed, *HEAL, op_id="op3"))
+    assert len(server_ids(renewed)) == 3
+    assert not server_ids(renewed) & server_ids(healed)
+
+
+async def test_a_lost_answer_to_a_mark_and_a_second_worker(
+    sim: OpenStackSimulator, cloud: Cloud, two_vdus: Flavour, pair: InstantiatedVnfInfo
+) -> None:
+    order = order_for("HEAL", pair, two_vdus)
+    sim.faults.add(CallFault(service="heat", method="PATCH", path="/resources/", effect="reset", when="after"))
+    with pytest.raises(UnknownOutcome):
+        await take(cloud, job("mark-unhealthy", order, before=pair))
+    healed = read(await carry_out(cloud, order, pair, *HEAL))
+    assert not server_ids(healed) & server_ids(pair)
+    marks = sim.journal.entries(service="heat", method="PATCH", path="/resources/", acted=True)
+    assert len(marks) == 3  # two servers and a volume, each once
+    # Who comes too late finds the VNFCs gone, and marks no others.
+    assert await carry_out(cloud, order, pair, "mark-unhealthy") == {"mark-unhealthy": {"marked": []}}
+
+
+async def test_marks_of_a_heal_that_did_not_happen_are_taken_away(
+    sim: OpenStackSimulator, cloud: Cloud, two_vdus: Flavour, pair: InstantiatedVnfInfo
+) -> None:
+    order = order_for("HEAL", pair, two_vdus)
+    await carry_out(cloud, order, pair, "mark-unhealthy", "unmark-unhealthy")
+    later = order_for("HEAL", pair, two_vdus, **named(pair, "VDU1"))
+    healed = read(await carry_out(cloud, later, pair, *HEAL, op_id="op2"))
+    assert by_vdu(healed)["VDU2"] == by_vdu(pair)["VDU2"]
+
+
+async def test_a_heal_that_fails_is_tried_again_or_rolled_back(
+    sim: OpenStackSimulator, cloud: Cloud, two_vdus: Flavour, pair: InstantiatedVnfInfo
+) -> None:
+    order = order_for("HEAL", pair, two_vdus, **named(pair, "VDU1"))
+    sim.faults.add(ResourceFault(name="VDU1", action="CREATE", reason="No valid host was found."))
+    results = await carry_out(cloud, order, pair, "mark-unhealthy", "update-stack")
+    failed = await finish(cloud, job("await-update", order, before=pair, results=results))
+    assert isinstance(failed, Failed)
+    assert "No valid host" in failed.detail
+    back = read(await carry_out(cloud, order, pair, *RESTORE, results=results))
+    assert by_vdu(back)["VDU2"] == by_vdu(pair)["VDU2"]
+    assert len(back.vnfc_resource_info) == 2
+
+
+async def test_an_unknown_vnfc_is_named(cloud: Cloud, two_vdus: Flavour, pair: InstantiatedVnfInfo) -> None:
+    order = order_for("HEAL", pair, two_vdus, **named(pair, "VDU1"))
+    outcome = await finish(cloud, job("mark-unhealthy", order, before=replace(pair, vnfc_info=pair.vnfc_info[1:])))
+    assert isinstance(outcome, Failed)
+    assert (outcome.status, pair.vnfc_info[0].id in outcome.detail) == (400, True)
