@@ -24,11 +24,8 @@ from forestay_vim_registry.shredder import Shredder
 from forestay_vim_registry.watch import Watch
 
 
-def projectors(platform: Platform, *, dispatch: bool = True) -> list[Projector]:
-    """The read models of the registry; the first one keeps the verified copy of stream VIM.
-
-    :param dispatch: as in the other services; no work follows from these commits, so it changes nothing here.
-    """
+def projectors(platform: Platform) -> list[Projector]:
+    """The read models of the registry; the first one keeps the verified copy of stream VIM."""
     return [
         platform.projector(SCHEMA, VIM.stream, [VimProjection()]),
         platform.projector(SCHEMA, "LCM", [UsageProjection()], archive=False),
