@@ -2,16 +2,70 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Mapping
+from itertools import count
+from typing import Any, Literal
 
 import msgspec
-from forestay_lcm.domain.commands import CreateVnf, Instantiate, ReportStep, Terminate
-from forestay_lcm.domain.state import Vnf
-from forestay_sol.vnfd import BaseHot, Flavour, InstantiationLevel, Vdu, Vnfd
-from forestay_sol.vnflcm import CreateVnfRequest, InstantiateVnfRequest, TerminateVnfRequest, VimConnectionInfo
+from forestay_lcm.domain.commands import (
+    Cancel,
+    ChangeExtConn,
+    ChangeFlavour,
+    CreateVnf,
+    Handle,
+    Heal,
+    Instantiate,
+    Modify,
+    Operate,
+    ReportStep,
+    Scale,
+    ScaleToLevel,
+    Terminate,
+)
+from forestay_lcm.domain.state import Operation, Vnf
+from forestay_sol.vnfd import BaseHot, Flavour, InstantiationLevel, ScalingAspect, Vdu, VduCp, Vnfd, VnfVirtualLink
+from forestay_sol.vnflcm import (
+    ChangeExtVnfConnectivityRequest,
+    ChangeVnfFlavourRequest,
+    CreateVnfRequest,
+    HealVnfRequest,
+    InstantiateVnfRequest,
+    OperateVnfRequest,
+    ScaleVnfRequest,
+    ScaleVnfToLevelRequest,
+    TerminateVnfRequest,
+    VimConnectionInfo,
+    VnfInfoModificationRequest,
+)
 
 PROJECT = "nfv"
 OPENSTACK = "ETSINFV.OPENSTACK_KEYSTONE.V_3"
+ASPECT = "VDU1_scale"
+
+
+def flavour(flavour_id: str, *levels: str, **members: Any) -> Flavour:
+    """A flavour with one VDU, which has one instance more at each scale level, an external CP and an internal network."""
+    return Flavour(
+        id=flavour_id,
+        vdus={
+            "VDU1": Vdu(
+                id="VDU1", name="VDU1", max_instances=len(levels), cp_ids=("CP1",), requested_capability="m1.tiny"
+            )
+        },
+        cps={"CP1": VduCp(id="CP1", vdu_id="VDU1")},
+        virtual_links={"net": VnfVirtualLink(id="net")},
+        scaling_aspects={
+            ASPECT: ScalingAspect(id=ASPECT, name=ASPECT, max_scale_level=len(levels) - 1, deltas={"VDU1": (1,)})
+        },
+        instantiation_levels={
+            name: InstantiationLevel(id=name, vdu_counts={"VDU1": at + 1}, scale_info={ASPECT: at})
+            for at, name in enumerate(levels)
+        },
+        default_level_id=levels[0],
+        base_hot=BaseHot(path=f"BaseHOT/{flavour_id}/top.yaml", template="heat_template_version: 2018-08-31\n"),
+        **members,
+    )
+
 
 VNFD = Vnfd(
     vnfd_id="vnfd-1",
@@ -19,18 +73,7 @@ VNFD = Vnfd(
     product_name="Sample",
     software_version="1.0",
     vnfd_version="1.0",
-    flavours={
-        "simple": Flavour(
-            id="simple",
-            vdus={"VDU1": Vdu(id="VDU1", name="VDU1", max_instances=3, requested_capability="m1.tiny")},
-            instantiation_levels={
-                "one": InstantiationLevel(id="one", vdu_counts={"VDU1": 1}),
-                "three": InstantiationLevel(id="three", vdu_counts={"VDU1": 3}),
-            },
-            default_level_id="one",
-            base_hot=BaseHot(path="BaseHOT/simple/top.yaml", template="heat_template_version: 2018-08-31\n"),
-        )
-    },
+    flavours={"simple": flavour("simple", "one", "two", "three"), "large": flavour("large", "one", "two")},
     configurable_properties={"autoscale": False},
     extensions={"region": "north"},
     metadata={"maturity": "test"},
@@ -59,27 +102,120 @@ INFO: dict[str, Any] = {
 """An ``instantiatedVnfInfo`` as ``read-back`` reports it."""
 
 
+def observed(vnf: Vnf) -> dict[str, Any]:
+    """The ``instantiatedVnfInfo`` that the latest operation leads to; while it is rolled back, the one before it."""
+    operation = vnf.operation
+    assert operation is not None
+    before: dict[str, Any] = msgspec.to_builtins(vnf.instantiated_vnf_info) if vnf.instantiated_vnf_info else {}
+    if operation.rollback:
+        return before
+    params = operation.params
+    levels = msgspec.to_builtins(operation.scale_status) or before.get("scaleStatus", [])
+    states = {item["vnfcResourceInfoId"]: (item["id"], item["vnfcState"]) for item in before.get("vnfcInfo", [])}
+    servers = list(states)
+    chosen = [id_ for id_, (vnfc, _) in states.items() if vnfc in params.get("vnfcInstanceId", states)]
+    free = (name for n in count(1) if (name := f"server-{n}") not in servers)
+    if operation.operation == "HEAL":
+        servers = [next(free) if id_ in chosen else id_ for id_ in servers]
+    number = 1 + sum(item["scaleLevel"] for item in levels)
+    servers = [*servers, *(next(free) for _ in range(number - len(servers)))][:number]
+    if operation.operation == "OPERATE":
+        states |= {id_: (states[id_][0], params["changeStateTo"]) for id_ in chosen}
+    return {
+        "flavourId": params.get("newFlavourId") or params.get("flavourId") or before["flavourId"],
+        "vnfState": "STARTED" if any(states.get(id_, ("", "STARTED"))[1] == "STARTED" for id_ in servers) else "STOPPED",
+        "scaleStatus": levels,
+        "vnfcResourceInfo": [
+            {
+                "id": id_, "vduId": "VDU1",
+                "computeResource": {"vimConnectionId": "vim1", "resourceId": id_, "vimLevelResourceType": "OS::Nova::Server"},
+            }
+            for id_ in servers
+        ],
+        "vnfcInfo": [
+            {"id": f"VDU1-{id_}", "vduId": "VDU1", "vnfcResourceInfoId": id_,
+             "vnfcState": states.get(id_, ("", "STARTED"))[1]}
+            for id_ in servers
+        ],
+    }  # fmt: skip
+
+
 def create(**members: Any) -> CreateVnf:
     return CreateVnf(msgspec.convert({"vnfdId": VNFD.vnfd_id} | members, CreateVnfRequest), VNFD)
 
 
-def instantiate(vim_type: str = OPENSTACK, **members: Any) -> Instantiate:
+def instantiate(vim_type: str = OPENSTACK, vnfd: Vnfd = VNFD, **members: Any) -> Instantiate:
     request = msgspec.convert({"flavourId": "simple"} | members, InstantiateVnfRequest)
     connections = {key: msgspec.structs.replace(info, vim_type=vim_type) for key, info in CONNECTIONS.items()}
-    return Instantiate(request, VNFD, connections)
+    return Instantiate(request, vnfd, connections)
 
 
 def terminate(kind: str = "FORCEFUL", **members: Any) -> Terminate:
     return Terminate(msgspec.convert({"terminationType": kind} | members, TerminateVnfRequest))
 
 
+def modify(vnfd: Vnfd = VNFD, **members: Any) -> Modify:
+    return Modify(msgspec.convert(members, VnfInfoModificationRequest), vnfd)
+
+
+def scale(kind: str = "SCALE_OUT", vnfd: Vnfd = VNFD, **members: Any) -> Scale:
+    return Scale(msgspec.convert({"type": kind, "aspectId": ASPECT} | members, ScaleVnfRequest), vnfd)
+
+
+def scale_to_level(level: str | None = None, vnfd: Vnfd = VNFD, **aspects: int) -> ScaleToLevel:
+    """To an instantiation level, or to scale levels by aspect."""
+    scale_info = [{"aspectId": aspect, "scaleLevel": at} for aspect, at in aspects.items()]
+    members = {"instantiationLevelId": level} if level else {"scaleInfo": scale_info}
+    return ScaleToLevel(msgspec.convert(members, ScaleVnfToLevelRequest), vnfd)
+
+
+def heal(**members: Any) -> Heal:
+    return Heal(msgspec.convert(members, HealVnfRequest))
+
+
+def ext_link(cpd_id: str = "CP1", **members: Any) -> dict[str, Any]:
+    """An external virtual link for a CP."""
+    return {"id": "ext", "resourceId": "net-9", "extCps": [{"cpdId": cpd_id, "cpConfig": {"a": {}}}]} | members
+
+
+def change_ext_conn(
+    *links: dict[str, Any], vnfd: Vnfd = VNFD, connections: Mapping[str, VimConnectionInfo] | None = None
+) -> ChangeExtConn:
+    request = msgspec.convert({"extVirtualLinks": links or [ext_link()]}, ChangeExtVnfConnectivityRequest)
+    return ChangeExtConn(request, vnfd, dict(connections or {}))
+
+
+def change_flavour(flavour_id: str = "large", vnfd: Vnfd = VNFD, **members: Any) -> ChangeFlavour:
+    return ChangeFlavour(msgspec.convert({"newFlavourId": flavour_id} | members, ChangeVnfFlavourRequest), vnfd)
+
+
+def operate(state: str = "STOPPED", **members: Any) -> Operate:
+    return Operate(msgspec.convert({"changeStateTo": state} | members, OperateVnfRequest))
+
+
+def cancel(mode: Literal["GRACEFUL", "FORCEFUL"] = "FORCEFUL") -> Callable[[Vnf | None], Cancel]:
+    return lambda vnf: Cancel(latest(vnf).id, mode)
+
+
+def handle(how: Literal["retry", "rollback", "fail"]) -> Callable[[Vnf | None], Handle]:
+    return lambda vnf: Handle(latest(vnf).id, how)
+
+
+def latest(vnf: Vnf | None) -> Operation:
+    assert vnf is not None
+    assert vnf.operation is not None
+    return vnf.operation
+
+
 def confirmed(vnf: Vnf | None, **result: Any) -> ReportStep:
     """The report that the present step is done, with what such a step gives."""
     step, attempt, op_id = present(vnf)
+    if step == "read-back" and not result:
+        assert vnf is not None
+        result = {"instantiated_vnf_info": observed(vnf)}
     results: dict[str, dict[str, Any]] = {
         "grant": {"grant_request": {}, "grant": {"id": "grant-1"}},
         "create-stack": {"stack_id": "stack-1", "stack_name": "vnf-1"},
-        "read-back": {"instantiated_vnf_info": INFO},
     }
     return ReportStep(op_id, step, attempt, "CONFIRMED", result=result or results.get(step, {}))
 
@@ -96,8 +232,7 @@ def unknown(vnf: Vnf | None) -> ReportStep:
 
 def present(vnf: Vnf | None) -> tuple[str, int, str]:
     """Name and attempt of the present step, and its operation's id."""
-    assert vnf is not None
-    assert vnf.operation is not None
-    run = vnf.operation.current
-    assert run is not None, f"{vnf.operation.state} has no present step"
-    return run.step.name, run.attempt, vnf.operation.id
+    operation = latest(vnf)
+    run = operation.current
+    assert run is not None, f"{operation.state} has no present step"
+    return run.step.name, run.attempt, operation.id

@@ -44,8 +44,7 @@ from forestay_sol.vnflcm import (
 )
 
 from tests.lcm.domain.story import Story, told
-from tests.lcm.domain.test_decide import handle
-from tests.lcm.samples import CONNECTIONS, INFO, confirmed, create, failed, instantiate, terminate, unknown
+from tests.lcm.samples import CONNECTIONS, INFO, confirmed, create, failed, handle, instantiate, terminate, unknown
 
 GOLDEN = Path(__file__).parent / "lcm"
 OP = "0f8f7b0e-3f6e-5e0f-9d55-1f2f3a4b5c6d"

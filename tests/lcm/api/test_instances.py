@@ -78,7 +78,9 @@ async def test_the_whole_life(config: BaseConfig) -> None:
         shown = (await api.get(path)).body
         assert shown["instantiationState"] == "INSTANTIATED"
         assert shown["instantiatedVnfInfo"]["vnfState"] == "STARTED"
-        assert set(shown["_links"]) == {"self", "terminate", "scale", "heal", "changeExtConn"}
+        assert set(shown["_links"]) == {
+            "self", "terminate", "scale", "scaleToLevel", "changeFlavour", "heal", "operate", "changeExtConn",
+        }  # fmt: skip
         connection = shown["vimConnectionInfo"]["default"]
         assert (connection["vimId"], connection["vimType"]) == (VIM_ID, OPENSTACK)
         assert connection["accessInfo"]["username"] == "nfv_user"

@@ -26,6 +26,7 @@ from tests.lcm.samples import (
     confirmed,
     create,
     failed,
+    handle,
     instantiate,
     present,
     terminate,
@@ -34,17 +35,6 @@ from tests.lcm.samples import (
 
 INSTANTIATING = (create(), instantiate())
 INSTANTIATED = (*INSTANTIATING, confirmed, confirmed, confirmed, confirmed)
-
-
-def handle(how: str) -> Callable[[Vnf | None], Handle]:
-    """retry, rollback or fail of the latest operation."""
-
-    def of(vnf: Vnf | None) -> Handle:
-        assert vnf is not None
-        assert vnf.operation is not None
-        return Handle(vnf.operation.id, how)  # type: ignore[arg-type]
-
-    return of
 
 
 def refusal(story: Story, command: VnfCommand | Callable[[Vnf | None], VnfCommand], **origin: str) -> Rejected:
@@ -133,8 +123,18 @@ class TestInstantiate:
     @pytest.mark.parametrize(
         ("command", "status", "pointer", "words"),
         [
-            (instantiate(flavourId="big"), 400, "/flavourId", "Invalid flavourId 'big': VNFD 'vnfd-1' has simple."),
-            (instantiate(instantiationLevelId="x"), 400, "/instantiationLevelId", "flavour 'simple' has one, three."),
+            (
+                instantiate(flavourId="big"),
+                400,
+                "/flavourId",
+                "Invalid flavourId 'big': VNFD 'vnfd-1' has large, simple.",
+            ),
+            (
+                instantiate(instantiationLevelId="x"),
+                400,
+                "/instantiationLevelId",
+                "flavour 'simple' has one, three, two.",
+            ),
             (
                 instantiate("ETSINFV.OPENVIM.V_1"),
                 422,

@@ -29,8 +29,7 @@ from forestay_lcm.domain.transitions import OPERATION, STEP, IllegalTransition, 
 from forestay_sol.vnflcm import LcmOperationState
 
 from tests.lcm.domain.story import Story, told
-from tests.lcm.domain.test_decide import handle
-from tests.lcm.samples import CONNECTIONS, confirmed, create, failed, instantiate, unknown
+from tests.lcm.samples import CONNECTIONS, confirmed, create, failed, handle, instantiate, unknown
 
 PROCESSING = (create(), instantiate(), confirmed)
 IN_STATE: dict[LcmOperationState, Story] = {

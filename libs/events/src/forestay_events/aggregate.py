@@ -12,14 +12,18 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 from uuid import UUID, uuid5
 from weakref import WeakValueDictionary
+
+import structlog
 
 from forestay_events.commit import Commit, EventCodec, Stored, commit_id, subject
 from forestay_events.errors import Conflict, ForestayError, LogIntegrityBroken
 from forestay_events.failpoints import failpoint
 from forestay_events.store import EventStore
+
+log = structlog.get_logger(__name__)
 
 S = TypeVar("S")
 C = TypeVar("C")
@@ -96,9 +100,24 @@ class Loaded(Generic[S]):
     hash: str = ""
 
 
+class Snapshots(Protocol[S]):
+    """Where a fold may begin instead of at an aggregate's first commit, so that a long history costs nothing.
+
+    A snapshot saves reading, it never decides: :meth:`Aggregates.load` begins at it only if the log has, at its sequence, the
+    commit of its version and hash, and reads everything behind it; else it folds the whole history. An old one is as good as
+    a new one. What no check sees is a state that somebody changed and left beside the right hash: as with the rest of a read
+    model, ``forestay log verify`` does not find that and ``forestay log rebuild`` puts it right.
+    """
+
+    async def newest(self, aggregate_id: str) -> Loaded[S] | None:
+        """The newest snapshot of an aggregate, ``None`` if there is none or it cannot be had just now."""
+        ...
+
+
 class Aggregates(Generic[S, C, E]):
     """All aggregates of one kind.
 
+    :param snapshots: where to begin the fold of an aggregate that is not in memory; without them at its first commit.
     :param broken: tells why an aggregate is read-only, ``None`` when it is sound (see :mod:`forestay_events.archive`).
     :param cached: how many aggregates stay in memory; no verdict is given on one without asking the log whether it is the newest.
     """
@@ -109,10 +128,12 @@ class Aggregates(Generic[S, C, E]):
         definition: Definition[S, C, E],
         clock: Callable[[], datetime],
         *,
+        snapshots: Snapshots[S] | None = None,
         broken: Callable[[str], str | None] = lambda _: None,
         cached: int = 4096,
     ) -> None:
         self._store = store
+        self._snapshots = snapshots
         self._definition = definition
         self._clock = clock
         self._broken = broken
@@ -129,11 +150,28 @@ class Aggregates(Generic[S, C, E]):
         :raises Unavailable: the log does not answer.
         :raises LogIntegrityBroken: its history does not fit together.
         """
-        known = self._cache.get(aggregate_id, Loaded[S](None))
-        loaded = known
-        for stored in await self._store.load(self._definition.subject(aggregate_id), after=known.seq):
-            loaded = self._next(loaded, stored)
+        known = self._cache.get(aggregate_id)
+        loaded = await (self._behind(aggregate_id, known) if known else self._first_load(aggregate_id))
         self._remember(aggregate_id, loaded)
+        return loaded
+
+    async def _first_load(self, aggregate_id: str) -> Loaded[S]:
+        """From the snapshot on, if there is one that stands in the log; else from the beginning."""
+        snapshot = await self._snapshots.newest(aggregate_id) if self._snapshots else None
+        if snapshot is None:
+            return await self._behind(aggregate_id, Loaded[S](None))
+        commits = await self._store.load(self._definition.subject(aggregate_id), after=snapshot.seq - 1)
+        if commits and _place(commits[0]) == (snapshot.version, snapshot.seq, snapshot.hash):
+            return self._fold(snapshot, commits[1:])
+        log.warning("snapshot.not_in_the_log", aggregate=aggregate_id, version=snapshot.version, seq=snapshot.seq)
+        return await self._behind(aggregate_id, Loaded[S](None))
+
+    async def _behind(self, aggregate_id: str, known: Loaded[S]) -> Loaded[S]:
+        return self._fold(known, await self._store.load(self._definition.subject(aggregate_id), after=known.seq))
+
+    def _fold(self, loaded: Loaded[S], commits: Sequence[Stored]) -> Loaded[S]:
+        for stored in commits:
+            loaded = self._next(loaded, stored)
         return loaded
 
     async def execute(self, aggregate_id: str, command: C, origin: Origin) -> Loaded[S]:
@@ -154,6 +192,17 @@ class Aggregates(Generic[S, C, E]):
                     loaded = await self.load(aggregate_id)
         raise Conflict(f"{self._definition.kind} {aggregate_id} is being changed by others; try again")
 
+    async def preview(self, aggregate_id: str, command: C, origin: Origin) -> tuple[Decision[E], S | None]:
+        """What a command would decide now, and the state behind that; nothing is appended.
+
+        :raises Rejected: the state does not allow the command.
+        :raises Unavailable: the log does not answer.
+        """
+        loaded = await self.load(aggregate_id)
+        context = Context(self._clock(), origin)
+        decision = self._definition.decide(loaded.state, command, context)
+        return decision, self._definition.fold(loaded.state, self._commit(aggregate_id, loaded, decision, context))
+
     async def _attempt(self, aggregate_id: str, loaded: Loaded[S], command: C, context: Context) -> Loaded[S]:
         """Decide once. An append is checked by the log; a verdict that appends nothing must not rest on an old state either."""
         try:
@@ -173,12 +222,23 @@ class Aggregates(Generic[S, C, E]):
             raise Conflict(f"{self._definition.kind} {aggregate_id} has changed since sequence {loaded.seq}")
 
     async def _append(self, aggregate_id: str, loaded: Loaded[S], decision: Decision[E], context: Context) -> Loaded[S]:
-        definition, origin = self._definition, context.origin
+        definition = self._definition
         why = self._broken(definition.subject(aggregate_id))
         if why is not None:
             raise LogIntegrityBroken(f"{definition.kind} {aggregate_id} is read-only: {why}")
+        commit = self._commit(aggregate_id, loaded, decision, context)
+        failpoint("commit.before")
+        stored = await self._store.append(commit, after=loaded.seq)
+        failpoint("commit.after")
+        self.written = max(self.written, stored.seq)
+        written = self._next(loaded, stored)
+        self._remember(aggregate_id, written)
+        return written
+
+    def _commit(self, aggregate_id: str, loaded: Loaded[S], decision: Decision[E], context: Context) -> Commit:
+        definition, origin = self._definition, context.origin
         version = loaded.version + 1
-        commit = Commit(
+        return Commit(
             id=commit_id(origin.command_id, aggregate_id, version),
             stream=definition.stream,
             kind=definition.kind,
@@ -193,13 +253,6 @@ class Aggregates(Generic[S, C, E]):
             prev_hash=loaded.hash,
             events=definition.codec.encode(decision.events),
         )
-        failpoint("commit.before")
-        stored = await self._store.append(commit, after=loaded.seq)
-        failpoint("commit.after")
-        self.written = max(self.written, stored.seq)
-        written = self._next(loaded, stored)
-        self._remember(aggregate_id, written)
-        return written
 
     def _next(self, loaded: Loaded[S], stored: Stored) -> Loaded[S]:
         commit = stored.commit
@@ -217,3 +270,7 @@ class Aggregates(Generic[S, C, E]):
         self._cache.move_to_end(aggregate_id)
         if len(self._cache) > self._cached:
             self._cache.popitem(last=False)
+
+
+def _place(stored: Stored) -> tuple[int, int, str]:
+    return stored.commit.version, stored.seq, stored.hash

@@ -18,7 +18,8 @@ from forestay_lcm.domain.plan import ENGINE
 from forestay_lcm.own_steps import OwnSteps
 from forestay_lcm.projections.catalogue import VimProjection, VnfdProjection
 from forestay_lcm.projections.instances import InstanceProjection
-from forestay_lcm.reads import STREAM, Reads
+from forestay_lcm.projections.snapshots import InstanceSnapshots
+from forestay_lcm.reads import STREAM, Reads, Vnfs
 from forestay_lcm.requests import Requests
 from forestay_lcm.sweeper import Sweeper
 from forestay_lcm.worker import StepWorker
@@ -38,12 +39,18 @@ def projectors(platform: Platform, *, dispatch: bool = True) -> list[Projector]:
     ]
 
 
+def vnfs_of(platform: Platform, *, broken: Callable[[str], str | None] = lambda _: None) -> Vnfs:
+    """The VNF instances of the log; a long history is taken up where the read model has come to."""
+    snapshots = InstanceSnapshots(platform.pool, SCHEMA)
+    return Aggregates(platform.store, VNF, platform.clock, snapshots=snapshots, broken=broken)
+
+
 async def build(platform: Platform) -> Service:
     """The API and the engine."""
     instances, *others = projectors(platform)
     for projector in (instances, *others):
         await projector.prepare()
-    vnfs = Aggregates(platform.store, VNF, platform.clock, broken=instances.read_only)
+    vnfs = vnfs_of(platform, broken=instances.read_only)
     catalogue = Catalogue(platform)
     own = StepWorker(platform, vnfs, ENGINE, OwnSteps(catalogue, platform.clock, ZONES))
     reads = Reads(platform, vnfs)
@@ -66,7 +73,7 @@ async def build_openstack_worker(platform: Platform) -> Service:
     for projector in projectors(platform):
         await projector.prepare()
     steps = OpenStackSteps(Catalogue(platform))
-    vnfs = Aggregates(platform.store, VNF, platform.clock)
+    vnfs = vnfs_of(platform)
     worker = StepWorker(platform, vnfs, "openstack", steps)
 
     async def run() -> None:

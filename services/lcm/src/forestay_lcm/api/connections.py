@@ -1,6 +1,8 @@
-"""Which VIM an INSTANTIATE goes to: the request's, completed from the registry, or the project's default."""
+"""Which VIMs a request means: those that it names, completed from the registry, or the project's default. Secrets sealed."""
 
 from __future__ import annotations
+
+from typing import Any, TypeVar
 
 import msgspec
 from forestay_events.errors import Rejected
@@ -8,19 +10,27 @@ from forestay_events.sealing import Vault, is_secret_name
 from forestay_lcm.catalogue import Catalogue, connection_of
 from forestay_lcm.projections.catalogue import KnownVim
 from forestay_sol.faults import pointer as json_pointer
-from forestay_sol.vnflcm import InstantiateVnfRequest, VimConnectionInfo, VimConnections
+from forestay_sol.vnflcm import (
+    ChangeExtVnfConnectivityRequest,
+    ChangeVnfFlavourRequest,
+    InstantiateVnfRequest,
+    VimConnectionInfo,
+    VimConnections,
+)
+
+R = TypeVar("R", InstantiateVnfRequest, ChangeExtVnfConnectivityRequest, ChangeVnfFlavourRequest)
+Patch = dict[str, dict[str, Any] | None]
 
 DEFAULT_KEY = "default"
 
 
 async def chosen_connections(
-    catalogue: Catalogue, vault: Vault, project: str, vnf_id: str, request: InstantiateVnfRequest
+    catalogue: Catalogue, vault: Vault, project: str, vnf_id: str, given: VimConnections
 ) -> VimConnections:
-    """The connections to record, secrets sealed; of a registered VIM no secret is copied (its id leads to them).
+    """Where an INSTANTIATE goes.
 
     :raises Rejected: 404 unknown vimId; 400 nothing says which VIM.
     """
-    given = request.vim_connection_info
     if not given:
         known = await catalogue.default_vim(project)
         if known is None:
@@ -30,6 +40,16 @@ async def chosen_connections(
                 pointer="/vimConnectionInfo",
             )
         return {DEFAULT_KEY: _reference(known)}
+    return await named_connections(catalogue, vault, project, vnf_id, given)
+
+
+async def named_connections(
+    catalogue: Catalogue, vault: Vault, project: str, vnf_id: str, given: VimConnections
+) -> VimConnections:
+    """The connections to record; of a registered VIM no secret is copied (its id leads to them).
+
+    :raises Rejected: 404 unknown vimId; 400 an entry says too little.
+    """
     return {key: await _connection(catalogue, vault, project, vnf_id, key, info) for key, info in given.items()}
 
 
@@ -59,6 +79,19 @@ def _reference(known: KnownVim) -> VimConnectionInfo:
     return msgspec.structs.replace(connection, access_info=access)
 
 
-def recorded(request: InstantiateVnfRequest, connections: VimConnections) -> InstantiateVnfRequest:
+async def patched_connections(catalogue: Catalogue, vault: Vault, project: str, vnf_id: str, patch: Patch) -> Patch:
+    """A merge patch of connections.
+
+    :raises Rejected: 404 unknown vimId.
+    """
+    for key, entry in patch.items():
+        vim_id = (entry or {}).get("vimId")
+        if isinstance(vim_id, str) and await catalogue.vim(project, vim_id) is None:
+            pointer = json_pointer(["vimConnectionInfo", key, "vimId"])
+            raise Rejected(404, f"VIM {vim_id} not found.", pointer=pointer)
+    return await vault.seal_members(vnf_id, patch, path="/vimConnectionInfo")
+
+
+def recorded(request: R, connections: VimConnections) -> R:
     """The request for the log: as it came, but with the connections as they are recorded."""
     return msgspec.structs.replace(request, vim_connection_info=connections if request.vim_connection_info else {})

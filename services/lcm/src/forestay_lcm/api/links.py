@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from forestay_lcm.domain.decisions.handling import CANCELLABLE
+
 Json = dict[str, Any]
 
 _TASKS = {
@@ -11,7 +13,10 @@ _TASKS = {
     "INSTANTIATED": {
         "terminate": "terminate",
         "scale": "scale",
+        "scaleToLevel": "scale_to_level",
+        "changeFlavour": "change_flavour",
         "heal": "heal",
+        "operate": "operate",
         "changeExtConn": "change_ext_conn",
     },
 }
@@ -39,8 +44,9 @@ class Links:
         return document | {"_links": {"self": {"href": uri}} | tasks}
 
     def of_op_occ(self, document: Json) -> Json:
-        """VnfLcmOpOcc with its links; the task links are there in every state, as Tacker's clients know it."""
+        """VnfLcmOpOcc with its links: ``cancel`` while that is possible, the others always, as Tacker's clients know it."""
         uri = self.op_occ(document["id"])
-        tasks = {task: {"href": f"{uri}/{task}"} for task in ("retry", "rollback", "fail")}
+        cancel = ("cancel",) if document["operationState"] in CANCELLABLE else ()
+        tasks = {task: {"href": f"{uri}/{task}"} for task in ("retry", "rollback", "fail", *cancel)}
         links = {"self": {"href": uri}, "vnfInstance": {"href": self.instance(document["vnfInstanceId"])}}
         return document | {"_links": links | tasks}

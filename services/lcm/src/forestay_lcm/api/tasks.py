@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import msgspec
 from aiohttp import web
 from forestay_events.sealing import Vault
-from forestay_lcm.api.connections import chosen_connections, recorded
+from forestay_lcm.api.connections import chosen_connections, named_connections, recorded
 from forestay_lcm.api.sealing import sealed
 from forestay_lcm.catalogue import Catalogue
 from forestay_lcm.domain.commands import (
@@ -37,6 +37,7 @@ from forestay_sol.vnflcm import (
     ScaleVnfRequest,
     ScaleVnfToLevelRequest,
     TerminateVnfRequest,
+    VimConnections,
 )
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -63,6 +64,10 @@ class Asked:
     async def vnfd(self) -> Vnfd:
         return await self.catalogue.vnfd(self.project, self.instance["vnfdId"])
 
+    async def connections(self, given: VimConnections) -> VimConnections:
+        """VIM connections of a request, as they are recorded. :raises Rejected: 404, 400."""
+        return await named_connections(self.catalogue, self.vault, self.project, self.vnf_id, given)
+
 
 Prepare = Callable[[Asked], Awaitable[VnfCommand]]
 
@@ -70,7 +75,8 @@ Prepare = Callable[[Asked], Awaitable[VnfCommand]]
 async def _instantiate(asked: Asked) -> VnfCommand:
     body = await asked.body(InstantiateVnfRequest)
     vnfd = await asked.vnfd()
-    connections = await chosen_connections(asked.catalogue, asked.vault, asked.project, asked.vnf_id, body)
+    given = body.vim_connection_info
+    connections = await chosen_connections(asked.catalogue, asked.vault, asked.project, asked.vnf_id, given)
     return Instantiate(recorded(body, connections), vnfd, connections)
 
 
@@ -79,11 +85,11 @@ async def _terminate(asked: Asked) -> VnfCommand:
 
 
 async def _scale(asked: Asked) -> VnfCommand:
-    return Scale(await asked.body(ScaleVnfRequest), (await asked.vnfd()).flavours)
+    return Scale(await asked.body(ScaleVnfRequest), await asked.vnfd())
 
 
 async def _scale_to_level(asked: Asked) -> VnfCommand:
-    return ScaleToLevel(await asked.body(ScaleVnfToLevelRequest), (await asked.vnfd()).flavours)
+    return ScaleToLevel(await asked.body(ScaleVnfToLevelRequest), await asked.vnfd())
 
 
 async def _heal(asked: Asked) -> VnfCommand:
@@ -91,11 +97,15 @@ async def _heal(asked: Asked) -> VnfCommand:
 
 
 async def _change_ext_conn(asked: Asked) -> VnfCommand:
-    return ChangeExtConn(await asked.body(ChangeExtVnfConnectivityRequest), (await asked.vnfd()).flavours)
+    body = await asked.body(ChangeExtVnfConnectivityRequest)
+    connections = await asked.connections(body.vim_connection_info)
+    return ChangeExtConn(recorded(body, connections), await asked.vnfd(), connections)
 
 
 async def _change_flavour(asked: Asked) -> VnfCommand:
-    return ChangeFlavour(await asked.body(ChangeVnfFlavourRequest), await asked.vnfd())
+    body = await asked.body(ChangeVnfFlavourRequest)
+    connections = await asked.connections(body.vim_connection_info)
+    return ChangeFlavour(recorded(body, connections), await asked.vnfd(), connections)
 
 
 async def _operate(asked: Asked) -> VnfCommand:

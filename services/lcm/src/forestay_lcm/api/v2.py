@@ -8,15 +8,15 @@ from uuid import uuid4
 
 import msgspec
 from aiohttp import web
-from forestay_events.aggregate import Context, Loaded, Origin
+from forestay_events.aggregate import Loaded, Origin
 from forestay_events.errors import Rejected
 from forestay_events.platform import Platform
+from forestay_lcm.api.connections import patched_connections
 from forestay_lcm.api.links import Links
 from forestay_lcm.api.plans import shown_plan
 from forestay_lcm.api.tasks import TASKS, Asked, Prepare
 from forestay_lcm.catalogue import Catalogue
 from forestay_lcm.domain.commands import Cancel, CreateVnf, DeleteVnf, Handle, Modify, VnfCommand
-from forestay_lcm.domain.decide import VNF
 from forestay_lcm.domain.state import Vnf
 from forestay_lcm.reads import Json, Reads, Vnfs
 from forestay_sol.api import MERGE_PATCH, VNFLCM_V2, VNFLCM_VERSIONS, Handler, Route
@@ -55,7 +55,6 @@ class LcmV2:
 
     def __init__(self, platform: Platform, vnfs: Vnfs, reads: Reads, catalogue: Catalogue) -> None:
         self._vault = platform.vault
-        self._clock = platform.clock
         self._vnfs = vnfs
         self._reads = reads
         self._catalogue = catalogue
@@ -110,19 +109,20 @@ class LcmV2:
     async def modify(self, request: web.Request) -> web.Response:
         body = await decode(request, VnfInfoModificationRequest)
         instance, project = await self._instance(request), caller(request).project
-        vnfd = await self._catalogue.usable_vnfd(project, body.vnfd_id) if body.vnfd_id is not UNSET else None
-        connections = body.vim_connection_info
-        if connections is not UNSET:
-            connections = await self._vault.seal_members(instance["id"], connections, path="/vimConnectionInfo")
-        body = msgspec.structs.replace(body, vim_connection_info=connections)
+        if body.vnfd_id is UNSET:
+            vnfd = await self._catalogue.vnfd(project, instance["vnfdId"])
+        else:
+            vnfd = await self._catalogue.usable_vnfd(project, body.vnfd_id)
+        if body.vim_connection_info is not UNSET:
+            given = body.vim_connection_info
+            connections = await patched_connections(self._catalogue, self._vault, project, instance["id"], given)
+            body = msgspec.structs.replace(body, vim_connection_info=connections)
         return await self._start(request, instance["id"], Modify(body, vnfd))
 
     async def operate(self, prepare: Prepare, request: web.Request) -> web.Response:
-        """A task of the instance: 202 with the operation occurrence, or its plan if only that is asked for."""
+        """A task of the instance."""
         instance = await self._instance(request)
         command = await prepare(Asked(request, caller(request).project, instance, self._catalogue, self._vault))
-        if _is_dry_run(request):
-            return answer(await self._plan(request, instance["id"], command))
         return await self._start(request, instance["id"], command)
 
     async def list_op_occs(self, request: web.Request) -> web.Response:
@@ -134,36 +134,42 @@ class LcmV2:
         return answer(self._links.of_op_occ(document))
 
     async def retry(self, request: web.Request) -> web.Response:
-        await self._handle(request, "retry")
-        return answer(status=202)
+        return await self._handle(request, "retry")
 
     async def rollback(self, request: web.Request) -> web.Response:
-        await self._handle(request, "rollback")
-        return answer(status=202)
+        return await self._handle(request, "rollback")
 
     async def fail(self, request: web.Request) -> web.Response:
-        await self._handle(request, "fail")
-        return await self.show_op_occ(request)
+        handled = await self._handle(request, "fail")
+        return handled if _is_dry_run(request) else await self.show_op_occ(request)
 
     async def cancel(self, request: web.Request) -> web.Response:
         body = await decode(request, CancelMode)
-        op_id = request.match_info["id"]
-        vnf_id = await self._reads.vnf_of(caller(request).project, op_id)
-        await self._execute(request, vnf_id, Cancel(op_id, body.cancel_mode))
+        return await self._steer(request, Cancel(request.match_info["id"], body.cancel_mode))
+
+    async def _handle(self, request: web.Request, how: Literal["retry", "rollback", "fail"]) -> web.Response:
+        return await self._steer(request, Handle(request.match_info["id"], how))
+
+    async def _steer(self, request: web.Request, command: Cancel | Handle) -> web.Response:
+        """Do something about an operation: 202, or what it would come to if only that is asked for."""
+        vnf_id = await self._reads.vnf_of(caller(request).project, command.op_id)
+        if _is_dry_run(request):
+            return await self._plan(request, vnf_id, command)
+        await self._execute(request, vnf_id, command)
         return answer(status=202)
 
-    async def _handle(self, request: web.Request, how: Literal["retry", "rollback", "fail"]) -> None:
-        op_id = request.match_info["id"]
-        vnf_id = await self._reads.vnf_of(caller(request).project, op_id)
-        await self._execute(request, vnf_id, Handle(op_id, how))
-
-    async def _plan(self, request: web.Request, vnf_id: str, command: VnfCommand) -> Json:
+    async def _plan(self, request: web.Request, vnf_id: str, command: VnfCommand) -> web.Response:
         """What the command would do; nothing is recorded. :raises Rejected: as the command itself."""
-        loaded = await self._vnfs.load(vnf_id)
-        decision = VNF.decide(loaded.state, command, Context(self._clock(), _origin(request)))
-        return shown_plan(decision)
+        decision, vnf = await self._vnfs.preview(vnf_id, command, _origin(request))
+        assert vnf is not None, "a command was decided for it"  # noqa: S101
+        assert vnf.operation is not None, "an operation is begun or handled"  # noqa: S101
+        vnfd = await self._catalogue.vnfd(vnf.project, vnf.vnfd_id)
+        return answer(shown_plan(decision, vnf, vnf.operation, vnfd))
 
     async def _start(self, request: web.Request, vnf_id: str, command: VnfCommand) -> web.Response:
+        """Begin an operation: 202 with its occurrence, or its plan if only that is asked for."""
+        if _is_dry_run(request):
+            return await self._plan(request, vnf_id, command)
         vnf = (await self._execute(request, vnf_id, command)).state
         assert vnf is not None, "a command was executed on it"  # noqa: S101
         assert vnf.operation is not None, "an operation was started"  # noqa: S101

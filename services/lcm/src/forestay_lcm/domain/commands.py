@@ -1,14 +1,17 @@
 """What can be asked of a VNF instance. Commands are complete: whatever a decision needs to know of other aggregates (the
-VNFD, the VIM) was looked up before, so that the decision stays pure."""
+VNFD, the VIM) was looked up before, so that the decision stays pure.
+
+A ``vnfd`` is the VNF instance's unless said otherwise, ``vim_connections`` are the ones to record: secrets sealed, those of
+registered VIMs left out. Secrets in a request are sealed too.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from forestay_lcm.domain.events import ProblemDict
-from forestay_sol.vnfd import Flavour, Vnfd
+from forestay_sol.vnfd import Vnfd
 from forestay_sol.vnflcm import (
     ChangeExtVnfConnectivityRequest,
     ChangeVnfFlavourRequest,
@@ -19,6 +22,7 @@ from forestay_sol.vnflcm import (
     ScaleVnfRequest,
     ScaleVnfToLevelRequest,
     TerminateVnfRequest,
+    VimConnectionInfo,
     VimConnections,
     VnfInfoModificationRequest,
 )
@@ -41,8 +45,7 @@ class DeleteVnf:
 class Instantiate:
     """POST vnf_instances/{id}/instantiate.
 
-    :ivar request: secrets sealed.
-    :ivar vim_connections: the request's connections, or the project's default VIM; at least one; secrets sealed.
+    :ivar vim_connections: the request's, or that of the project's default VIM; at least one.
     """
 
     request: InstantiateVnfRequest
@@ -61,20 +64,19 @@ class Terminate:
 class Modify:
     """PATCH vnf_instances/{id}.
 
-    :ivar request: secrets sealed.
-    :ivar vnfd: of the new vnfdId, if that is changed.
+    :ivar vnfd: the one that the instance has afterwards.
     """
 
     request: VnfInfoModificationRequest
-    vnfd: Vnfd | None
+    vnfd: Vnfd
 
 
 @dataclass(frozen=True)
 class Scale:
-    """POST vnf_instances/{id}/scale. ``flavours`` are those of the instance's VNFD."""
+    """POST vnf_instances/{id}/scale."""
 
     request: ScaleVnfRequest
-    flavours: Mapping[str, Flavour]
+    vnfd: Vnfd
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ class ScaleToLevel:
     """POST vnf_instances/{id}/scale_to_level."""
 
     request: ScaleVnfToLevelRequest
-    flavours: Mapping[str, Flavour]
+    vnfd: Vnfd
 
 
 @dataclass(frozen=True)
@@ -94,18 +96,26 @@ class Heal:
 
 @dataclass(frozen=True)
 class ChangeExtConn:
-    """POST vnf_instances/{id}/change_ext_conn."""
+    """POST vnf_instances/{id}/change_ext_conn.
+
+    :ivar vim_connections: those that the request adds or changes.
+    """
 
     request: ChangeExtVnfConnectivityRequest
-    flavours: Mapping[str, Flavour]
+    vnfd: Vnfd
+    vim_connections: VimConnections = field(default_factory=dict[str, VimConnectionInfo])
 
 
 @dataclass(frozen=True)
 class ChangeFlavour:
-    """POST vnf_instances/{id}/change_flavour."""
+    """POST vnf_instances/{id}/change_flavour.
+
+    :ivar vim_connections: those that the request adds or changes.
+    """
 
     request: ChangeVnfFlavourRequest
     vnfd: Vnfd
+    vim_connections: VimConnections = field(default_factory=dict[str, VimConnectionInfo])
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,8 @@ class OperationStarted(OperationEvent, frozen=True, kw_only=True):
 
     :ivar params: the request as SOL003 JSON, secrets sealed.
     :ivar lane: the VIM that the steps work on: its id, or a name for one that is not registered.
-    :ivar vim_connections: set by INSTANTIATE: where the VNF lives; secrets sealed, of a registered VIM none.
+    :ivar vim_connections: where the VNF lives from now on, empty if that is as before; secrets sealed, of a registered VIM
+        none.
     :ivar scale_status: the scale levels that the operation leads to; empty when it changes none.
     """
 
@@ -111,8 +112,8 @@ class OperationCompleted(OperationEvent, frozen=True, kw_only=True):
     """All steps were confirmed.
 
     :ivar extensions: what the request set of them; so ``configurable_properties``.
-    :ivar changed_info: SOL003 VnfInfoModifications of a MODIFY_INFO, secrets left out.
-    :ivar changed_ext_connectivity: the external virtual links that a CHANGE_EXT_CONN changed.
+    :ivar changed_info: SOL003 VnfInfoModifications of a MODIFY_INFO, secrets sealed.
+    :ivar changed_ext_connectivity: the external virtual links that are connected in another way than before.
     """
 
     instantiation_state: Literal["INSTANTIATED", "NOT_INSTANTIATED"]

@@ -57,7 +57,11 @@ class StepRun(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Operation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An LCM operation occurrence. ``rollback`` holds the compensating steps once it is rolled back."""
+    """An LCM operation occurrence.
+
+    :ivar rollback: the compensating steps, once it is rolled back.
+    :ivar former_connections: the instance's VIM connections before, which it has again if the operation comes to nothing.
+    """
 
     id: str
     operation: LcmOperation
@@ -75,6 +79,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     cancel_mode: Literal["GRACEFUL", "FORCEFUL"] | None = None
     changed_info: dict[str, Any] = {}
     changed_ext_connectivity: tuple[ExtVirtualLinkInfo, ...] = ()
+    former_connections: dict[str, VimConnectionInfo] = {}
 
     @property
     def runs(self) -> tuple[StepRun, ...]:
@@ -85,6 +90,10 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def current(self) -> StepRun | None:
         """The step that was intended and whose outcome is not known, if there is one."""
         return next((run for run in self.runs if run.status in ("INTENDED", "UNKNOWN")), None)
+
+    def tried(self, step: str) -> int:
+        """The highest attempt of a step, be it of the plan or of a rollback: no two tries have the same number."""
+        return max((run.attempt for run in (*self.plan, *self.rollback) if run.step.name == step), default=0)
 
     @property
     def results(self) -> dict[str, dict[str, Any]]:
@@ -158,6 +167,7 @@ def _started(vnf: Vnf, event: OperationStarted, commit: Commit) -> Vnf:
         plan=tuple(StepRun(step=step) for step in event.steps),
         automatic=event.automatic,
         scale_status=event.scale_status,
+        former_connections=vnf.vim_connections,
     )
     return msgspec.structs.replace(
         vnf,
@@ -184,9 +194,9 @@ def _operation_moved(vnf: Vnf, operation: Operation, event: OperationEvent, comm
             extensions=vnf.extensions | event.extensions,
             configurable_properties=vnf.configurable_properties | event.configurable_properties,
         )
-    elif isinstance(event, OperationRolledBack | OperationFailed) and vnf.instantiation_state == "NOT_INSTANTIATED":
-        vnf = msgspec.structs.replace(vnf, vim_connections={})
-    elif isinstance(event, OperationRolledBack) and event.instantiated_vnf_info is not None:
+    elif isinstance(event, OperationRolledBack | OperationFailed):
+        vnf = msgspec.structs.replace(vnf, vim_connections=operation.former_connections)
+    if isinstance(event, OperationRolledBack) and event.instantiated_vnf_info is not None:
         vnf = msgspec.structs.replace(vnf, instantiated_vnf_info=event.instantiated_vnf_info)
     return vnf
 
@@ -207,11 +217,10 @@ def _members(operation: Operation, event: OperationEvent) -> dict[str, Any]:
         case OperationFailedTemp():
             return {"error": event.error, "cancel_mode": None}
         case OperationRollingBack():
-            # Attempts go on counting, so that a late report of an earlier rollback is no report of this one.
-            tried = {run.step.name: run.attempt for run in operation.rollback}
-            return {"rollback": tuple(StepRun(step=step, attempt=tried.get(step.name, 0)) for step in event.steps)}
-        case OperationRolledBack() if event.error:
-            return {"error": event.error}
+            # Attempts go on counting, so that a late report of an earlier try is no report of this one.
+            return {"rollback": tuple(StepRun(step=step, attempt=operation.tried(step.name)) for step in event.steps)}
+        case OperationRolledBack():
+            return {"error": event.error or operation.error, "cancel_mode": None}
         case _:
             return {}
 

@@ -16,6 +16,9 @@ from forestay_sol.vnflcm import VimConnectionInfo
 
 Json = dict[str, Any]
 
+SEALED = ("vimConnectionInfo", "additionalParams")
+"""Members of a request whose secrets are sealed."""
+
 
 def vnf_document(vnf: Vnf) -> str:
     """VnfInstance (SOL003 5.5.2.2) as JSON text."""
@@ -57,18 +60,15 @@ def op_occ_document(vnf: Vnf, operation: Operation) -> str:
             cancelMode=operation.cancel_mode,
             error=operation.error,
             resourceChanges=operation.resource_changes,
-            changedInfo=operation.changed_info or None,
+            changedInfo=shown_params(operation.changed_info) or None,
             changedExtConnectivity=operation.changed_ext_connectivity or None,
         )
     ).decode()
 
 
 def shown_params(params: Json) -> Json:
-    """Operation parameters without the secrets of their VIM connections."""
-    connections: dict[str, Json] = params.get("vimConnectionInfo") or {}
-    if not connections:
-        return params
-    return params | {"vimConnectionInfo": {key: without_secrets(value) for key, value in connections.items()}}
+    """Operation parameters, or what they changed, without the secrets that were sealed in them."""
+    return params | {name: without_secrets(params[name]) for name in SEALED if name in params}
 
 
 def shown_connection(info: VimConnectionInfo) -> Json:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from forestay_events.errors import Rejected
-from forestay_lcm.domain.state import InstantiationState, Vnf
+from forestay_lcm.domain.state import InstantiationState, Operation, Vnf
+from forestay_sol.vnfd import Vnfd
 from forestay_sol.vnflcm import InstantiatedVnfInfo, VimConnectionInfo
 
 _WORDS: dict[InstantiationState, str] = {"INSTANTIATED": "instantiated", "NOT_INSTANTIATED": "not instantiated"}
@@ -15,13 +17,12 @@ def not_busy(vnf: Vnf) -> None:
     """:raises Rejected: 409, an operation is open; the answer names it."""
     operation = vnf.open_operation
     if operation is not None:
-        raise Rejected(
-            409,
-            f"Other LCM operation of vnfInstance {vnf.id} is in progress.",
-            extra={
-                "lcmOpOcc": {"id": operation.id, "operation": operation.operation, "operationState": operation.state}
-            },
-        )
+        raise Rejected(409, f"Other LCM operation of vnfInstance {vnf.id} is in progress.", extra=naming(operation))
+
+
+def naming(operation: Operation) -> dict[str, Any]:
+    """Members of a ProblemDetails that say which operation is in the way, and how it stands."""
+    return {"lcmOpOcc": {"id": operation.id, "operation": operation.operation, "operationState": operation.state}}
 
 
 def is_in(vnf: Vnf, state: InstantiationState) -> None:
@@ -36,6 +37,12 @@ def instantiated(vnf: Vnf) -> InstantiatedVnfInfo:
     is_in(vnf, "INSTANTIATED")
     assert vnf.instantiated_vnf_info is not None, "an instantiated VNF has it"  # noqa: S101
     return vnf.instantiated_vnf_info
+
+
+def has(vnf: Vnf, vnfd: Vnfd) -> None:
+    """:raises Rejected: 409, somebody has given the instance another VNFD since the command was prepared."""
+    if vnf.vnfd_id != vnfd.vnfd_id:
+        raise Rejected(409, f"VnfInstance {vnf.id} has got VNFD {vnf.vnfd_id} meanwhile: try again.")
 
 
 def lane_of(connections: Mapping[str, VimConnectionInfo]) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from forestay_events.aggregate import Context, Decision
 from forestay_events.errors import Rejected
 from forestay_lcm.domain.commands import Cancel, Handle
+from forestay_lcm.domain.decisions.guards import naming
 from forestay_lcm.domain.events import (
     CancellationRequested,
     OperationFailed,
@@ -21,26 +22,23 @@ from forestay_lcm.domain.events import (
 )
 from forestay_lcm.domain.plan import ENGINE, compensations
 from forestay_lcm.domain.state import Operation, Vnf
+from forestay_sol.vnflcm import LcmOperationState
 
 Decided = Decision[VnfEvent]
 
 CANCELLED: ProblemDict = {"title": "Cancelled", "status": 409, "detail": "The operation was cancelled on request."}
 
-_CANCELLABLE = ("STARTING", "PROCESSING", "ROLLING_BACK")
+CANCELLABLE: tuple[LcmOperationState, ...] = ("STARTING", "PROCESSING", "ROLLING_BACK")
 
 
 def handle(vnf: Vnf, command: Handle, ctx: Context) -> Decided:
-    operation = vnf.operation
-    if operation is None or operation.id != command.op_id or operation.state != "FAILED_TEMP":
-        raise Rejected(409, f"LCM operation {command.op_id} not FAILED_TEMP.")
+    operation = _in_state(vnf, command.op_id, ("FAILED_TEMP",), "not FAILED_TEMP")
     return _HANDLINGS[command.how](operation)
 
 
 def cancel(vnf: Vnf, command: Cancel, ctx: Context) -> Decided:
     """GRACEFUL: when the present step is done; FORCEFUL, or while nothing outside is under way: now."""
-    operation = vnf.operation
-    if operation is None or operation.id != command.op_id or operation.state not in _CANCELLABLE:
-        raise Rejected(409, f"LCM operation {command.op_id} is in no state that can be cancelled.")
+    operation = _in_state(vnf, command.op_id, CANCELLABLE, "is in no state that can be cancelled")
     requested = CancellationRequested(op_id=operation.id, mode=command.mode)
     run = operation.current
     at_once = run is not None and (command.mode == "FORCEFUL" or run.step.executor == ENGINE)
@@ -54,6 +52,16 @@ def cancel(vnf: Vnf, command: Cancel, ctx: Context) -> Decided:
     )
 
 
+def _in_state(vnf: Vnf, op_id: str, states: Collection[LcmOperationState], fault: str) -> Operation:
+    """The operation that a command is about. :raises Rejected: 409, it is in another state, or over for long."""
+    operation = vnf.operation
+    if operation is None or operation.id != op_id:
+        raise Rejected(409, f"LCM operation {op_id} {fault}.")
+    if operation.state not in states:
+        raise Rejected(409, f"LCM operation {op_id} {fault}.", extra=naming(operation))
+    return operation
+
+
 def ended_by(operation: Operation, error: ProblemDict) -> VnfEvent:
     """How an operation ends for now when it cannot go on."""
     if operation.state == "STARTING":
@@ -63,7 +71,11 @@ def ended_by(operation: Operation, error: ProblemDict) -> VnfEvent:
 
 def _retry(operation: Operation) -> Decided:
     if operation.rollback:
-        raise Rejected(409, f"Rollback of LCM operation {operation.id} has begun: roll back again, or fail it.")
+        raise Rejected(
+            409,
+            f"Rollback of LCM operation {operation.id} has begun: roll back again, or fail it.",
+            extra=naming(operation),
+        )
     failed = next((run for run in operation.plan if run.status == "FAILED"), None)
     # Cancelled between two steps: none has failed, the first that was not begun is next.
     failed = failed or next(run for run in operation.plan if run.status == "PLANNED")
@@ -81,14 +93,14 @@ def _rollback(operation: Operation) -> Decided:
         raise Rejected(
             409,
             f"Rollback of {operation.operation} is not supported any more: what {gone.name} took away cannot be brought back.",
+            extra=naming(operation),
         )
     # A step whose outcome is a failure may have made something all the same: its compensation looks for it.
     undone = compensations(begun)
     events: list[VnfEvent] = [OperationRollingBack(op_id=operation.id, steps=undone)]
     if undone:
-        tried = {run.step.name: run.attempt for run in operation.rollback}
         first = undone[0].name
-        events.append(StepIntended(op_id=operation.id, step=first, attempt=tried.get(first, 0) + 1))
+        events.append(StepIntended(op_id=operation.id, step=first, attempt=operation.tried(first) + 1))
     else:
         events.append(OperationRolledBack(op_id=operation.id))
     return Decided(events, "rollback requested")

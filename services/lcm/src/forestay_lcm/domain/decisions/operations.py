@@ -5,7 +5,7 @@ What can be found wrong is found here, before the 202: flavour, level, aspect, V
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 from forestay_events.aggregate import Context, Decision
@@ -20,12 +20,21 @@ from forestay_lcm.domain.commands import (
     ScaleToLevel,
     Terminate,
 )
-from forestay_lcm.domain.decisions.guards import instantiated, is_in, lane_of, not_busy
+from forestay_lcm.domain.decisions.guards import has, instantiated, is_in, lane_of, not_busy
+from forestay_lcm.domain.decisions.requested import (
+    declared,
+    deployable,
+    external_links,
+    managed_links,
+    new_flavour,
+    user_data,
+    vnfcs,
+)
 from forestay_lcm.domain.events import OperationStarted, StepIntended, VnfEvent
 from forestay_lcm.domain.plan import driver_of, plan
 from forestay_lcm.domain.state import Vnf
 from forestay_sol.vnfd import Flavour
-from forestay_sol.vnflcm import InstantiatedVnfInfo, LcmOperation, ScaleInfo, VimConnectionInfo
+from forestay_sol.vnflcm import InstantiatedVnfInfo, LcmOperation, ScaleInfo, VimConnections
 
 Decided = Decision[VnfEvent]
 
@@ -36,9 +45,11 @@ ALL = "all"
 def instantiate(vnf: Vnf, command: Instantiate, ctx: Context) -> Decided:
     not_busy(vnf)
     is_in(vnf, "NOT_INSTANTIATED")
+    has(vnf, command.vnfd)
     request = command.request
     flavour = command.vnfd.flavour(request.flavour_id)
     level = flavour.level(request.instantiation_level_id)
+    _can_become(flavour, command, "flavourId", command.vim_connections)
     return _start(
         vnf,
         ctx,
@@ -46,6 +57,7 @@ def instantiate(vnf: Vnf, command: Instantiate, ctx: Context) -> Decided:
         request,
         f"instantiate flavour {flavour.id} at level {level.id} requested",
         connections=command.vim_connections,
+        scale_status=_status(level.scale_info),
     )
 
 
@@ -60,39 +72,32 @@ def terminate(vnf: Vnf, command: Terminate, ctx: Context) -> Decided:
 def scale(vnf: Vnf, command: Scale, ctx: Context) -> Decided:
     """By aspect, a number of steps (SOL003 5.4.5)."""
     info = instantiated(vnf)
-    request = command.request
-    levels = {item.aspect_id: item.scale_level for item in info.scale_status}
-    if request.aspect_id not in levels:
-        known = ", ".join(sorted(levels)) or "none"
-        raise Rejected(400, f"Invalid aspectId '{request.aspect_id}': the VNF has {known}.", pointer="/aspectId")
+    has(vnf, command.vnfd)
+    request = msgspec.structs.replace(command.request, number_of_steps=command.request.number_of_steps or 1)
+    level = _scale_level(info, request.aspect_id, "/aspectId")
     steps = (request.number_of_steps or 1) * (1 if request.type == "SCALE_OUT" else -1)
-    level = levels[request.aspect_id]
-    _flavour(command.flavours, info).scale_counts(request.aspect_id, level=level, steps=steps)
+    command.vnfd.flavour(info.flavour_id).scale_counts(request.aspect_id, level=level, steps=steps)
     after = _scaled(info, {request.aspect_id: level + steps})
     reason = f"{request.aspect_id} from scale level {level} to {level + steps} requested"
     return _start(vnf, ctx, "SCALE", request, reason, scale_status=after)
 
 
 def scale_to_level(vnf: Vnf, command: ScaleToLevel, ctx: Context) -> Decided:
-    """To an instantiation level, or to a scale level per aspect (SOL003 5.4.6)."""
+    """To an instantiation level, or to a scale level per aspect; an aspect that is not named stays (SOL003 5.4.6)."""
     info = instantiated(vnf)
+    has(vnf, command.vnfd)
     request = command.request
-    flavour = _flavour(command.flavours, info)
-    if request.instantiation_level_id is not None:
+    flavour = command.vnfd.flavour(info.flavour_id)
+    if request.scale_info is None:
         targets = dict(flavour.level(request.instantiation_level_id).scale_info)
     else:
-        targets = {item.aspect_id: item.scale_level for item in request.scale_info or ()}
-    for at, (aspect_id, level) in enumerate(targets.items()):
-        aspect = flavour.aspect(aspect_id)
-        if level > aspect.max_scale_level:
-            raise Rejected(
-                400,
-                f"Aspect {aspect_id!r} has scale levels 0 to {aspect.max_scale_level}, not {level}.",
-                pointer=f"/scaleInfo/{at}/scaleLevel",
-            )
+        targets = _wanted_levels(flavour, info, request.scale_info)
     wanted = ", ".join(f"{aspect} {level}" for aspect, level in targets.items())
+    reason = (
+        f"instantiation level {request.instantiation_level_id}" if request.scale_info is None else f"levels {wanted}"
+    )
     return _start(
-        vnf, ctx, "SCALE_TO_LEVEL", request, f"scale levels {wanted} requested", scale_status=_scaled(info, targets)
+        vnf, ctx, "SCALE_TO_LEVEL", request, f"scaling to {reason} requested", scale_status=_scaled(info, targets)
     )
 
 
@@ -100,13 +105,7 @@ def heal(vnf: Vnf, command: Heal, ctx: Context) -> Decided:
     """Chosen VNFCs (SOL002) or all of them (SOL003); wire section 3.8."""
     info = instantiated(vnf)
     request = command.request
-    known = {vnfc.id for vnfc in info.vnfc_info}
-    for at, vnfc in enumerate(request.vnfc_instance_id):
-        if vnfc not in known:
-            names = ", ".join(sorted(known)) or "none"
-            raise Rejected(
-                400, f"vnfcInstanceId {vnfc} is unknown; the VNF has {names}.", pointer=f"/vnfcInstanceId/{at}"
-            )
+    vnfcs(request.vnfc_instance_id, {vnfc.id for vnfc in info.vnfc_info})
     everything = (request.additional_params or {}).get(ALL, False)
     if not isinstance(everything, bool):
         raise Rejected(400, "additionalParams 'all' is true or false.", pointer="/additionalParams/all")
@@ -118,31 +117,33 @@ def heal(vnf: Vnf, command: Heal, ctx: Context) -> Decided:
 def change_ext_conn(vnf: Vnf, command: ChangeExtConn, ctx: Context) -> Decided:
     """Other external virtual links or addresses for external CPs (SOL003 5.4.11)."""
     info = instantiated(vnf)
-    flavour = _flavour(command.flavours, info)
-    known = {*flavour.external_cps(), *flavour.ext_cps}
-    for link_at, link in enumerate(command.request.ext_virtual_links):
-        for cp_at, cp in enumerate(link.ext_cps):
-            if cp.cpd_id not in known:
-                raise Rejected(
-                    400,
-                    f"cpdId {cp.cpd_id} is no external CP of the flavour: {', '.join(sorted(known)) or 'it has none'}.",
-                    pointer=f"/extVirtualLinks/{link_at}/extCps/{cp_at}/cpdId",
-                )
-    links = ", ".join(link.id for link in command.request.ext_virtual_links)
-    return _start(vnf, ctx, "CHANGE_EXT_CONN", command.request, f"change of external connectivity to {links} requested")
+    has(vnf, command.vnfd)
+    request = command.request
+    external_links(command.vnfd.flavour(info.flavour_id), request.ext_virtual_links)
+    reason = f"change of external connectivity to {', '.join(link.id for link in request.ext_virtual_links)} requested"
+    return _start(vnf, ctx, "CHANGE_EXT_CONN", request, reason, connections=command.vim_connections)
 
 
 def change_flavour(vnf: Vnf, command: ChangeFlavour, ctx: Context) -> Decided:
     """Another deployment flavour (SOL003 5.4.7)."""
     info = instantiated(vnf)
+    has(vnf, command.vnfd)
     request = command.request
-    flavour = command.vnfd.flavour(request.new_flavour_id)
+    flavour = new_flavour(command.vnfd, request.new_flavour_id, "newFlavourId")
     if flavour.id == info.flavour_id:
         raise Rejected(400, f"The VNF has flavour {flavour.id} already.", pointer="/newFlavourId")
     level = flavour.level(request.instantiation_level_id)
-    after = tuple(ScaleInfo(aspect_id=aspect, scale_level=scale) for aspect, scale in level.scale_info.items())
-    reason = f"flavour {flavour.id} at level {level.id} in place of {info.flavour_id} requested"
-    return _start(vnf, ctx, "CHANGE_FLAVOUR", request, reason, scale_status=after)
+    connections = vnf.vim_connections | command.vim_connections
+    _can_become(flavour, command, "newFlavourId", connections)
+    return _start(
+        vnf,
+        ctx,
+        "CHANGE_FLAVOUR",
+        request,
+        f"flavour {flavour.id} at level {level.id} in place of {info.flavour_id} requested",
+        connections=command.vim_connections,
+        scale_status=_status(level.scale_info),
+    )
 
 
 def operate(vnf: Vnf, command: Operate, ctx: Context) -> Decided:
@@ -150,17 +151,55 @@ def operate(vnf: Vnf, command: Operate, ctx: Context) -> Decided:
     info = instantiated(vnf)
     request = command.request
     known = {vnfc.id: vnfc.vnfc_state for vnfc in info.vnfc_info}
-    for at, vnfc in enumerate(request.vnfc_instance_id):
-        if vnfc not in known:
-            raise Rejected(400, f"vnfcInstanceId {vnfc} is unknown.", pointer=f"/vnfcInstanceId/{at}")
+    vnfcs(request.vnfc_instance_id, known)
+    graceful = request.change_state_to == "STOPPED" and request.stop_type == "GRACEFUL"
     if request.change_state_to == "STARTED" and request.stop_type is not None:
         raise Rejected(400, "stopType goes with changeStateTo STOPPED only.", pointer="/stopType")
-    chosen = request.vnfc_instance_id or tuple(known)
-    if chosen and all(known[vnfc] == request.change_state_to for vnfc in chosen):
+    if request.graceful_stop_timeout is not None and not graceful:
+        raise Rejected(400, "gracefulStopTimeout goes with stopType GRACEFUL only.", pointer="/gracefulStopTimeout")
+    now = {known[vnfc] for vnfc in request.vnfc_instance_id or known} or {info.vnf_state}
+    if now == {request.change_state_to}:
         raise Rejected(409, f"What is to be {request.change_state_to} is {request.change_state_to} already.")
-    graceful = request.change_state_to == "STOPPED" and request.stop_type == "GRACEFUL"
-    reason = f"change of state to {request.change_state_to} requested"
+    which = f"{len(request.vnfc_instance_id)} VNFCs" if request.vnfc_instance_id else "the VNF"
+    reason = f"{which} to be {request.change_state_to}"
     return _start(vnf, ctx, "OPERATE", request, reason, without=_waiting(graceful))
+
+
+def _can_become(
+    flavour: Flavour, command: Instantiate | ChangeFlavour, member: str, connections: VimConnections
+) -> None:
+    """What a new flavour calls for: its template, its links, its properties. :raises Rejected: 400 or 422."""
+    request = command.request
+    deployable(flavour, _driver(connections), member)
+    declared(command.vnfd, extensions=request.extensions, properties=request.vnf_configurable_properties)
+    external_links(flavour, request.ext_virtual_links)
+    managed_links(flavour, request.ext_managed_virtual_links)
+    user_data(request.additional_params)
+
+
+def _wanted_levels(flavour: Flavour, info: InstantiatedVnfInfo, wanted: Iterable[ScaleInfo]) -> dict[str, int]:
+    """:raises Rejected: 400, an aspect is unknown or named twice, or has no such scale level."""
+    levels: dict[str, int] = {}
+    for at, item in enumerate(wanted):
+        here = f"/scaleInfo/{at}"
+        _scale_level(info, item.aspect_id, f"{here}/aspectId")
+        if item.aspect_id in levels:
+            raise Rejected(400, f"Aspect '{item.aspect_id}' is named twice.", pointer=f"{here}/aspectId")
+        most = flavour.aspect(item.aspect_id).max_scale_level
+        if item.scale_level > most:
+            detail = f"Invalid scaleLevel '{item.scale_level}': aspect {item.aspect_id!r} has 0 to {most}."
+            raise Rejected(400, detail, pointer=f"{here}/scaleLevel")
+        levels[item.aspect_id] = item.scale_level
+    return levels
+
+
+def _scale_level(info: InstantiatedVnfInfo, aspect_id: str, where: str) -> int:
+    """The scale level that an aspect has now. :raises Rejected: 400, the VNF is not scaled by it."""
+    levels = {item.aspect_id: item.scale_level for item in info.scale_status}
+    if aspect_id not in levels:
+        known = ", ".join(sorted(levels)) or "none"
+        raise Rejected(400, f"Invalid aspectId '{aspect_id}': the VNF has {known}.", pointer=where)
+    return levels[aspect_id]
 
 
 def _start(
@@ -170,31 +209,35 @@ def _start(
     request: msgspec.Struct,
     reason: str,
     *,
-    connections: Mapping[str, VimConnectionInfo] | None = None,
+    connections: VimConnections | None = None,
     scale_status: tuple[ScaleInfo, ...] = (),
     without: frozenset[str] = frozenset(),
 ) -> Decided:
-    where = connections or vnf.vim_connections
-    driver = driver_of(next(iter(where.values())).vim_type)
+    where = vnf.vim_connections | (connections or {})
     started = OperationStarted(
         op_id=ctx.new_id("operation"),
         operation=operation,
         params=msgspec.to_builtins(request),
-        steps=plan(driver, operation, without=without),
+        steps=plan(_driver(where), operation, without=without),
         lane=lane_of(where),
-        vim_connections=dict(connections or {}),
+        vim_connections=where if connections else {},
         scale_status=scale_status,
     )
     first = StepIntended(op_id=started.op_id, step=started.steps[0].name, attempt=1)
     return Decided([started, first], reason)
 
 
+def _driver(connections: VimConnections) -> str:
+    """The driver of the VIM that resources are made on: the first. :raises Rejected: 422, there is none for its type."""
+    return driver_of(next(iter(connections.values())).vim_type)
+
+
 def _waiting(graceful: bool) -> frozenset[str]:
     return frozenset() if graceful else frozenset({"graceful-wait"})
 
 
-def _flavour(flavours: Mapping[str, Flavour], info: InstantiatedVnfInfo) -> Flavour:
-    return flavours[info.flavour_id]
+def _status(levels: Mapping[str, int]) -> tuple[ScaleInfo, ...]:
+    return tuple(ScaleInfo(aspect_id=aspect, scale_level=level) for aspect, level in levels.items())
 
 
 def _scaled(info: InstantiatedVnfInfo, levels: Mapping[str, int]) -> tuple[ScaleInfo, ...]:

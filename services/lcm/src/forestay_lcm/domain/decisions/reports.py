@@ -27,6 +27,9 @@ from forestay_sol.vnflcm import InstantiatedVnfInfo
 
 Decided = Decision[VnfEvent]
 
+_RECONNECTING = ("CHANGE_EXT_CONN", "CHANGE_FLAVOUR")
+"""Operations whose request may name other external virtual links."""
+
 
 def report(vnf: Vnf, command: ReportStep, ctx: Context) -> Decided:
     operation = vnf.operation
@@ -60,17 +63,18 @@ def _confirmed(vnf: Vnf, operation: Operation, run: StepRun, command: ReportStep
     events: list[VnfEvent] = [
         StepConfirmed(op_id=operation.id, step=command.step, attempt=command.attempt, result=command.result)
     ]
-    if operation.state == "STARTING":
-        events.append(OperationProcessing(op_id=operation.id))
     runs = operation.runs
     following = runs[runs.index(run) + 1 :]
+    if following and operation.cancel_mode is not None:
+        after = following[0].step.name
+        events.append(ended_by(operation, CANCELLED | {"step": after}))
+        return Decided(events, f"{command.step} done, {after} is not begun: cancelled")
+    if operation.state == "STARTING":
+        events.append(OperationProcessing(op_id=operation.id))
     if not following:
         events.append(_ended(vnf, operation, command.result))
         return Decided(events, f"{command.step} done, all steps done")
     after = following[0]
-    if operation.cancel_mode is not None:
-        events.append(ended_by(operation, CANCELLED | {"step": after.step.name}))
-        return Decided(events, f"{command.step} done, {after.step.name} is not begun: cancelled")
     events.append(StepIntended(op_id=operation.id, step=after.step.name, attempt=after.attempt + 1))
     return Decided(events, f"{command.step} done, next is {after.step.name}")
 
@@ -81,7 +85,7 @@ def _ended(vnf: Vnf, operation: Operation, result: dict[str, Any]) -> VnfEvent:
     if operation.state == "ROLLING_BACK":
         return OperationRolledBack(op_id=operation.id, instantiated_vnf_info=info)
     before = vnf.instantiated_vnf_info
-    state, after = _end_state(before, info)
+    state, after = _end_state(operation, before, info)
     return OperationCompleted(
         op_id=operation.id,
         instantiation_state=state,
@@ -90,15 +94,16 @@ def _ended(vnf: Vnf, operation: Operation, result: dict[str, Any]) -> VnfEvent:
         extensions=operation.params.get("extensions") or {},
         configurable_properties=operation.params.get("vnfConfigurableProperties") or {},
         changed_ext_connectivity=(
-            changed_ext_connectivity(before, after) if operation.operation == "CHANGE_EXT_CONN" else ()
+            changed_ext_connectivity(before, after) if operation.operation in _RECONNECTING else ()
         ),
     )
 
 
 def _end_state(
-    before: InstantiatedVnfInfo | None, read_back: InstantiatedVnfInfo | None
-) -> tuple[InstantiationState, InstantiatedVnfInfo]:
-    """A plan that ends with a read-back leaves an instantiated VNF; the others (TERMINATE) leave nothing."""
-    if read_back is not None:
-        return "INSTANTIATED", read_back
-    return "NOT_INSTANTIATED", InstantiatedVnfInfo(flavour_id=before.flavour_id if before else "", vnf_state="STOPPED")
+    operation: Operation, before: InstantiatedVnfInfo | None, read_back: InstantiatedVnfInfo | None
+) -> tuple[InstantiationState, InstantiatedVnfInfo | None]:
+    """TERMINATE leaves nothing but the flavour's name; the others what was read back."""
+    if operation.operation == "TERMINATE":
+        flavour_id = before.flavour_id if before else ""
+        return "NOT_INSTANTIATED", InstantiatedVnfInfo(flavour_id=flavour_id, vnf_state="STOPPED")
+    return "INSTANTIATED", read_back or before

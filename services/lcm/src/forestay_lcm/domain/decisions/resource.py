@@ -8,7 +8,8 @@ import msgspec
 from forestay_events.aggregate import Context, Decision
 from forestay_events.errors import Rejected
 from forestay_lcm.domain.commands import CreateVnf, DeleteVnf, Modify
-from forestay_lcm.domain.decisions.guards import is_in, lane_of, not_busy
+from forestay_lcm.domain.decisions.guards import has, is_in, lane_of, not_busy
+from forestay_lcm.domain.decisions.requested import declared
 from forestay_lcm.domain.events import (
     ModificationStarted,
     OperationCompleted,
@@ -18,8 +19,8 @@ from forestay_lcm.domain.events import (
     VnfInfoModified,
 )
 from forestay_lcm.domain.merge_patch import merge_patch
+from forestay_lcm.domain.plan import driver_of
 from forestay_lcm.domain.state import Vnf
-from forestay_sol.vnfd import Vnfd
 from forestay_sol.vnflcm import InstantiatedVnfInfo, VimConnectionInfo, VnfInfoModificationRequest
 from msgspec import UNSET
 
@@ -59,6 +60,8 @@ def modify(vnf: Vnf, command: Modify, ctx: Context) -> Decision[VnfEvent]:
     """PATCH (SOL003 5.4.3.3.4): an RFC 7396 merge patch of what is the requester's to change."""
     not_busy(vnf)
     request = command.request
+    _check_vnfd(vnf, command)
+    declared(command.vnfd, extensions=request.extensions, properties=request.vnf_configurable_properties)
     if vnf.instantiation_state == "NOT_INSTANTIATED" and request.vim_connection_info is not UNSET:
         raise Rejected(
             400,
@@ -66,7 +69,7 @@ def modify(vnf: Vnf, command: Modify, ctx: Context) -> Decision[VnfEvent]:
             pointer="/vimConnectionInfo",
         )
     info = _with_vnfc_properties(vnf, request)
-    modified = _modified(vnf, request, command.vnfd)
+    modified = _modified(vnf, command)
     _check_vnfc_mapping(modified.metadata.get(VNFC_MAPPING) if modified.metadata is not UNSET else None)
     op_id = ctx.new_id("operation")
     return Decision(
@@ -90,7 +93,18 @@ def modify(vnf: Vnf, command: Modify, ctx: Context) -> Decision[VnfEvent]:
     )
 
 
-def _modified(vnf: Vnf, request: VnfInfoModificationRequest, vnfd: Vnfd | None) -> VnfInfoModified:
+def _check_vnfd(vnf: Vnf, command: Modify) -> None:
+    """:raises Rejected: 422, the VNFD to come lacks the flavour that is running; 409, it is another than was looked up."""
+    wanted, info = command.request.vnfd_id, vnf.instantiated_vnf_info
+    if wanted is UNSET:
+        has(vnf, command.vnfd)
+    elif vnf.instantiation_state == "INSTANTIATED" and info and info.flavour_id not in command.vnfd.flavours:
+        detail = f"VNFD {wanted} has no flavour '{info.flavour_id}', which VnfInstance {vnf.id} is instantiated with."
+        raise Rejected(422, detail, pointer="/vnfdId")
+
+
+def _modified(vnf: Vnf, command: Modify) -> VnfInfoModified:
+    request, vnfd = command.request, command.vnfd
     changes: dict[str, Any] = {}
     if request.vnf_instance_name is not UNSET:
         changes["name"] = request.vnf_instance_name
@@ -106,7 +120,7 @@ def _modified(vnf: Vnf, request: VnfInfoModificationRequest, vnfd: Vnfd | None) 
     if request.vim_connection_info is not UNSET:
         merged = merge_patch(msgspec.to_builtins(vnf.vim_connections), request.vim_connection_info)
         changes["vim_connections"] = _connections(merged)
-    if vnfd is not None:
+    if request.vnfd_id is not UNSET:
         changes |= {
             "vnfd_id": vnfd.vnfd_id,
             "provider": vnfd.provider,
@@ -121,17 +135,19 @@ def _connections(merged: dict[str, Any]) -> dict[str, VimConnectionInfo]:
     if not merged:
         raise Rejected(400, "An instantiated VNF needs a VIM connection: not all can go.", pointer="/vimConnectionInfo")
     try:
-        return msgspec.convert(merged, dict[str, VimConnectionInfo])
+        connections = msgspec.convert(merged, dict[str, VimConnectionInfo])
     except msgspec.ValidationError as error:
         raise Rejected(
             400, f"The merged vimConnectionInfo is not valid: {error}", pointer="/vimConnectionInfo"
         ) from error
+    driver_of(next(iter(connections.values())).vim_type)
+    return connections
 
 
 def _with_vnfc_properties(vnf: Vnf, request: VnfInfoModificationRequest) -> InstantiatedVnfInfo | None:
     """SOL002: new configurable properties of single VNFCs."""
     info = vnf.instantiated_vnf_info
-    if request.vnfc_info_modifications is UNSET:
+    if request.vnfc_info_modifications is UNSET or not request.vnfc_info_modifications:
         return info
     wanted = {item.id: item.vnfc_configurable_properties for item in request.vnfc_info_modifications}
     known = {vnfc.id: vnfc for vnfc in info.vnfc_info} if info else {}

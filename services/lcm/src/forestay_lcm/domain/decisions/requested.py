@@ -1,0 +1,117 @@
+"""What a request names, looked up in the VNFD before anything is started. Each refusal points at the member at fault."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from forestay_events.errors import Rejected
+from forestay_sol.faults import pointer
+from forestay_sol.vnfd import Flavour, Vnfd
+from forestay_sol.vnflcm import ExtManagedVirtualLinkData, ExtVirtualLinkData
+
+USER_DATA = ("lcm-operation-user-data", "lcm-operation-user-data-class")
+"""Additional parameters that name a user data script and the class in it (wire section 3.5)."""
+
+_KINDS: tuple[tuple[str, type | tuple[type, ...]], ...] = (
+    ("true or false", bool), ("a number", (int, float)), ("a string", str), ("an object", dict), ("a list", (list, tuple)),
+)  # fmt: skip
+"""JSON's kinds of values; the first that fits is the kind, since a bool is an int too."""
+
+
+def new_flavour(vnfd: Vnfd, flavour_id: str, member: str) -> Flavour:
+    """:raises Rejected: 400, the VNFD has no such flavour; the pointer is to ``member`` of the request."""
+    if flavour_id not in vnfd.flavours:
+        known = ", ".join(sorted(vnfd.flavours))
+        detail = f"Invalid {member} '{flavour_id}': VNFD {vnfd.vnfd_id!r} has {known}."
+        raise Rejected(400, detail, pointer=f"/{member}")
+    return vnfd.flavours[flavour_id]
+
+
+def deployable(flavour: Flavour, driver: str, member: str) -> None:
+    """:raises Rejected: 422, the VNFD lacks what the driver makes the flavour from."""
+    if driver == "openstack" and flavour.base_hot is None:
+        raise Rejected(422, f"Flavour {flavour.id!r} has no BaseHOT: OpenStack cannot make it.", pointer=f"/{member}")
+
+
+def declared(vnfd: Vnfd, *, extensions: Any, properties: Any) -> None:
+    """A VNFD that declares extensions or configurable properties knows no others; one that declares none takes any.
+
+    A null, which takes a member away, may name any.
+
+    :raises Rejected: 400, unknown, or of another kind than the default that the VNFD gives.
+    """
+    for member, given, known in (
+        ("extensions", extensions, vnfd.extensions),
+        ("vnfConfigurableProperties", properties, vnfd.configurable_properties),
+    ):
+        if known and isinstance(given, Mapping):
+            _declared(member, given, known)
+
+
+def _declared(member: str, given: Mapping[str, Any], known: Mapping[str, Any]) -> None:
+    for name, value in given.items():
+        if value is None:
+            continue
+        where = pointer([member, name])
+        if name not in known:
+            detail = f"{member} of the VNFD are {', '.join(sorted(known))}; it has no '{name}'."
+            raise Rejected(400, detail, pointer=where)
+        kind = _kind(known[name])
+        if kind and _kind(value) != kind:
+            raise Rejected(400, f"'{name}' of {member} is {kind} according to the VNFD.", pointer=where)
+
+
+def _kind(value: Any) -> str | None:
+    return next((kind for kind, types in _KINDS if isinstance(value, types)), None)
+
+
+def user_data(params: Mapping[str, Any] | None) -> None:
+    """:raises Rejected: 400, a user data script without its class, the other way round, or no text."""
+    given = params or {}
+    for name, other in (USER_DATA, USER_DATA[::-1]):
+        if name in given and other not in given:
+            raise Rejected(400, f"'{name}' needs '{other}' beside it.", pointer=pointer(["additionalParams", other]))
+        if not isinstance(given.get(name, ""), str):
+            raise Rejected(400, f"'{name}' is a string.", pointer=pointer(["additionalParams", name]))
+
+
+def external_links(flavour: Flavour, links: Iterable[ExtVirtualLinkData]) -> None:
+    """:raises Rejected: 400, a cpdId is no external CP of the flavour, or a port that is used is not given."""
+    known = {*flavour.external_cps(), *flavour.ext_cps}
+    for link_at, link in enumerate(links):
+        ports = {port.id for port in link.ext_link_ports}
+        for cp_at, cp in enumerate(link.ext_cps):
+            where = ["extVirtualLinks", link_at, "extCps", cp_at]
+            if cp.cpd_id not in known:
+                names = ", ".join(sorted(known)) or "none"
+                detail = f"Invalid cpdId '{cp.cpd_id}': the external CPs of flavour {flavour.id!r} are {names}."
+                raise Rejected(400, detail, pointer=pointer([*where, "cpdId"]))
+            for key, config in cp.cp_config.items():
+                if config.link_port_id and config.link_port_id not in ports:
+                    raise Rejected(
+                        400,
+                        f"linkPortId '{config.link_port_id}' is not among the extLinkPorts of link {link.id}.",
+                        pointer=pointer([*where, "cpConfig", key, "linkPortId"]),
+                    )
+
+
+def managed_links(flavour: Flavour, links: Iterable[ExtManagedVirtualLinkData]) -> None:
+    """:raises Rejected: 400, what is to be replaced is no internal virtual link of the flavour."""
+    for at, link in enumerate(links):
+        if link.vnf_virtual_link_desc_id not in flavour.virtual_links:
+            known = ", ".join(sorted(flavour.virtual_links)) or "none"
+            raise Rejected(
+                400,
+                f"Invalid vnfVirtualLinkDescId '{link.vnf_virtual_link_desc_id}': flavour {flavour.id!r} has {known}.",
+                pointer=pointer(["extManagedVirtualLinks", at, "vnfVirtualLinkDescId"]),
+            )
+
+
+def vnfcs(ids: Iterable[str], known: Collection[str]) -> None:
+    """:raises Rejected: 400, a vnfcInstanceId (SOL002: the id of a VnfcInfo) is unknown."""
+    for at, vnfc in enumerate(ids):
+        if vnfc not in known:
+            names = ", ".join(sorted(known)) or "none"
+            detail = f"Invalid vnfcInstanceId '{vnfc}': the VNF has {names}."
+            raise Rejected(400, detail, pointer=pointer(["vnfcInstanceId", at]))
