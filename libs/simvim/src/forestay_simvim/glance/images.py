@@ -50,8 +50,9 @@ class Images:
 
     def upload(self, row: Row, data: bytes) -> None:
         """Put the bytes in; the image is active."""
-        if row["status"] == "active":
-            raise ServiceError("HTTPConflict", 409, "Image status transition from active to saving is not allowed")
+        if row["status"] != "queued":
+            message = f"Image status transition from {row['status']} to saving is not allowed"
+            raise ServiceError("HTTPConflict", 409, message)
         self.data[row["id"]] = data
         digest = hashlib.sha512(data).hexdigest()
         self.images.change(

@@ -7,15 +7,18 @@ Rules of this module, by what is known of the call:
   acts, ``Retryable`` for one that only looks;
 * it was refused (4xx): ``Permanent`` with the VIM's status and its own words.
 
+A body is JSON, or :class:`Content` that is sent as it is read and takes as long as that takes.
+
 A redirect is not followed: it would carry the token to another host.
 """
 
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, NamedTuple, Self, cast
 
 import aiohttp
 import msgspec
@@ -29,6 +32,14 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     status: int
     headers: Mapping[str, str]
     body: Any
+
+
+@dataclass(frozen=True)
+class Content:
+    """A body of ``size`` bytes; ``chunks`` begins to read it, once for each time it is sent."""
+
+    chunks: Callable[[], AsyncIterator[bytes]]
+    size: int
 
 
 class Unauthorized(Permanent):
@@ -54,6 +65,7 @@ class Transport:
     def __init__(self, *, limit: int = 300, timeout: float = 60, connect_timeout: float = 10) -> None:
         self._limit = limit
         self._timeout = aiohttp.ClientTimeout(total=timeout, sock_connect=connect_timeout)
+        self._endless = aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout)
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -84,12 +96,14 @@ class Transport:
         :raises Permanent: refused; :class:`Unauthorized`, :class:`NotFound`, :class:`AlreadyExists` where they apply.
         """
         call = f"{method} {url.partition('?')[0]}"
+        sent = _sent(body)
         try:
             async with self._opened().request(
                 method,
                 url,
-                headers=inject({"Accept": "application/json", **headers}),
-                data=None if body is None else msgspec.json.encode(body),
+                headers=inject({"Accept": "application/json", **sent.headers, **headers}),
+                data=sent.data,
+                timeout=self._endless if isinstance(body, Content) else self._timeout,
                 ssl=tls,
                 allow_redirects=False,
             ) as response:
@@ -114,6 +128,17 @@ class Transport:
                 headers={"User-Agent": "forestay", "Content-Type": "application/json"},
             )
         return self._session
+
+
+class _Sent(NamedTuple):
+    headers: Mapping[str, str]
+    data: AsyncIterator[bytes] | bytes | None
+
+
+def _sent(body: Any) -> _Sent:
+    if isinstance(body, Content):
+        return _Sent({"Content-Type": "application/octet-stream", "Content-Length": str(body.size)}, body.chunks())
+    return _Sent({}, None if body is None else msgspec.json.encode(body))
 
 
 def words(content: bytes) -> str:

@@ -1,0 +1,80 @@
+"""Glance v2: images, found by their tags.
+
+All methods raise as :meth:`Transport.request` does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from forestay_lcm.adapters.openstack.heat import Caller
+from forestay_lcm.adapters.openstack.transport import Content, NotFound, Reply
+
+SERVICE = "image"
+
+
+class Image(msgspec.Struct, frozen=True, kw_only=True):
+    """An image; ``size`` is bytes, ``None`` until there is content."""
+
+    id: str
+    name: str | None
+    status: str
+    created_at: datetime
+    updated_at: datetime
+    size: int | None = None
+    tags: frozenset[str] = frozenset()
+
+
+class Glance:
+    """The images that a project sees."""
+
+    def __init__(self, cloud: Caller) -> None:
+        self._cloud = cloud
+
+    async def tagged(self, *tags: str) -> list[Image]:
+        """The images that have all these tags, whatever their status."""
+        reply = await self._cloud.request(SERVICE, "GET", "/v2/images", query={"tag": list(tags)})
+        return msgspec.convert(reply.body["images"], list[Image], strict=False)
+
+    async def show(self, image_id: str) -> Image | None:
+        """An image, ``None`` if there is none."""
+        try:
+            reply = await self._cloud.request(SERVICE, "GET", f"/v2/images/{image_id}")
+        except NotFound:
+            return None
+        return _image(reply)
+
+    async def create(self, *, name: str, tags: Iterable[str], **properties: Any) -> Image:
+        """Make a private image without content."""
+        body = {"name": name, "visibility": "private", "tags": sorted(tags), **properties}
+        return _image(await self._cloud.request(SERVICE, "POST", "/v2/images", body=body, acts=True))
+
+    async def upload(self, image_id: str, content: Content) -> None:
+        """Fill an image that is queued. :raises AlreadyExists: it has content, or somebody else fills it."""
+        await self._cloud.request(SERVICE, "PUT", f"/v2/images/{image_id}/file", body=content, acts=True)
+
+    async def tag(self, image_id: str, tag: str) -> None:
+        """Add a tag; it may be there already. :raises NotFound: no such image."""
+        await self._cloud.request(SERVICE, "PUT", f"/v2/images/{image_id}/tags/{tag}")
+
+    async def untag(self, image_id: str, tag: str) -> None:
+        """Take a tag away; neither it nor the image need to be there."""
+        try:
+            await self._cloud.request(SERVICE, "DELETE", f"/v2/images/{image_id}/tags/{tag}")
+        except NotFound:
+            return
+
+    async def delete(self, image_id: str) -> None:
+        """Delete an image; it need not be there."""
+        try:
+            await self._cloud.request(SERVICE, "DELETE", f"/v2/images/{image_id}")
+        except NotFound:
+            return
+
+
+def _image(reply: Reply) -> Image:
+    return msgspec.convert(reply.body, Image, strict=False)

@@ -1,0 +1,193 @@
+"""Images of VNF packages in Glance: uploaded once, shared by the VNFs that use them, gone with the last one.
+
+Rules of this module:
+
+* An image is ours by its tags: ``forestay``, ``content-<digest>``, ``op-<operation>`` of who fills it, and ``vnf-<id>`` of
+  each VNF that uses it. It is private and has the name that the VNFD gives it. One without our tags is never touched.
+* Glance knows no lock. Of two images made at the same instant the older stays. An image is left alone by its last user in
+  the order mark, untag, look, delete; a new user tags, then looks for a mark: one of the two sees the other.
+* A worker may die at any point. An image without content is filled by whoever comes next; one that is half filled is
+  replaced, at once if this operation has begun to fill it, else when nothing happens to it for an hour.
+* A handler waits for nobody: what somebody else does is ``Again``. It is asked whether it is still its turn before it acts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from math import ceil
+
+from forestay_events.errors import Permanent, Retryable, UnknownOutcome
+
+from forestay_lcm.adapters.openstack.cloud import Cloud
+from forestay_lcm.adapters.openstack.glance import Glance, Image
+from forestay_lcm.adapters.openstack.packaged import Package, PackagedImage
+from forestay_lcm.adapters.openstack.transport import AlreadyExists, NotFound
+from forestay_lcm.executor import Again, Confirmed, Fence, Outcome
+
+OURS = "forestay"
+
+_STUCK = timedelta(hours=1)
+_SOON = 0.5
+_LATER = 3.0
+
+
+@dataclass(frozen=True)
+class ImageJob:
+    """A step about images.
+
+    :ivar images: to upload, from ``package``; neither is needed to delete.
+    :ivar fence: called right before each call that acts.
+    """
+
+    vnf_id: str
+    op_id: str
+    fence: Fence
+    images: tuple[PackagedImage, ...] = ()
+    package: Package | None = None
+
+
+async def upload_images(cloud: Cloud, job: ImageJob) -> Outcome:
+    """Have every image in the VIM: ``Confirmed`` with the ``images``' ids by node (software image id).
+
+    :raises Retryable: undecided, nothing was done; come back.
+    :raises UnknownOutcome: the call may have acted; come back, it looks first.
+    :raises Permanent: Glance refuses, or the package is damaged.
+    """
+    ids: dict[str, str] = {}
+    for wanted in job.images:
+        outcome = await _have(Glance(cloud), job, wanted)
+        if isinstance(outcome, Again):
+            return outcome
+        ids |= dict.fromkeys(wanted.nodes, outcome)
+    return Confirmed({"images": ids})
+
+
+async def delete_images(cloud: Cloud, job: ImageJob) -> Outcome:
+    """Let go of the images that the VNF uses; those that nobody else uses are deleted. Errors as of :func:`upload_images`."""
+    glance, user, mark = Glance(cloud), f"vnf-{job.vnf_id}", f"deleting-{job.vnf_id}"
+    left = {image.id for tag in (user, mark) for image in await glance.tagged(OURS, tag)}
+    deleted: list[str] = []
+    for image_id in sorted(left):
+        await job.fence()
+        if await _let_go(glance, image_id, user, mark):
+            deleted.append(image_id)
+    return Confirmed({"deleted": deleted})
+
+
+IMAGE_HANDLERS: Mapping[str, Callable[[Cloud, ImageJob], Awaitable[Outcome]]] = {
+    "upload-images": upload_images,
+    "delete-images": delete_images,
+}
+
+
+async def _let_go(glance: Glance, image_id: str, user: str, mark: str) -> bool:
+    try:
+        await glance.tag(image_id, mark)
+    except NotFound:
+        return False
+    await glance.untag(image_id, user)
+    image = await glance.show(image_id)
+    if image is not None and any(tag.startswith("vnf-") for tag in image.tags):
+        await glance.untag(image_id, mark)
+        return False
+    await glance.delete(image_id)
+    return True
+
+
+async def _have(glance: Glance, job: ImageJob, wanted: PackagedImage) -> str | Again:
+    """The id of the image, once it is active and ours to use."""
+    image = await _first(glance, wanted)
+    if image is None:
+        await job.fence()
+        made = await _create(glance, job, wanted)
+        image = await _first(glance, wanted)
+        if image is None or image.id != made.id:
+            await glance.delete(made.id)
+            return Again(_SOON, f"image {wanted.image.name} was made by somebody else at the same time")
+    return await _BY_STATUS.get(image.status, _replace)(glance, job, wanted, image)
+
+
+async def _first(glance: Glance, wanted: PackagedImage) -> Image | None:
+    """The image to use: an active one, else the oldest."""
+    found = [image for image in await glance.tagged(OURS, _content(wanted)) if image.name == wanted.image.name]
+    found = [image for image in found if image.status not in ("deleted", "pending_delete", "deactivated")]
+    return min(found, key=lambda image: (image.status != "active", image.created_at, image.id), default=None)
+
+
+async def _create(glance: Glance, job: ImageJob, wanted: PackagedImage) -> Image:
+    image = wanted.image
+    return await glance.create(
+        name=image.name,
+        tags=(OURS, _content(wanted), f"op-{job.op_id}", f"vnf-{job.vnf_id}"),
+        container_format=image.container_format,
+        disk_format=image.disk_format,
+        min_disk=ceil(image.min_disk / 2**30),
+        min_ram=ceil(image.min_ram / 2**20),
+    )
+
+
+async def _use(glance: Glance, job: ImageJob, wanted: PackagedImage, image: Image) -> str | Again:
+    await job.fence()
+    try:
+        await glance.tag(image.id, f"vnf-{job.vnf_id}")
+    except NotFound:
+        return Again(_SOON, f"image {image.id} was deleted")
+    seen = await glance.show(image.id)
+    if seen is None or any(tag.startswith("deleting-") for tag in seen.tags):
+        return Again(_SOON, f"image {image.id} is being deleted")
+    return image.id
+
+
+async def _fill(glance: Glance, job: ImageJob, wanted: PackagedImage, image: Image) -> str | Again:
+    if job.package is None:
+        raise Permanent(f"There is no package to take image {wanted.image.name} from.")
+    content = await job.package.content(wanted.path)
+    await job.fence()
+    try:
+        await glance.tag(image.id, f"op-{job.op_id}")
+        await glance.upload(image.id, content)
+    except AlreadyExists:
+        return Again(_LATER, f"image {image.id} is filled by somebody else")
+    except NotFound:
+        return Again(_SOON, f"image {image.id} was deleted")
+    except (Retryable, UnknownOutcome):
+        if job.package.damage:
+            raise job.package.damage from None
+        raise
+    filled = await glance.show(image.id)
+    if filled is not None and filled.status == "active" and filled.size != content.size:
+        await glance.delete(image.id)
+        raise Permanent(
+            f"Glance has {filled.size} bytes of image {wanted.image.name}, but {wanted.path} has {content.size}.",
+            status=502,
+            title="Image upload failed",
+        )
+    return await _use(glance, job, wanted, image) if filled and filled.status == "active" else Again(_SOON)
+
+
+async def _await(glance: Glance, job: ImageJob, wanted: PackagedImage, image: Image) -> str | Again:
+    if f"op-{job.op_id}" in image.tags or datetime.now(UTC) - image.updated_at > _STUCK:
+        return await _replace(glance, job, wanted, image)
+    return Again(_LATER, f"image {image.id} is filled by somebody else")
+
+
+async def _replace(glance: Glance, job: ImageJob, wanted: PackagedImage, image: Image) -> Again:
+    await job.fence()
+    await glance.delete(image.id)
+    return Again(_SOON, f"image {image.id} was {image.status} and is replaced")
+
+
+_BY_STATUS: Mapping[str, Callable[[Glance, ImageJob, PackagedImage, Image], Awaitable[str | Again]]] = {
+    "active": _use,
+    "queued": _fill,
+    "saving": _await,
+    "uploading": _await,
+    "importing": _await,
+}
+"""What to do about an image; one of any other status (``killed``) is of no use."""
+
+
+def _content(wanted: PackagedImage) -> str:
+    return f"content-{wanted.digest}"
