@@ -148,3 +148,10 @@ def test_terminate_asks_for_all_that_is_ours() -> None:
     grant = local_nfvo.answer(asked, new_id=numbers("g"))
     assert len(grant.remove_resources) == 5
     assert (grant.zones, grant.vim_assets) == ((), None)
+
+
+def test_uploaded_images_take_the_place_of_their_names(two_vdus: Flavour) -> None:
+    grant = local_nfvo.with_images(order_of(two_vdus).grant, {"VDU1": "image-1"})
+    assert grant.vim_assets is not None
+    images = {item.vnfd_software_image_id: item.vim_software_image_id for item in grant.vim_assets.software_images}
+    assert images == {"VDU1": "image-1", "VDU2_Storage": "cirros"}

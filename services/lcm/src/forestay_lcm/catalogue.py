@@ -62,6 +62,23 @@ class Catalogue:
             raise Permanent(f"The VNFD {vnfd_id} is not in the log of packages.", title="VNFD not found")
         return _model(model)
 
+    async def package(self, project: str, vnfd_id: str) -> str:
+        """The digest of the package that an existing VNF instance is made from, whatever has become of it.
+
+        :raises Permanent: LCM has never seen it.
+        """
+        found = await self._find(
+            "PKG",
+            "SELECT convert_to(digest, 'UTF8') FROM lcm.vnfd JOIN lcm.package_content USING (package_id)"
+            " WHERE project = $1 AND vnfd_id = $2 ORDER BY state = 'DELETED' LIMIT 1",
+            project, vnfd_id,
+        )  # fmt: skip
+        if found is None:
+            raise Permanent(
+                f"The package of VNFD {vnfd_id} is not in the log of packages.", title="VNF package not found"
+            )
+        return found.decode()
+
     async def vim(self, project: str, vim_id: str) -> KnownVim | None:
         """A registered VIM of the project."""
         model = await self._find("VIM", "SELECT model FROM lcm.vim WHERE project = $1 AND id = $2", project, vim_id)

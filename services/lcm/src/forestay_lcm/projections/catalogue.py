@@ -31,19 +31,27 @@ class KnownVim(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class VnfdProjection:
-    """Table ``vnfd``: the descriptors of onboarded packages; ``state`` is ENABLED, DISABLED or DELETED."""
+    """Tables ``vnfd``: the descriptors of onboarded packages, ``state`` is ENABLED, DISABLED or DELETED; ``package_content``:
+    the digests of their contents in the blob store."""
 
     tables = """
     CREATE TABLE IF NOT EXISTS {schema}.vnfd (
         package_id text PRIMARY KEY, vnfd_id text NOT NULL, project text NOT NULL, state text NOT NULL,
         model bytea NOT NULL);
     CREATE INDEX IF NOT EXISTS vnfd_id ON {schema}.vnfd (project, vnfd_id);
+    CREATE TABLE IF NOT EXISTS {schema}.package_content (package_id text PRIMARY KEY, digest text NOT NULL);
     """
 
     async def apply(self, connection: Connection, schema: str, commits: Sequence[Stored]) -> None:
         for stored in commits:
             commit = stored.commit
             for event in package.CODEC.decode(commit):
+                if isinstance(event, package.PackageContentStored):
+                    await connection.execute(
+                        f"INSERT INTO {schema}.package_content VALUES ($1, $2)"
+                        " ON CONFLICT (package_id) DO UPDATE SET digest = excluded.digest",
+                        commit.aggregate_id, event.digest,
+                    )  # fmt: skip
                 if isinstance(event, package.PackageOnboarded):
                     await connection.execute(
                         f"INSERT INTO {schema}.vnfd VALUES ($1, $2, $3, 'ENABLED', $4) ON CONFLICT (package_id)"
