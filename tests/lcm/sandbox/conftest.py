@@ -7,6 +7,7 @@ import os
 import textwrap
 import zipfile
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ async def runner(tmp_path: Path) -> AsyncIterator[ScriptRunner]:
     """A runner; when the test is over no process of a script may be left on the host."""
     async with ScriptRunner(tmp_path / "packages", warm=1) as running:
         yield running
-    assert script_processes() == []
+    assert script_processes(tmp_path) == []
     assert not (tmp_path / "packages").exists()
 
 
@@ -71,13 +72,15 @@ async def failure(runner: ScriptRunner, call: ScriptCall) -> str:
     return str(caught.value)
 
 
-def script_processes() -> list[int]:
-    """The processes of script users on this host, as the host sees them (the tests run as root)."""
+def script_processes(directory: Path) -> list[int]:
+    """The processes of script users that come from sandboxes over a directory, as the host sees them.
+
+    A process that has started no other program still has the command line of its sandbox, which names the directory.
+    """
     found: list[int] = []
     for name in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            if Path("/proc", name).stat().st_uid >= FIRST_SCRIPT_USER:
+        with suppress(FileNotFoundError, ProcessLookupError):
+            of_script = Path("/proc", name).stat().st_uid >= FIRST_SCRIPT_USER
+            if of_script and os.fsencode(directory) in Path("/proc", name, "cmdline").read_bytes():
                 found.append(int(name))
-        except FileNotFoundError:
-            continue
     return found

@@ -87,16 +87,16 @@ async def test_it_sees_nothing_of_the_service(
     ],
 )  # fmt: skip
 async def test_it_is_stopped_and_named(
-    runner: ScriptRunner, package: Packages, body: str, limits: Limits, named: str
+    runner: ScriptRunner, package: Packages, tmp_path: Path, body: str, limits: Limits, named: str
 ) -> None:
     text = await failure(runner, hook(package(body), limits))
     assert named in text
     assert text.startswith("Scripts/hook.py: ")
     assert "supervise.py" not in text
-    assert script_processes() == []
+    assert script_processes(tmp_path) == []
 
 
-async def test_a_daemon_does_not_outlive_its_script(runner: ScriptRunner, package: Packages) -> None:
+async def test_a_daemon_does_not_outlive_its_script(runner: ScriptRunner, package: Packages, tmp_path: Path) -> None:
     body = """
     if os.fork() == 0:
         os.setsid()
@@ -107,7 +107,7 @@ async def test_a_daemon_does_not_outlive_its_script(runner: ScriptRunner, packag
     """
     result = await runner.run(hook(package(body)))
     assert result.left == 1
-    assert script_processes() == []
+    assert script_processes(tmp_path) == []
 
 
 @pytest.mark.parametrize(
@@ -200,13 +200,13 @@ async def test_the_network_is_for_those_that_need_it(runner: ScriptRunner, packa
     assert "Network is unreachable" in text
 
 
-async def test_a_cancelled_call_ends_its_script(runner: ScriptRunner, package: Packages) -> None:
+async def test_a_cancelled_call_ends_its_script(runner: ScriptRunner, package: Packages, tmp_path: Path) -> None:
     running = asyncio.create_task(runner.run(hook(package("time.sleep(60)"), Limits(seconds=60))))
-    while not script_processes():
+    while not script_processes(tmp_path):
         await asyncio.sleep(0.02)
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
     async with asyncio.timeout(5):
-        while script_processes():
+        while script_processes(tmp_path):
             await asyncio.sleep(0.02)
