@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import aiohttp
-from aiohttp import BasicAuth, ClientResponse, ClientTimeout, DummyCookieJar, TCPConnector, hdrs
+from aiohttp import ClientResponse, ClientTimeout, DummyCookieJar, TCPConnector, encode_basic_auth, hdrs
 from forestay_events.errors import ForestayError, Permanent, Rejected
 from forestay_events.telemetry import inject
 
@@ -111,8 +111,7 @@ class Callbacks:
         except Rejected as error:
             raise NotDelivered(error.detail, down=True) from error
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-            reason = str(error) or ("it did not answer in time" if isinstance(error, TimeoutError) else repr(error))
-            raise NotDelivered(reason, down=True) from error
+            raise NotDelivered(_reason(error), down=True) from error
 
     def _tls(self, authentication: SubscriptionAuthentication | None) -> ssl.SSLContext:
         if authentication is None or "TLS_CERT" not in authentication.auth_type:
@@ -134,7 +133,7 @@ class Callbacks:
         if given and "OAUTH2_CLIENT_CREDENTIALS" in kinds and (client := given.params_oauth2_client_credentials):
             return await self._bearer(client.token_endpoint, client.client_id, client.client_password, fresh=fresh)
         if given and "BASIC" in kinds and (basic := given.params_basic):
-            return {hdrs.AUTHORIZATION: BasicAuth(basic.user_name, basic.password, "utf-8").encode()}, False
+            return _basic(basic.user_name, basic.password), False
         return {}, False
 
     async def _bearer(
@@ -149,11 +148,14 @@ class Callbacks:
 
     async def _fetch_token(self, endpoint: str, client_id: str, password: str | None) -> _Token:
         """RFC 6749 4.4.2; the client is known by its password, or by its certificate (RFC 8705 2)."""
-        form = {"grant_type": "client_credentials"} | ({} if password is not None else {"client_id": client_id})
+        form, known_by = {"grant_type": "client_credentials"}, dict[str, str]()
+        if password is None:
+            form["client_id"] = client_id
+        else:
+            known_by = _basic(client_id, password)
         async with self._session.post(
             self.egress.check(endpoint, "/authentication"), data=form, allow_redirects=False,
-            headers={hdrs.ACCEPT: "application/json"},
-            auth=None if password is None else BasicAuth(client_id, password, "utf-8"),
+            headers={hdrs.ACCEPT: "application/json"} | known_by,
             ssl=self._plain if password is not None else self._certified(),
         ) as response:  # fmt: skip
             if response.status != 200:
@@ -208,6 +210,22 @@ def _no_callback(reason: str) -> Rejected:
     return Rejected(
         422, f"Can't get from notification callback Uri. {reason[:1].upper()}{reason[1:]}", pointer="/callbackUri"
     )
+
+
+def _basic(user: str, password: str) -> dict[str, str]:
+    return {hdrs.AUTHORIZATION: encode_basic_auth(user, password, "utf-8")}
+
+
+def _reason(error: Exception) -> str:
+    match error:
+        case aiohttp.ClientConnectorCertificateError():
+            return f"the certificate of {error.host} is not accepted: {error.certificate_error}"
+        case aiohttp.ClientConnectorError():
+            return f"cannot connect to {error.host} port {error.port}: {error.os_error.strerror or error.os_error}"
+        case TimeoutError():
+            return "it did not answer in time"
+        case _:
+            return str(error) or type(error).__name__
 
 
 async def _beginning(response: ClientResponse) -> str:

@@ -6,8 +6,11 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from forestay_events.aggregate import Aggregates
 from forestay_events.archive import Projector
+from forestay_events.config import load
 from forestay_events.outbox import Outbox
 from forestay_events.platform import Platform
+from forestay_notify.notifier import Notifier, projection
+from forestay_notify.settings import NotifySettings
 from forestay_sol.service import Service
 
 from forestay_lcm.adapters.openstack.executor import OpenStackSteps
@@ -21,6 +24,9 @@ from forestay_lcm.projections.instances import InstanceProjection
 from forestay_lcm.projections.snapshots import InstanceSnapshots
 from forestay_lcm.reads import STREAM, Reads, Vnfs
 from forestay_lcm.requests import Requests
+from forestay_lcm.subscriptions.filters import wanted
+from forestay_lcm.subscriptions.notifications import Telling
+from forestay_lcm.subscriptions.resource import LCCN_SUBSCRIPTIONS
 from forestay_lcm.sweeper import Sweeper
 from forestay_lcm.worker import StepWorker
 
@@ -32,8 +38,11 @@ def projectors(platform: Platform, *, dispatch: bool = True) -> list[Projector]:
 
     :param dispatch: put work that follows from commits on the queue; off to rebuild from old commits.
     """
+    subscriptions = projection(LCCN_SUBSCRIPTIONS, platform.config.endpoint, wanted, dispatch=dispatch)
+    telling = Telling(subscriptions, platform.config.endpoint)
+    instances = InstanceProjection(dispatch=dispatch, watch=telling.watch)
     return [
-        platform.projector(SCHEMA, STREAM, [InstanceProjection(dispatch=dispatch)]),
+        platform.projector(SCHEMA, STREAM, [subscriptions, instances]),
         platform.projector(SCHEMA, "PKG", [VnfdProjection()], archive=False),
         platform.projector(SCHEMA, "VIM", [VimProjection()], archive=False),
     ]
@@ -45,8 +54,11 @@ def vnfs_of(platform: Platform, *, broken: Callable[[str], str | None] = lambda 
     return Aggregates(platform.store, VNF, platform.clock, snapshots=snapshots, broken=broken)
 
 
-async def build(platform: Platform) -> Service:
-    """The API and the engine."""
+async def build(platform: Platform, notify: NotifySettings | None = None) -> Service:
+    """The API and the engine.
+
+    :param notify: from the environment if they are not given.
+    """
     instances, *others = projectors(platform)
     for projector in (instances, *others):
         await projector.prepare()
@@ -54,15 +66,18 @@ async def build(platform: Platform) -> Service:
     catalogue = Catalogue(platform)
     own = StepWorker(platform, vnfs, ENGINE, OwnSteps(catalogue, platform.clock, ZONES))
     reads = Reads(platform, vnfs)
+    settings = notify or load(NotifySettings)
+    notifier = Notifier(platform, LCCN_SUBSCRIPTIONS, settings, broken=instances.broken.get)
     return Service(
         name="lcm",
-        routes=LcmV2(platform, vnfs, reads, catalogue).routes(),
+        routes=[*LcmV2(platform, vnfs, reads, catalogue).routes(), *notifier.routes()],
         background={
             **{f"projector-{projector.stream}": projector.run for projector in (instances, *others)},
             "outbox": Outbox(instances, platform.queue).run,
             "engine": own.run,
             "requests": Requests(platform, vnfs).run,
             "sweeper": Sweeper(platform).run,
+            **notifier.background(),
         },
         checks={f"lcm.projector-{projector.stream}": projector.check for projector in (instances, *others)},
     )
