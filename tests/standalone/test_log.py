@@ -123,6 +123,19 @@ async def test_verify_names_a_commit_that_somebody_changed(tmp_data_dir: Path) -
     assert f"sequence 1 (pkg.package.{package['id']}) has other bytes in the log than in the copy" in verified.out
 
 
+async def test_a_damaged_store_is_refused_and_then_restored(tmp_data_dir: Path) -> None:
+    async with running(tmp_data_dir) as api:
+        package = await api.send("POST", "/vnfpkgm/v1/vnf_packages", {})
+    [block] = (tmp_data_dir / "nats" / "jetstream").glob("**/PKG/msgs/*.blk")
+    block.write_bytes(b"x" * block.stat().st_size)
+    refused = await forestay("up", "--data-dir", tmp_data_dir, "--port", "0")
+    assert "Stream PKG has only 0 of its 1 messages: its store is damaged." in refused.sentence
+    shutil.rmtree(tmp_data_dir / "nats" / "jetstream")
+    assert (await log("restore", data_dir=tmp_data_dir)).status == 0
+    async with running(tmp_data_dir) as api:
+        await api.send("GET", f"/vnfpkgm/v1/vnf_packages/{package['id']}")
+
+
 async def test_looking_while_forestay_runs_and_while_it_does_not(tmp_data_dir: Path) -> None:
     nowhere = tmp_data_dir / "nowhere"
     assert "no Forestay has run there" in (await log("tail", data_dir=nowhere)).sentence

@@ -82,8 +82,7 @@ async def verify(platform: Platform) -> int:
     for projector in _archiving(platform):
         findings = [finding async for finding in _findings(platform, projector)]
         found += len(findings)
-        head = await platform.store.head(projector.stream)
-        console.print(f"{projector.stream}: {head} commits, {len(findings) or 'no'} findings")
+        console.print(f"{projector.stream}: {len(findings) or 'no'} finding{'s' * (len(findings) != 1)}")
         for finding in findings:
             place = f"sequence {finding.seq} " if finding.seq else ""
             console.print(Text(f"  {place}({finding.subject}) {finding.problem}", style="red"))

@@ -160,11 +160,17 @@ class JetStreamEventStore:
 
     async def head(self, stream: str) -> int:
         try:
-            return (await self._nats.js.stream_info(stream)).state.last_seq
+            state = (await self._nats.js.stream_info(stream)).state
         except NotFoundError:
             return 0
         except (*SILENCE, APIError) as error:
             raise _unreadable(error) from error
+        if state.messages != state.last_seq:  # nothing is ever deleted; a damaged store forgets what it cannot read
+            raise LogIntegrityBroken(
+                f"Stream {stream} has only {state.messages} of its {state.last_seq} messages: its store is damaged. "
+                "Stop Forestay, move the JetStream store away, run `forestay log restore`."
+            )
+        return state.last_seq
 
     async def load(self, subject: str, *, after: int = 0) -> Sequence[Stored]:
         """Batched direct get (ADR-31 of NATS): no consumer is made. A stale replica only costs a conflict later."""

@@ -33,7 +33,10 @@ class EventStore(Protocol):
         ...
 
     async def head(self, stream: str) -> int:
-        """The newest sequence of a stream, 0 when it is empty."""
+        """The newest sequence of a stream, 0 when it is empty.
+
+        :raises LogIntegrityBroken: the stream has lost some of its commits.
+        """
         ...
 
     def follow(self, stream: str, *, after: int) -> AsyncGenerator[Sequence[Stored]]:
