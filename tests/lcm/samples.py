@@ -113,7 +113,8 @@ def observed(vnf: Vnf) -> dict[str, Any]:
     levels = msgspec.to_builtins(operation.scale_status) or before.get("scaleStatus", [])
     states = {item["vnfcResourceInfoId"]: (item["id"], item["vnfcState"]) for item in before.get("vnfcInfo", [])}
     servers = list(states)
-    chosen = [id_ for id_, (vnfc, _) in states.items() if vnfc in params.get("vnfcInstanceId", states)]
+    named = params.get("vnfcInstanceId")
+    chosen = [id_ for id_, (vnfc, _) in states.items() if not named or vnfc in named]
     free = (name for n in count(1) if (name := f"server-{n}") not in servers)
     if operation.operation == "HEAL":
         servers = [next(free) if id_ in chosen else id_ for id_ in servers]
@@ -162,10 +163,12 @@ def scale(kind: str = "SCALE_OUT", vnfd: Vnfd = VNFD, **members: Any) -> Scale:
     return Scale(msgspec.convert({"type": kind, "aspectId": ASPECT} | members, ScaleVnfRequest), vnfd)
 
 
-def scale_to_level(level: str | None = None, vnfd: Vnfd = VNFD, **aspects: int) -> ScaleToLevel:
+def scale_to_level(level: str | dict[str, int], vnfd: Vnfd = VNFD) -> ScaleToLevel:
     """To an instantiation level, or to scale levels by aspect."""
-    scale_info = [{"aspectId": aspect, "scaleLevel": at} for aspect, at in aspects.items()]
-    members = {"instantiationLevelId": level} if level else {"scaleInfo": scale_info}
+    if isinstance(level, str):
+        members: dict[str, Any] = {"instantiationLevelId": level}
+    else:
+        members = {"scaleInfo": [{"aspectId": aspect, "scaleLevel": at} for aspect, at in level.items()]}
     return ScaleToLevel(msgspec.convert(members, ScaleVnfToLevelRequest), vnfd)
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from forestay_events.aggregate import Context, Origin
 from forestay_events.commit import Commit
+from forestay_events.errors import Rejected
 from forestay_lcm.domain.commands import VnfCommand
 from forestay_lcm.domain.decide import VNF
 from forestay_lcm.domain.events import VnfEvent
@@ -77,6 +79,15 @@ def told(*commands: VnfCommand | Callable[[Vnf | None], VnfCommand]) -> Story:
     for command in commands:
         story.do(command)
     return story
+
+
+def refusal(story: Story, command: VnfCommand | Callable[[Vnf | None], VnfCommand], **origin: str) -> Rejected:
+    """With what a command is refused."""
+    if callable(command):
+        command = command(story.state)
+    with pytest.raises(Rejected) as caught:
+        story.decide(command, **origin)
+    return caught.value
 
 
 def kinds(events: list[VnfEvent]) -> list[str]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 import pytest
-from forestay_events.errors import Rejected
 from forestay_lcm.domain.commands import DeleteVnf, Handle, ReportStep, VnfCommand
 from forestay_lcm.domain.events import (
     OperationCompleted,
@@ -20,7 +20,7 @@ from forestay_lcm.domain.events import (
 )
 from forestay_lcm.domain.state import Vnf
 
-from tests.lcm.domain.story import VNF_ID, Story, kinds, told
+from tests.lcm.domain.story import VNF_ID, Story, kinds, refusal, told
 from tests.lcm.samples import (
     CONNECTIONS,
     confirmed,
@@ -35,14 +35,6 @@ from tests.lcm.samples import (
 
 INSTANTIATING = (create(), instantiate())
 INSTANTIATED = (*INSTANTIATING, confirmed, confirmed, confirmed, confirmed)
-
-
-def refusal(story: Story, command: VnfCommand | Callable[[Vnf | None], VnfCommand], **origin: str) -> Rejected:
-    if callable(command):
-        command = command(story.state)
-    with pytest.raises(Rejected) as caught:
-        story.decide(command, **origin)
-    return caught.value
 
 
 class TestCreate:
@@ -247,7 +239,7 @@ def test_another_projects_instance_does_not_exist(
 class TestHandling:
     @pytest.mark.parametrize("how", ["retry", "rollback", "fail"])
     @pytest.mark.parametrize("before", [INSTANTIATING, (*INSTANTIATING, confirmed), INSTANTIATED])
-    def test_needs_failed_temp(self, how: str, before: tuple[VnfCommand, ...]) -> None:
+    def test_needs_failed_temp(self, how: Literal["retry", "rollback", "fail"], before: tuple[VnfCommand, ...]) -> None:
         story = told(*before)
         error = refusal(story, handle(how))
         assert (error.status, error.detail) == (409, f"LCM operation {story.operation.id} not FAILED_TEMP.")
