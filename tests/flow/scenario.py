@@ -119,3 +119,58 @@ async def main_job(
     await api.send("PATCH", uri, {"operationalState": "DISABLED"})
     await api.send("DELETE", uri)
     return instance
+
+
+async def whole_life(api: RestApi, cloud: TestCloud, directory: Path, *, patience: float = 60) -> None:
+    """Every operation that sample-asg knows, one after the other, on one VNF."""
+    sample = SAMPLES[0]
+    package = await onboard(api, sample, directory)
+    vnf = await create(api, package["vnfdId"])
+
+    async def done(task: str, body: Json) -> Json:
+        operation = await operate(api, vnf, task, body, patience=patience)
+        assert operation["operationState"] == "COMPLETED", operation
+        return operation
+
+    async def servers() -> dict[str, Json]:
+        info = (await api.send("GET", vnf))["instantiatedVnfInfo"]
+        return {vnfc["id"]: vnfc for vnfc in info["vnfcResourceInfo"]}
+
+    request = await instantiate_body(cloud, sample)
+    await done("instantiate", request)
+    first = await servers()
+    scaled = await done("scale", {"type": "SCALE_OUT", "aspectId": "VDU1_scale"})
+    assert [item["changeType"] for item in scaled["resourceChanges"]["affectedVnfcs"]] == ["ADDED"]
+    grown = await servers()
+    assert len(grown) == 2
+    assert grown.keys() > first.keys()
+    await done("scale", {"type": "SCALE_IN", "aspectId": "VDU1_scale"})
+    assert len(await servers()) == 1
+
+    info = (await api.send("GET", vnf))["instantiatedVnfInfo"]
+    before = await servers()
+    healed = await done("heal", {"vnfcInstanceId": [info["vnfcInfo"][0]["id"]], "cause": "test"})
+    assert {item["changeType"] for item in healed["resourceChanges"]["affectedVnfcs"]} == {"ADDED", "REMOVED"}
+    assert not before.keys() & (await servers()).keys()
+
+    await done("operate", {"changeStateTo": "STOPPED", "stopType": "FORCEFUL"})
+    assert (await api.send("GET", vnf))["instantiatedVnfInfo"]["vnfState"] == "STOPPED"
+    await done("operate", {"changeStateTo": "STARTED"})
+    await done("scale_to_level", {"instantiationLevelId": "instantiation_level_2"})
+    assert len(await servers()) > 1
+    await done("change_ext_conn", {"extVirtualLinks": await other_links(cloud, request)})
+    await done("terminate", {"terminationType": "FORCEFUL"})
+    await api.send("DELETE", vnf)
+
+
+async def other_links(cloud: TestCloud, request: Json) -> list[Json]:
+    """The external virtual links of a request, but on the network ``mgmt`` with dynamic addresses."""
+    network, subnet = await cloud.network("mgmt")
+    address = {"type": "IPV4", "subnetId": subnet, "numDynamicAddresses": 1}
+    protocol = {"layerProtocol": "IP_OVER_ETHERNET", "ipOverEthernet": {"ipAddresses": [address]}}
+    cps = [
+        {"cpdId": cp["cpdId"], "cpConfig": {key: {"cpProtocolData": [protocol]} for key in cp["cpConfig"]}}
+        for link in request["extVirtualLinks"]
+        for cp in link["extCps"]
+    ]
+    return [{"id": "other-net", "resourceId": network, "extCps": cps}]

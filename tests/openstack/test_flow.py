@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import pytest
-import yaml
 from forestay_standalone.all_in_one import all_in_one
 from forestay_standalone.rest import RestApi
 from forestay_standalone.substrate import Options, substrate
 
 from tests.flow.cloud import TestCloud
-from tests.flow.scenario import SAMPLES, Sample, create, instantiate_body, main_job, onboard, operate
+from tests.flow.scenario import SAMPLES, Sample, create, instantiate_body, main_job, onboard, operate, whole_life
+from tests.openstack.lab import lab
 
 pytestmark = [pytest.mark.openstack, pytest.mark.timeout(300)]
 
 
 @pytest.fixture
 def cloud() -> TestCloud:
-    """The cloud that ``OS_CLIENT_CONFIG_FILE`` and ``OS_CLOUD`` name."""
-    config = os.environ.get("OS_CLIENT_CONFIG_FILE")
-    if not config:
-        pytest.skip("no real OpenStack: OS_CLIENT_CONFIG_FILE is not set (run `just test-openstack`)")
-    clouds: dict[str, Any] = yaml.safe_load(Path(config).read_text())["clouds"]
-    auth = clouds[os.environ["OS_CLOUD"]]["auth"]
-    return TestCloud(auth["auth_url"], auth["username"], auth["password"], auth["project_name"])
+    return lab()
 
 
 @pytest.fixture
@@ -63,4 +55,10 @@ async def test_failure_names_heats_reason_and_is_rolled_back(api: RestApi, cloud
     uri = f"/vnflcm/v2/vnf_lcm_op_occs/{operation['id']}"
     await api.send("POST", f"{uri}/rollback")
     await api.until(uri, "operationState", {"ROLLED_BACK"}, {"FAILED_TEMP"}, patience=180)
+    assert await cloud.leftovers() == before
+
+
+async def test_whole_life(api: RestApi, cloud: TestCloud, tmp_path: Path) -> None:
+    before = await cloud.leftovers()
+    await whole_life(api, cloud, tmp_path, patience=180)
     assert await cloud.leftovers() == before

@@ -13,7 +13,7 @@ from forestay_standalone.rest import RestApi
 from forestay_standalone.substrate import Options, substrate
 
 from tests.flow.cloud import TestCloud
-from tests.flow.scenario import SAMPLES, Sample, main_job
+from tests.flow.scenario import SAMPLES, Sample, main_job, whole_life
 
 
 @pytest.fixture
@@ -44,5 +44,11 @@ async def test_main_job(
     api: RestApi, cloud: TestCloud, simulator: OpenStackSimulator, sample: Sample, tmp_path: Path
 ) -> None:
     await main_job(api, cloud, sample, tmp_path)
+    assert await cloud.leftovers() == []
+    assert len(simulator.journal.effects("stack created")) == 1
+
+
+async def test_whole_life(api: RestApi, cloud: TestCloud, simulator: OpenStackSimulator, tmp_path: Path) -> None:
+    await whole_life(api, cloud, tmp_path)
     assert await cloud.leftovers() == []
     assert len(simulator.journal.effects("stack created")) == 1

@@ -51,6 +51,24 @@ async def test_a_password_is_nowhere_in_the_clear(logged: io.StringIO, tmp_path:
         assert secret not in shown
 
 
+async def test_a_secret_parameter_comes_to_the_vim_and_nowhere_else(tmp_path: Path) -> None:
+    async with site() as ready:
+        package = await onboard(ready.api, SAMPLES[0], tmp_path)
+        await ready.api.send("POST", VIMS, ready.cloud.vim())
+        vnf = await create(ready.api, package["vnfdId"])
+        secret = {"additionalParams": {"nfv": {"VDU": {"VDU1": {"admin_password": PARAMETER}}}}}
+        body = await instantiate_body(ready.cloud, SAMPLES[0]) | secret
+        operation = await operate(ready.api, vnf, "instantiate", body)
+        assert operation["operationState"] == "COMPLETED", operation
+        [stacks] = await ready.cloud.resources(("orchestration", "/stacks", "stacks"))
+        [stack] = [stack for stack in stacks if stack["stack_name"] == f"vnf-{vnf.rpartition('/')[2]}"]
+        path = f"/stacks/{stack['stack_name']}/{stack['id']}"
+        [shown] = await ready.cloud.resources(("orchestration", path, "stack"))
+        assert PARAMETER in str(shown)
+        assert PARAMETER not in str(await ready.api.send("GET", vnf)) + str(operation)
+        assert PARAMETER.encode() not in await rows_of_all_tables(ready)
+
+
 async def everything_that_can_be_done(ready: TestSite, tmp_path: Path) -> str:
     """The flow with every way to give a password; returns all answers."""
     answers: list[object] = []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
 from aiohttp import web
 from aiohttp.typedefs import Handler
 from forestay_events.store import read
@@ -49,9 +48,6 @@ async def instantiated(ready: TestSite, directory: Path) -> tuple[str, str]:
     return vnf.rpartition("/")[2], op_id
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the outbox does not carry the traceparent of the commit that the work follows from"
-)
 async def test_the_trace_of_a_request_comes_to_the_vim(tmp_path: Path) -> None:
     configure_tracing("test")
     listener = Listener()
@@ -74,7 +70,6 @@ async def test_every_commit_has_an_owner_an_actor_and_a_reason(tmp_path: Path) -
             assert all(commit.reason for commit in commits), commits
 
 
-@pytest.mark.xfail(strict=True, reason="the commit that starts an operation does not have the operation's id")
 async def test_all_commits_of_an_operation_have_its_id(tmp_path: Path) -> None:
     async with site() as ready:
         vnf_id, op_id = await instantiated(ready, tmp_path)

@@ -61,10 +61,14 @@ class Context:
 
 @dataclass(frozen=True)
 class Decision(Generic[E]):
-    """What a command led to: events (none: nothing to do) and a sentence that says why."""
+    """What a command led to: events (none: nothing to do) and a sentence that says why.
+
+    :ivar correlation_id: what all commits of one undertaking share, where the decision knows it; else the origin's.
+    """
 
     events: Sequence[E]
     reason: str = ""
+    correlation_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -249,7 +253,7 @@ class Aggregates(Generic[S, C, E]):
             actor=origin.actor,
             reason=decision.reason,
             causation_id=origin.causation_id,
-            correlation_id=origin.correlation_id,
+            correlation_id=decision.correlation_id or origin.correlation_id,
             prev_hash=loaded.hash,
             events=definition.codec.encode(decision.events),
         )

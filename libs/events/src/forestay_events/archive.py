@@ -165,6 +165,8 @@ class Projector:
     async def _project(self) -> None:
         position = await self.position()
         await self.positions.advance(self.schema, self.stream, position, rewound=True)
+        METRICS.projection_position.labels(self.name).set(position)
+        METRICS.projection_lag.labels(self.name).set(0)
         await self._load_broken()
         async with aclosing(self.store.follow(self.stream, after=position)) as batches:
             async for batch in batches:

@@ -50,7 +50,7 @@ def answering() -> Generator[None]:
 
 
 @asynccontextmanager
-async def open_pool(dsn: str, *, size: int = 20) -> AsyncGenerator[asyncpg.Pool]:
+async def open_pool(dsn: str, *, size: int = 40) -> AsyncGenerator[asyncpg.Pool]:
     """
     :raises Unavailable: PostgreSQL does not answer.
     :raises Permanent: it does not let us in, or ``dsn`` names none.

@@ -7,32 +7,43 @@ deletes the rows. A crash between the two puts the work twice, which the queue's
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import asyncpg
 import msgspec
 import structlog
 
 from forestay_events.archive import Projector
+from forestay_events.commit import Stored
 from forestay_events.database import Connection, answering
 from forestay_events.errors import Unavailable
 from forestay_events.failpoints import failpoint
-from forestay_events.work import Work, WorkQueue, subject_of
+from forestay_events.work import TRACE, Work, WorkQueue, subject_of
 
 log = structlog.get_logger(__name__)
 
 OUTBOX_TABLE = """
 CREATE TABLE IF NOT EXISTS {schema}.outbox (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, executor text NOT NULL, lane text NOT NULL, key text NOT NULL,
-    body bytea NOT NULL, delay double precision NOT NULL DEFAULT 0);
+    body bytea NOT NULL, delay double precision NOT NULL DEFAULT 0, trace text);
 """
 
 
-async def post(connection: Connection, schema: str, work: Iterable[tuple[Work, float]]) -> None:
-    """Write work (with its delay in seconds) into the outbox, inside the caller's transaction."""
+async def post(
+    connection: Connection,
+    schema: str,
+    work: Iterable[tuple[Work, float]],
+    *,
+    causes: Mapping[str, Stored] | None = None,
+) -> None:
+    """Write work (with its delay in seconds) into the outbox, inside the caller's transaction.
+
+    :param causes: the commit that work follows from, by the work's key: its trace goes on in the work.
+    """
+    traces = {key: stored.headers.get(TRACE) for key, stored in (causes or {}).items()}
     await connection.executemany(
-        f"INSERT INTO {schema}.outbox (executor, lane, key, body, delay) VALUES ($1, $2, $3, $4, $5)",
-        [(item.executor, item.lane, item.key, bytes(item.body), delay) for item, delay in work],
+        f"INSERT INTO {schema}.outbox (executor, lane, key, body, delay, trace) VALUES ($1, $2, $3, $4, $5, $6)",
+        [(item.executor, item.lane, item.key, bytes(item.body), delay, traces.get(item.key)) for item, delay in work],
     )
 
 
@@ -75,12 +86,14 @@ class Outbox:
             rows = await connection.fetch(
                 f"DELETE FROM {schema}.outbox WHERE id IN (SELECT id FROM {schema}.outbox ORDER BY id LIMIT 200) RETURNING *"
             )
-            pending = [(_work(row), row["delay"]) for row in sorted(rows, key=lambda row: row["id"])]
-            newest = {subject_of(work, delay): (work, delay) for work, delay in pending}
+            pending = [(_work(row), row["delay"], row["trace"]) for row in sorted(rows, key=lambda row: row["id"])]
+            newest = {subject_of(work, delay): (work, delay, trace) for work, delay, trace in pending}
             if newest:
                 failpoint("outbox.before")
             # Inside the transaction: rows whose work was not acknowledged stay.
-            await asyncio.gather(*(self._queue.put(work, delay=delay) for work, delay in newest.values()))
+            await asyncio.gather(
+                *(self._queue.put(work, delay=delay, trace=trace) for work, delay, trace in newest.values())
+            )
             if newest:
                 failpoint("outbox.put")
         return len(rows)

@@ -51,6 +51,8 @@ DEAD = StreamConfig(name="DEAD", subjects=["dead.>"], storage=StorageType.FILE, 
 
 #: Seconds after which work whose worker is silent goes to another one.
 ACK_WAIT = 8.0
+#: Header that carries a trace (W3C Trace Context).
+TRACE = "traceparent"
 _TRIES = "Forestay-Tries"
 #: Seconds for which a worker asks for work: so long work still goes to one that hangs.
 _PULL_SECONDS = 4.0
@@ -122,12 +124,13 @@ class WorkQueue:
         self._nats = nats
         self._clock = clock
 
-    async def put(self, work: Work, *, delay: float = 0.0) -> None:
+    async def put(self, work: Work, *, delay: float = 0.0, trace: str | None = None) -> None:
         """Make work pending, now or in ``delay`` seconds; work for now replaces what waits at the same subject.
 
+        :param trace: ``traceparent`` of what the work follows from; by default the current span is.
         :raises Unavailable: the queue did not acknowledge; putting it again is safe.
         """
-        await self._put(subject_of(work, delay), work, delay, {})
+        await self._put(subject_of(work, delay), work, delay, {TRACE: trace} if trace else {})
 
     async def put_back(self, work: Work, *, delay: float, tries: int) -> None:
         """Make work pending again that was taken; it replaces nothing but itself.

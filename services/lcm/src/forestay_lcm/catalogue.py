@@ -19,6 +19,7 @@ from forestay_sol.vnfd import Vnfd
 from forestay_sol.vnflcm import VimConnectionInfo
 
 from forestay_lcm.projections.catalogue import KnownVim, decode_vim, decode_vnfd
+from forestay_lcm.secrets import Secrets
 
 SCHEMA = "lcm"
 _VIM_TYPES = {"openstack": "ETSINFV.OPENSTACK_KEYSTONE.V_3", "kubernetes": "ETSINFV.KUBERNETES.V_1"}
@@ -88,6 +89,10 @@ class Catalogue:
         """The project's default VIM."""
         model = await self._find("VIM", "SELECT model FROM lcm.vim WHERE project = $1 AND is_default LIMIT 1", project)
         return decode_vim(model) if model else None
+
+    def secrets_of(self, vnf_id: str) -> Secrets:
+        """The secrets that the log keeps of a VNF instance's operations."""
+        return Secrets(self._platform.vault, vnf_id)
 
     async def open_connection(self, project: str, vnf_id: str, key: str, info: VimConnectionInfo) -> VimConnectionInfo:
         """A VNF's VIM connection with its secrets in the clear: of a registered VIM the credentials of today.

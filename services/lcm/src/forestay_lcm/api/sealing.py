@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import msgspec
 from forestay_events.sealing import Vault
+from forestay_lcm.secrets import Secrets
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -18,6 +19,4 @@ async def sealed(vault: Vault, vnf_id: str, request: T) -> T:
     params: dict[str, Any] | None = getattr(request, "additional_params", None)
     if not params:
         return request
-    return msgspec.structs.replace(
-        request, additional_params=await vault.seal_members(vnf_id, params, path="/additionalParams")
-    )
+    return msgspec.structs.replace(request, additional_params=await Secrets(vault, vnf_id).seal_params(params))

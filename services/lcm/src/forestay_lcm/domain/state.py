@@ -237,5 +237,9 @@ def _step_moved(operation: Operation, event: StepEvent, commit: Commit) -> Opera
         changes |= {"since": commit.at, "result": {}}
     if isinstance(event, StepConfirmed):
         changes["result"] = event.result
-    runs = (*operation.runs[:at], msgspec.structs.replace(run, **changes), *operation.runs[at + 1 :])
+    behind = operation.runs[at + 1 :]
+    if isinstance(event, StepIntended):
+        # What was done behind a step that is done again has to be done again.
+        behind = tuple(msgspec.structs.replace(later, status="PLANNED", result={}) for later in behind)
+    runs = (*operation.runs[:at], msgspec.structs.replace(run, **changes), *behind)
     return msgspec.structs.replace(operation, **{"rollback" if operation.rollback else "plan": runs})

@@ -79,7 +79,7 @@ class InstanceProjection:
         operations: dict[str, tuple[Vnf, Operation, Stored]] = {}
         changes: list[Change] = []
         for stored in commits:
-            changes += _changes(vnfs.get(stored.commit.aggregate_id), stored)
+            changes += changes_of(vnfs.get(stored.commit.aggregate_id), stored)
             vnf = changes[-1].after  # a commit has at least one event
             vnfs[vnf.id], last[vnf.id] = vnf, stored
             if vnf.operation is not None:
@@ -88,7 +88,7 @@ class InstanceProjection:
         await self._write_operations(connection, schema, list(operations.values()))
         if self._dispatch:
             work = [work for vnf in vnfs.values() if (work := pending_work(vnf)) is not None]
-            await post(connection, schema, [(item, 0.0) for item in work])
+            await post(connection, schema, [(item, 0.0) for item in work], causes=last)
             await connection.executemany(
                 f"INSERT INTO {schema}.shredding VALUES ($1) ON CONFLICT DO NOTHING",
                 [(vnf.id,) for vnf in vnfs.values() if vnf.deleted],
@@ -122,7 +122,8 @@ class InstanceProjection:
         )  # fmt: skip
 
 
-def _changes(vnf: Vnf | None, stored: Stored) -> list[Change]:
+def changes_of(vnf: Vnf | None, stored: Stored) -> list[Change]:
+    """What the events of an instance's next commit do to it, in order."""
     changes: list[Change] = []
     for place, event in enumerate(VNF.codec.decode(stored.commit)):
         before, vnf = vnf, VNF.evolve(vnf, event, stored.commit)

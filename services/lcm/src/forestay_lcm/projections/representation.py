@@ -35,7 +35,7 @@ def vnf_document(vnf: Vnf) -> str:
             vnfConfigurableProperties=vnf.configurable_properties or None,
             vimConnectionInfo={key: shown_connection(info) for key, info in vnf.vim_connections.items()} or None,
             instantiationState=vnf.instantiation_state,
-            instantiatedVnfInfo=vnf.instantiated_vnf_info,
+            instantiatedVnfInfo=without_secrets(msgspec.to_builtins(vnf.instantiated_vnf_info)),
             metadata=vnf.metadata or None,
             extensions=vnf.extensions or None,
         )

@@ -6,13 +6,14 @@ from datetime import timedelta
 from types import TracebackType
 from typing import Self
 
+import msgspec
 from forestay_lcm.adapters.openstack.cloud import Clouds
 from forestay_lcm.adapters.openstack.job import Job
 from forestay_lcm.adapters.openstack.orders import order_of
 from forestay_lcm.adapters.openstack.steps import take
 from forestay_lcm.catalogue import Catalogue
 from forestay_lcm.domain.state import Operation, StepRun, Vnf
-from forestay_lcm.executor import Fence, Outcome
+from forestay_lcm.executor import Confirmed, Fence, Outcome
 
 
 class OpenStackSteps:
@@ -33,6 +34,8 @@ class OpenStackSteps:
         key, info = next(iter(vnf.vim_connections.items()))
         connection = await self._catalogue.open_connection(vnf.project, vnf.id, key, info)
         assert run.since is not None, "an intended step has a time"  # noqa: S101
+        secrets = self._catalogue.secrets_of(vnf.id)
+        operation = msgspec.structs.replace(operation, params=await secrets.open_params(operation.params))
         job = Job(
             vnf_id=vnf.id,
             op_id=operation.id,
@@ -41,9 +44,12 @@ class OpenStackSteps:
             started_at=run.since,
             deadline=run.since + timedelta(seconds=run.step.timeout),
             connection_id=key,
-            results=operation.results,
+            results=await secrets.open_results(operation.results),
             order=await order_of(vnf, operation, lambda vnfd_id: self._catalogue.vnfd(vnf.project, vnfd_id)),
             before=vnf.instantiated_vnf_info,
             fence=fence,
         )
-        return await take(self._clouds.cloud(connection), job)
+        outcome = await take(self._clouds.cloud(connection), job)
+        if isinstance(outcome, Confirmed):
+            return Confirmed(await secrets.seal_result(run.step.name, outcome.result))
+        return outcome

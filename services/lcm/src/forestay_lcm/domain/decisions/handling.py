@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 
 from forestay_events.aggregate import Context, Decision
 from forestay_events.errors import Rejected
@@ -33,7 +34,7 @@ CANCELLABLE: tuple[LcmOperationState, ...] = ("STARTING", "PROCESSING", "ROLLING
 
 def handle(vnf: Vnf, command: Handle, ctx: Context) -> Decided:
     operation = _in_state(vnf, command.op_id, ("FAILED_TEMP",), "not FAILED_TEMP")
-    return _HANDLINGS[command.how](operation)
+    return replace(_HANDLINGS[command.how](operation), correlation_id=operation.id)
 
 
 def cancel(vnf: Vnf, command: Cancel, ctx: Context) -> Decided:
@@ -76,19 +77,18 @@ def _retry(operation: Operation) -> Decided:
             f"Rollback of LCM operation {operation.id} has begun: roll back again, or fail it.",
             extra=naming(operation),
         )
-    failed = next((run for run in operation.plan if run.status == "FAILED"), None)
-    # Cancelled between two steps: none has failed, the first that was not begun is next.
-    failed = failed or next(run for run in operation.plan if run.status == "PLANNED")
-    step = failed.step.retry_from or failed.step.name
-    attempt = next(run for run in operation.plan if run.step.name == step).attempt + 1
+    due = next(run for run in operation.plan if run.status != "CONFIRMED")
+    # One that was cancelled before it was begun needs nothing done anew.
+    step = (due.step.retry_from if due.status == "FAILED" else None) or due.step.name
+    again = StepIntended(op_id=operation.id, step=step, attempt=operation.tried(step) + 1)
     return Decided(
-        [OperationProcessing(op_id=operation.id), StepIntended(op_id=operation.id, step=step, attempt=attempt)],
+        [OperationProcessing(op_id=operation.id), again],
         f"retry at step {step} requested",
     )
 
 
 def _rollback(operation: Operation) -> Decided:
-    begun = [run.step for run in operation.plan if run.status != "PLANNED"]
+    begun = [run.step for run in operation.plan if run.attempt]
     if gone := next((step for step in begun if step.final), None):
         raise Rejected(
             409,

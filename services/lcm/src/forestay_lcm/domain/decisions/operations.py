@@ -224,7 +224,7 @@ def _start(
         scale_status=scale_status,
     )
     first = StepIntended(op_id=started.op_id, step=started.steps[0].name, attempt=1)
-    return Decided([started, first], reason)
+    return Decided([started, first], reason, correlation_id=started.op_id)
 
 
 def _driver(connections: VimConnections) -> str:

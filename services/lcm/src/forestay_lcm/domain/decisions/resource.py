@@ -90,6 +90,7 @@ def modify(vnf: Vnf, command: Modify, ctx: Context) -> Decision[VnfEvent]:
             ),
         ],
         "modification requested",
+        correlation_id=op_id,
     )
 
 
