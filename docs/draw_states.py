@@ -28,7 +28,7 @@ An arrow is an event. Until an operation has reached a final state (`FAILED_TEMP
 ## Step
 
 `UNKNOWN` is an external call that may have acted: whoever takes the step next looks before it acts. A step that failed, or that
-stands before a failed one, is intended again by a retry, as its next attempt.
+stands before a failed one, is intended again by a retry, as its next attempt; those behind it are planned again.
 
 {step}
 
