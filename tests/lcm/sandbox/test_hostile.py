@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import sys
 from pathlib import Path
 
 import msgspec
 import pytest
-from forestay_lcm.sandbox.calls import Limits
+from forestay_lcm.sandbox.calls import Limits, ScriptCall
 from forestay_lcm.sandbox.runner import ScriptRunner
 
 from .conftest import Packages, answer, failure, hook, script_processes
@@ -184,20 +185,22 @@ async def test_secrets_do_not_leave_in_errors(runner: ScriptRunner, package: Pac
     assert "'password': '***'" in text
 
 
-async def test_the_network_is_for_those_that_need_it(runner: ScriptRunner, package: Packages) -> None:
+async def test_the_network_is_for_those_that_need_it(package: Packages, tmp_path: Path) -> None:
     async def hello(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"hello")
         writer.close()
 
-    server = await asyncio.start_server(hello, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    call = hook(
-        package(f"import socket\ns = socket.create_connection(('127.0.0.1', {port}))\n" + answer("s.recv(5)[:0] or 1"))
-    )
-    async with server:
-        assert (await runner.run(call)).value["vnf_instance"] == {"value": 1}
-        text = await failure(runner, msgspec.structs.replace(call, network=False))
-    assert "Network is unreachable" in text
+    def connecting_to(port: int) -> ScriptCall:
+        body = f"import socket\nwith socket.create_connection(('127.0.0.1', {port})) as s: said = s.recv(5).decode()\n"
+        return hook(package(body + answer("said")))
+
+    node, database = [await asyncio.start_server(hello, "127.0.0.1", 0) for _ in range(2)]
+    open_port, closed_port = [server.sockets[0].getsockname()[1] for server in (node, database)]
+    async with node, database, ScriptRunner(tmp_path / "p", warm=0, closed_ports=[closed_port]) as runner:
+        call = connecting_to(open_port)
+        assert (await runner.run(call)).value["vnf_instance"] == {"value": "hello"}
+        assert "Network is unreachable" in await failure(runner, msgspec.structs.replace(call, network=False))
+        assert "PermissionError" in await failure(runner, connecting_to(closed_port))
 
 
 async def test_a_cancelled_call_ends_its_script(runner: ScriptRunner, package: Packages, tmp_path: Path) -> None:
@@ -208,5 +211,32 @@ async def test_a_cancelled_call_ends_its_script(runner: ScriptRunner, package: P
     with pytest.raises(asyncio.CancelledError):
         await running
     async with asyncio.timeout(5):
+        while script_processes(tmp_path):
+            await asyncio.sleep(0.02)
+
+
+_SERVICE = """
+import asyncio, sys
+from pathlib import Path
+from forestay_lcm.sandbox.calls import Package, ScriptCall
+from forestay_lcm.sandbox.runner import ScriptRunner
+
+async def main(directory, csar):
+    async with ScriptRunner(Path(directory), warm=1) as runner:
+        package = Package(digest="d", csar=Path(csar))
+        await runner.run(ScriptCall(package=package, kind="lcm-hook", script="Scripts/hook.py", arguments={}))
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+async def test_it_does_not_outlive_a_killed_service(package: Packages, tmp_path: Path) -> None:
+    csar = package("if os.fork() == 0: os.setsid()\ntime.sleep(60)").csar
+    service = await asyncio.create_subprocess_exec(sys.executable, "-c", _SERVICE, str(tmp_path / "p"), str(csar))
+    async with asyncio.timeout(20):
+        while len(script_processes(tmp_path)) < 2:
+            await asyncio.sleep(0.05)
+        service.kill()
+        await service.wait()
         while script_processes(tmp_path):
             await asyncio.sleep(0.02)

@@ -17,17 +17,24 @@ import shutil
 import stat
 import tempfile
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path, PurePosixPath
 
-from forestay_events.errors import Permanent
+from forestay_events.errors import Permanent, Unavailable
 
 from forestay_lcm.sandbox.calls import Package
 
 _CHUNK = 1 << 20
 _MAX_FILES = 20_000
+_UNUSABLE = (
+    zipfile.BadZipFile, zlib.error, EOFError, ValueError,
+    RuntimeError,  # encrypted
+    NotImplementedError,  # another compression
+    FileExistsError, NotADirectoryError, IsADirectoryError,  # one name twice
+)  # fmt: skip
 
 
 class PackageFiles:
@@ -38,7 +45,7 @@ class PackageFiles:
         self._max_bytes = max_bytes
         self._in_use: Counter[str] = Counter()
         self._sizes: dict[str, int] = {}  # least recently used first
-        self._lock = asyncio.Lock()
+        self._extracting: dict[str, asyncio.Task[int]] = {}
 
     def prepare(self) -> None:
         """Make the directory, empty: what an earlier process left may be half extracted."""
@@ -55,24 +62,32 @@ class PackageFiles:
         """The name of the package's directory, whose ``files`` stays as long as the context.
 
         :raises Permanent: 422, the archive is damaged, unsafe or too big.
+        :raises Unavailable: the disk does not take it.
         """
         name = package.digest
         self._in_use[name] += 1
         try:
-            async with self._lock:
-                size = self._sizes.pop(name, None)
-                self._sizes[name] = await asyncio.to_thread(self._extract, package) if size is None else size
-                await self._evict()
+            size = self._sizes.pop(name) if name in self._sizes else await self._extracted(package)
+            self._sizes[name] = size
+            await self._evict()
             yield name
         finally:
             self._in_use[name] -= 1
+
+    async def _extracted(self, package: Package) -> int:
+        """Extract once, however many wait for it and whoever of them gives up."""
+        name = package.digest
+        if name not in self._extracting:
+            self._extracting[name] = task = asyncio.create_task(asyncio.to_thread(self._extract, package))
+            task.add_done_callback(lambda _: self._extracting.pop(name))
+        return await asyncio.shield(self._extracting[name])
 
     async def _evict(self) -> None:
         for name in list(self._sizes):
             if sum(self._sizes.values()) <= self._max_bytes:
                 return
             if not self._in_use[name]:
-                del self._sizes[name]
+                del self._sizes[name], self._in_use[name]
                 await asyncio.to_thread(shutil.rmtree, self.directory / name, ignore_errors=True)
 
     def _extract(self, package: Package) -> int:
@@ -82,10 +97,10 @@ class PackageFiles:
                 size = _extract_all(csar, beside / "files", self._max_bytes)
             beside.chmod(0o755)
             beside.rename(self.directory / package.digest)
-        except (zipfile.BadZipFile, NotImplementedError, EOFError) as error:
+        except _UNUSABLE as error:
             raise _unusable(package, str(error)) from error
-        except ValueError as error:
-            raise _unusable(package, str(error)) from error
+        except OSError as error:
+            raise Unavailable(f"The files of package {package.digest} cannot be extracted: {error}") from error
         finally:
             shutil.rmtree(beside, ignore_errors=True)
         return size

@@ -17,7 +17,7 @@ import signal
 import sys
 import tempfile
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from types import TracebackType
@@ -54,12 +54,19 @@ class _Report(msgspec.Struct, frozen=True):
     lost: tuple[str, ...] = ()
 
 
+class _Ready(msgspec.Struct, frozen=True):
+    """What it says when it has started; ``needs_scratch``: it has no file system of its own."""
+
+    lost: tuple[str, ...] = ()
+    needs_scratch: bool = False
+
+
 class _Sandbox:
     """A started sandbox that waits for its call."""
 
-    def __init__(self, process: asyncio.subprocess.Process, lost: list[str]) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, ready: _Ready) -> None:
         self._process = process
-        self.lost = lost
+        self.ready = ready
 
     @property
     def is_alive(self) -> bool:
@@ -97,6 +104,7 @@ class ScriptRunner:
     :param concurrency: scripts that run at the same time; more wait.
     :param python: the Python for scripts, with PyYAML and what packages import (paramiko); the service's by default.
     :param tmp_bytes: size of a script's /tmp, which is memory.
+    :param closed_ports: TCP ports that no script may connect to, on any host: those of NATS, PostgreSQL and our own API.
     """
 
     def __init__(
@@ -107,10 +115,12 @@ class ScriptRunner:
         concurrency: int = 8,
         python: str = sys.executable,
         tmp_bytes: int = 64 << 20,
+        closed_ports: Collection[int] = (),
     ) -> None:
         self._files = PackageFiles(directory)
         self._python = python
         self._tmp_bytes = tmp_bytes
+        self._closed_ports = sorted(set(closed_ports))
         self._warm = warm
         self._ready: deque[_Sandbox] = deque()
         self._slots = asyncio.Semaphore(concurrency)
@@ -159,8 +169,8 @@ class ScriptRunner:
         await stack.enter_async_context(self._slots)
         name = await stack.enter_async_context(self._files.use(call.package))
         new = await stack.enter_async_context(self._files.use(call.new_package)) if call.new_package else None
-        scratch = _scratch_directory(stack)
         sandbox = await self._take()
+        scratch = _scratch_directory(stack) if sandbox.ready.needs_scratch else ""
         stack.callback(self._refill.set)  # only then: starting a sandbox takes the processor from this one
         stack.push_async_callback(sandbox.end)
         return await sandbox.serve(_request(call, name, new, scratch), call.limits.seconds * 2 + _GRACE)
@@ -171,7 +181,7 @@ class ScriptRunner:
         reason, value = report.reason, {}
         try:
             value = msgspec.json.decode(report.answer.encode(errors="replace"), type=dict[str, Any] | None) or {}
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, RecursionError) as error:
             reason = reason or f"Its result is not a JSON object: {error}."
         if report.left:
             _log.warning("sandbox.processes_left", script=call.script, count=report.left)
@@ -208,6 +218,7 @@ class ScriptRunner:
             "shim": str(_HERE / "shim"),
             "tmp_bytes": self._tmp_bytes,
             "sources": str(_SOURCES),
+            "closed_ports": self._closed_ports,
         }
         process = await asyncio.create_subprocess_exec(
             self._python, "-I", "-B", "-c", _START, str(_SOURCES), json.dumps(settings),
@@ -227,18 +238,18 @@ class ScriptRunner:
         except TimeoutError:
             pass
         except asyncio.CancelledError:
-            await _Sandbox(process, []).end()
+            await _Sandbox(process, _Ready()).end()
             raise
         if not line:
-            await _Sandbox(process, []).end()
+            await _Sandbox(process, _Ready()).end()
             assert process.stderr is not None  # noqa: S101 - a pipe
             why = (await process.stderr.read()).decode(errors="replace").strip().rpartition("\n")[2]
             raise Unavailable(f"No sandbox for scripts can be started: {why or 'it does not answer'}")
-        sandbox = _Sandbox(process, msgspec.json.decode(line)["lost"])
-        self._say_lost(sandbox.lost)
+        sandbox = _Sandbox(process, msgspec.json.decode(line, type=_Ready))
+        self._say_lost(sandbox.ready.lost)
         return sandbox
 
-    def _say_lost(self, sentences: list[str] | tuple[str, ...]) -> None:
+    def _say_lost(self, sentences: tuple[str, ...]) -> None:
         """Say once what this host does not give."""
         for sentence in set(sentences) - self._said:
             self._said.add(sentence)
@@ -246,7 +257,7 @@ class ScriptRunner:
 
 
 def _scratch_directory(stack: AsyncExitStack) -> str:
-    """A directory for hosts without mount namespaces; where there are, nothing is ever in it."""
+    """A directory for one call on a host without mount namespaces."""
     path = tempfile.mkdtemp(prefix="forestay-script-")
     stack.callback(functools.partial(shutil.rmtree, path, ignore_errors=True))
     return path

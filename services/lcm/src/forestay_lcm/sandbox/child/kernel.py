@@ -8,6 +8,8 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+import struct
+from collections.abc import Collection
 
 CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC = 0x00020000, 0x02000000, 0x04000000, 0x08000000
 CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x10000000, 0x20000000, 0x40000000
@@ -21,7 +23,8 @@ _IS_X86 = platform.machine() == "x86_64"
 _PIVOT_ROOT = 155 if _IS_X86 else 41
 _CAPSET = 126 if _IS_X86 else 91
 _MOUNT_SETATTR = 442
-_LANDLOCK_CREATE_RULESET, _LANDLOCK_RESTRICT_SELF = 444, 446
+_LANDLOCK_CREATE_RULESET, _LANDLOCK_ADD_RULE, _LANDLOCK_RESTRICT_SELF = 444, 445, 446
+_LANDLOCK_NET_PORT, _LANDLOCK_CONNECT_TCP, _LANDLOCK_SCOPES = 2, 2, 3
 _AT_FDCWD, _AT_RECURSIVE = -100, 0x8000
 _CAPABILITY_VERSION_3 = 0x20080522
 
@@ -94,8 +97,24 @@ def drop_capabilities() -> None:
 
 def scope_sockets_and_signals() -> None:
     """Landlock (6.12): no abstract UNIX socket and no process outside of the caller's descendants can be reached."""
-    attributes = (ctypes.c_uint64 * 3)(0, 0, 3)
-    size = ctypes.sizeof(attributes)
-    ruleset = _call(_LANDLOCK_CREATE_RULESET, "landlock", attributes, ctypes.c_size_t(size), 0)
+    _restrict(_ruleset(0, 0, _LANDLOCK_SCOPES))
+
+
+def close_ports(ports: Collection[int]) -> None:
+    """Landlock (6.7): no TCP connection to these ports, on any host. Landlock knows only what is allowed: the others."""
+    ruleset = _ruleset(0, _LANDLOCK_CONNECT_TCP)
+    rule = ctypes.create_string_buffer(16)
+    for port in sorted(set(range(1 << 16)).difference(ports)):
+        struct.pack_into("=QQ", rule, 0, _LANDLOCK_CONNECT_TCP, port)
+        _call(_LANDLOCK_ADD_RULE, "landlock", ruleset, _LANDLOCK_NET_PORT, rule, 0)
+    _restrict(ruleset)
+
+
+def _ruleset(*attributes: int) -> int:
+    packed = (ctypes.c_uint64 * len(attributes))(*attributes)
+    return _call(_LANDLOCK_CREATE_RULESET, "landlock", packed, ctypes.c_size_t(ctypes.sizeof(packed)), 0)
+
+
+def _restrict(ruleset: int) -> None:
     _call(_LANDLOCK_RESTRICT_SELF, "landlock", ruleset, 0)
     os.close(ruleset)

@@ -32,7 +32,8 @@ _WARM = (
 def main(settings: dict[str, Any]) -> None:
     """Run a sandbox to its end.
 
-    :param settings: ``packages`` (directory), ``shim`` (directory), ``tmp_bytes``, ``sources`` (path to take away).
+    :param settings: ``packages`` and ``shim`` (directories), ``tmp_bytes``, ``sources`` (path to take away),
+        ``closed_ports``.
     """
     shim = settings["shim"]
     installed = [path for path in sys.path if path != settings["sources"] or "site-packages" in path]
@@ -55,7 +56,7 @@ def main(settings: dict[str, Any]) -> None:
             has_private_root = True
         except OSError as error:
             lost = [f"scripts see the host's files that their user may read ({error})"]
-    lost += privileges.missing_protections()
+    lost += privileges.missing_protections(settings["closed_ports"])
     sandbox = supervise.Sandbox(packages, shim, user, is_contained, has_private_root)
     gc.collect()
     gc.freeze()  # scripts share these objects with this process instead of copying them

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 
 from forestay_lcm.sandbox.child import kernel, syscall_filter
@@ -52,6 +52,8 @@ def script_user(number: int) -> int | None:
 def give_up(limits: Mapping[str, int], user: int | None) -> None:
     """Set resource limits (bytes, seconds, numbers), the user, and take away every way to gain a right again."""
     os.setsid()
+    with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
+        file.write("1000")  # when the host runs out of memory, this goes first
     kernel.bar_capabilities()
     if user is not None:
         os.setgroups([])
@@ -70,9 +72,17 @@ def give_up(limits: Mapping[str, int], user: int | None) -> None:
             protection()
 
 
-def missing_protections() -> list[str]:
-    """The sentences about what ``give_up`` will not get from this kernel; tried in a process that ends at once."""
+def missing_protections(closed_ports: Collection[int]) -> list[str]:
+    """Close TCP ports for this process and its descendants, and give the sentences of what this kernel lacks.
+
+    What ``give_up`` will ask for is tried in a process that ends at once.
+    """
     found: list[str] = []
+    if closed_ports:
+        try:
+            kernel.close_ports(closed_ports)
+        except OSError as error:
+            found.append(f"scripts can connect to the TCP ports {sorted(closed_ports)} ({error})")
     for protection, meaning in (
         (kernel.scope_sockets_and_signals, "scripts reach abstract UNIX sockets"),
         (syscall_filter.install, "no system call is filtered"),

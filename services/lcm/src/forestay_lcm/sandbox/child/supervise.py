@@ -81,7 +81,7 @@ class Sandbox:
 
 def serve(sandbox: Sandbox, lost: list[str]) -> None:
     """Say that the sandbox is ready, take a call from standard input, answer on standard output."""
-    _tell({"lost": lost})
+    _tell({"lost": lost, "needs_scratch": not sandbox.has_private_root})
     line = sys.stdin.buffer.readline()
     if not line:
         return
