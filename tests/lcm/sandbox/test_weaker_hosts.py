@@ -6,7 +6,10 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from forestay_lcm.sandbox.calls import Limits
@@ -30,6 +33,14 @@ os.execv({sys.executable!r}, [{sys.executable!r}, *sys.argv[1:]])
 _ORDINARY = f"""#!/bin/sh
 exec setpriv --reuid {_USER} --regid {_USER} --clear-groups --bounding-set -all {_SYSTEM_PYTHON} "$@"
 """
+# Both: the worst case, where a script has the service's own user.
+_ORDINARY_WITHOUT_NAMESPACES = (
+    _NO_NAMESPACES.replace(
+        "kernel.prctl", f"os.setgroups([]); os.setresgid(*[{_USER}] * 3); os.setresuid(*[{_USER}] * 3)\nkernel.prctl"
+    )
+    .replace(f"#!{sys.executable}", f"#!{_SYSTEM_PYTHON}")
+    .replace(repr(sys.executable), repr(_SYSTEM_PYTHON))
+)
 
 
 def _python(directory: Path, text: str) -> str:
@@ -40,6 +51,13 @@ def _python(directory: Path, text: str) -> str:
     directory.chmod(0o711)
     os.chown(directory, _USER, _USER)
     return str(python)
+
+
+def _mkdtemp(make: Callable[..., str], *arguments: Any, **members: Any) -> str:
+    """A directory of the ordinary user, as it would be if the tests ran as that user."""
+    path = make(*arguments, **members)
+    os.chown(path, _USER, _USER)
+    return path
 
 
 def _secret(directory: Path) -> Path:
@@ -83,13 +101,22 @@ async def test_root_without_namespaces(
     subprocess.run([_SYSTEM_PYTHON, "-c", "import yaml"], check=False, capture_output=True).returncode != 0,
     reason="the system's Python has no PyYAML",
 )
+@pytest.mark.parametrize(
+    ("text", "is_weaker"), [(_ORDINARY, False), (_ORDINARY_WITHOUT_NAMESPACES, True)], ids=["namespaces", "none"]
+)
 async def test_an_ordinary_user(
-    tmp_data_dir: Path, tmp_path: Path, package: Packages, capsys: pytest.CaptureFixture[str]
+    tmp_data_dir: Path,
+    tmp_path: Path,
+    package: Packages,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    text: str,
+    is_weaker: bool,
 ) -> None:
-    python = _python(tmp_data_dir, _ORDINARY)
-    runner = ScriptRunner(tmp_data_dir / "p", warm=0, python=python)
+    monkeypatch.setattr(tempfile, "mkdtemp", partial(_mkdtemp, tempfile.mkdtemp))
+    runner = ScriptRunner(tmp_data_dir / "p", warm=0, python=_python(tmp_data_dir, text))
     async with runner:
         os.chown(tmp_data_dir / "p", _USER, _USER)
         os.chown(tmp_data_dir / "p" / ".root", _USER, _USER)
         await _contained(runner, package, _secret(tmp_path))
-    assert "sandbox.weaker" not in capsys.readouterr().out
+    assert ("sandbox.weaker" in capsys.readouterr().out) == is_weaker
