@@ -6,6 +6,8 @@ from typing import Any, get_args
 
 import pytest
 from forestay_lcm.domain.events import (
+    CancellationRequested,
+    ModificationStarted,
     OperationCompleted,
     OperationEvent,
     OperationFailed,
@@ -48,6 +50,7 @@ OPERATION_EVENTS: dict[type[OperationEvent], dict[str, Any]] = {
     OperationRollingBack: {"steps": steps(["delete-stack"])},
     OperationRolledBack: {},
     OperationFailed: {},
+    CancellationRequested: {"mode": "GRACEFUL"},
 }
 IN_STATUS: dict[StepStatus, tuple[Story, str]] = {
     "PLANNED": (told(*PROCESSING), "await-stack"),
@@ -91,20 +94,22 @@ def test_operation_event(state: LcmOperationState, kind: type[OperationEvent]) -
         operation = after(story, event).operation
         assert operation is not None
         assert operation.state == allowed
-        assert operation.state_entered > story.operation.state_entered
+        same = kind is CancellationRequested
+        assert (operation.state_entered == story.operation.state_entered) == same, "a cancellation is no change of state"
 
 
+@pytest.mark.parametrize("kind", [OperationStarted, ModificationStarted])
 @pytest.mark.parametrize("state", IN_STATE)
-def test_an_operation_starts_only_when_none_is_open(state: LcmOperationState) -> None:
+def test_an_operation_starts_only_when_none_is_open(state: LcmOperationState, kind: type[OperationStarted]) -> None:
     story = IN_STATE[state]
-    started = OperationStarted(
+    started = kind(
         op_id="next", operation="INSTANTIATE", params={}, steps=plan("openstack", "INSTANTIATE"), lane="vim",
         vim_connections=CONNECTIONS,
     )  # fmt: skip
     if state in ENDED:
         operation = after(story, started).operation
         assert operation is not None
-        assert (operation.id, operation.state) == ("next", "STARTING")
+        assert (operation.id, operation.state) == ("next", OPERATION[None][kind])
     else:
         with pytest.raises(IllegalTransition):
             after(story, started)

@@ -10,10 +10,10 @@ from itertools import count, pairwise
 from typing import Any, Literal, TypeVar
 
 import msgspec
-from forestay_events.aggregate import Aggregates, Origin
+from forestay_events.aggregate import Aggregates, Loaded, Origin
 from forestay_events.errors import Rejected
 from forestay_events.memory import MemoryEventStore
-from forestay_lcm.domain.commands import DeleteVnf, Handle, ReportStep, VnfCommand
+from forestay_lcm.domain.commands import Cancel, DeleteVnf, Handle, ReportStep, VnfCommand
 from forestay_lcm.domain.decide import VNF
 from forestay_lcm.domain.state import Operation, Vnf
 from forestay_lcm.domain.transitions import OPERATION
@@ -21,16 +21,47 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from tests.lcm.samples import PROJECT, confirmed, create, failed, instantiate, terminate, unknown
+from tests.lcm.samples import (
+    ASPECT,
+    CONNECTIONS,
+    PROJECT,
+    VNFD,
+    change_ext_conn,
+    change_flavour,
+    confirmed,
+    create,
+    failed,
+    heal,
+    instantiate,
+    latest,
+    modify,
+    operate,
+    scale,
+    scale_to_level,
+    terminate,
+    unknown,
+)
 
 T = TypeVar("T")
 ID = "vnf-1"
+OTHER_VIM = {"vim2": msgspec.structs.replace(CONNECTIONS["vim1"], vim_id="another")}
 ENDED = ("COMPLETED", "FAILED", "ROLLED_BACK")
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
 
+ON_VIM: list[VnfCommand] = [
+    terminate(), terminate("GRACEFUL"), scale(), scale(numberOfSteps=2), scale("SCALE_IN"), scale_to_level("two"),
+    scale_to_level({ASPECT: 0}), scale_to_level({ASPECT: 3}), heal(), heal(vnfcInstanceId=["VDU1-server-1"]),
+    heal(additionalParams={"all": True}), change_ext_conn(), change_ext_conn(connections=OTHER_VIM),
+    change_flavour("large"), change_flavour("simple", instantiationLevelId="three"), operate("STOPPED"),
+    operate("STARTED"), operate("STOPPED", vnfcInstanceId=["VDU1-server-2"], stopType="GRACEFUL"),
+]  # fmt: skip
+"""Legal now and then, when the instance is instantiated."""
+
 COMMANDS: list[VnfCommand] = [
-    create(), instantiate(), instantiate(), instantiate(), terminate(), terminate("GRACEFUL"), DeleteVnf(),
+    create(), *[instantiate()] * 4, instantiate(instantiationLevelId="three"), DeleteVnf(), *ON_VIM,
+    modify(vnfInstanceName="edge"), modify(vnfInstanceName=None, metadata={"a": {"b": None, "c": 1}}),
+    modify(vimConnectionInfo={"vim1": {"extra": {"a": 1}}}), modify(extensions={"region": "south"}),
 ]  # fmt: skip
 
 
@@ -43,9 +74,20 @@ class Move:
 
 
 MOVES = [
-    Move(confirmed, "retry"), Move(confirmed, "retry"), Move(confirmed, "rollback"), Move(failed, "rollback"),
+    *[Move(confirmed, "retry")] * 6, Move(confirmed, "rollback"), Move(failed, "rollback"), Move(failed, "retry"),
     Move(unknown, "fail"),
 ]  # fmt: skip
+
+
+class AnyVersion:
+    """Snapshots of every version that there was; one is drawn each time."""
+
+    def __init__(self) -> None:
+        self.taken: list[Loaded[Vnf]] = []
+        self.draw: Callable[[int], int] = lambda most: most - 1
+
+    async def newest(self, aggregate_id: str) -> Loaded[Vnf] | None:
+        return self.taken[self.draw(len(self.taken))] if self.taken else None
 
 
 class VnfModel(RuleBasedStateMachine):
@@ -58,6 +100,7 @@ class VnfModel(RuleBasedStateMachine):
         self.numbers = count(1)
         self.processes = [Aggregates(self.store, VNF, self.clock) for _ in range(2)]
         self.state: Vnf | None = None
+        self.snapshots = AnyVersion()
         self.ended: dict[str, Operation] = {}
         self.reports: list[ReportStep] = []
 
@@ -77,13 +120,42 @@ class VnfModel(RuleBasedStateMachine):
         except Rejected:
             self.state = self.wait(self.processes[process].load(ID)).state
 
-    @initialize()
-    def create(self) -> None:
+    @initialize(settled=st.booleans())
+    def begin(self, settled: bool) -> None:
         self.execute(create(), 0)
+        if settled:
+            self.execute(instantiate(), 0)
+            self.settle(0)
 
     @rule(command=st.sampled_from(COMMANDS), process=st.integers(0, 1))
     def command(self, command: VnfCommand, process: int) -> None:
         self.execute(command, process)
+
+    @precondition(lambda self: self.state and self.state.instantiation_state == "INSTANTIATED")
+    @rule(command=st.sampled_from(ON_VIM), process=st.integers(0, 1))
+    def operate(self, command: VnfCommand, process: int) -> None:
+        self.execute(command, process)
+
+    @precondition(lambda self: self.state and self.state.operation)
+    @rule(mode=st.sampled_from(["GRACEFUL", "FORCEFUL"]), process=st.integers(0, 1))
+    def cancel(self, mode: Literal["GRACEFUL", "FORCEFUL"], process: int) -> None:
+        """It is over at once, or when the present step is done; never does another step begin."""
+        before = latest(self.state)
+        self.execute(Cancel(before.id, mode), process)
+        after = latest(self.state)
+        if before.state in ENDED or before.state == "FAILED_TEMP":
+            assert after == before
+        elif mode == "FORCEFUL":
+            assert after.state in ("ROLLED_BACK", "FAILED_TEMP")
+        else:
+            assert after.cancel_mode is not None or after.current is None
+
+    @rule(data=st.data())
+    def begin_at_a_snapshot(self, data: st.DataObject) -> None:
+        """A process that begins now, at the state of whatever version, comes to the same."""
+        self.snapshots.draw = lambda most: data.draw(st.integers(0, most - 1))
+        fresh = Aggregates(self.store, VNF, self.clock, snapshots=self.snapshots)
+        assert self.wait(fresh.load(ID)).state == self.state
 
     @rule(command=st.sampled_from(COMMANDS))
     def command_of_another_project(self, command: VnfCommand) -> None:
@@ -103,6 +175,12 @@ class VnfModel(RuleBasedStateMachine):
             else:
                 self.reports.append(move.report(self.state))
                 self.execute(self.reports[-1], process)
+
+    @rule(process=st.integers(0, 1))
+    def settle(self, process: int) -> None:
+        """All that is left goes well."""
+        while self.state and self.state.operation and self.state.operation.current:
+            self.execute(confirmed(self.state), process)
 
     @precondition(lambda self: self.reports)
     @rule(data=st.data(), process=st.integers(0, 1))
@@ -126,9 +204,12 @@ class VnfModel(RuleBasedStateMachine):
     def the_fold_of_the_log_is_the_state(self) -> None:
         state: Vnf | None = None
         states: list[Vnf | None] = [state]
+        snapshots: list[Loaded[Vnf]] = []
         for stored in self.wait(self.store.load(VNF.subject(ID))):
             state = VNF.fold(state, stored.commit)
             states.append(state)
+            snapshots.append(Loaded(state, stored.commit.version, stored.seq, stored.hash))
+        self.snapshots.taken = snapshots
         assert state == self.state
         for before, after in pairwise(states):
             self.follows_the_table(before, after)
@@ -157,6 +238,30 @@ class VnfModel(RuleBasedStateMachine):
         assert (self.state is not None and self.state.open_operation is not None) == (operation.state not in ENDED)
 
     @invariant()
+    def a_cancellation_is_pending_only_while_work_goes_on(self) -> None:
+        operation = self.state.operation if self.state else None
+        if operation is not None and operation.cancel_mode is not None:
+            assert operation.current is not None
+
+    @invariant()
+    def scale_levels_are_within_their_limits(self) -> None:
+        info = self.state.instantiated_vnf_info if self.state else None
+        if info is None or not info.vnfc_resource_info:
+            return
+        flavour = VNFD.flavours[info.flavour_id]
+        levels = {item.aspect_id: item.scale_level for item in info.scale_status}
+        assert levels.keys() == flavour.scaling_aspects.keys()
+        assert all(0 <= level <= flavour.aspect(aspect).max_scale_level for aspect, level in levels.items())
+        assert len(info.vnfc_resource_info) == 1 + levels[ASPECT]
+
+    @invariant()
+    def no_two_tries_of_a_step_have_the_same_number(self) -> None:
+        operation = self.state.operation if self.state else None
+        for run in operation.rollback if operation else ():
+            tries = [step.attempt for step in operation.plan if step.step.name == run.step.name] if operation else []
+            assert run.status != "INTENDED" or run.attempt not in tries
+
+    @invariant()
     def what_has_ended_never_changes(self) -> None:
         operation = self.state.operation if self.state else None
         if operation is not None and operation.state in ENDED:
@@ -180,4 +285,4 @@ def reachable(state: Any) -> set[Any]:
 
 
 TestVnfModel = VnfModel.TestCase
-TestVnfModel.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestVnfModel.settings = settings(max_examples=120, stateful_step_count=40, deadline=None)
