@@ -25,7 +25,7 @@ from forestay_lcm.domain.plan import steps as plan_steps
 from forestay_lcm.domain.state import Operation, StepRun
 from forestay_lcm.executor import Again, Confirmed, Failed
 from forestay_sol.vnfd import Flavour
-from forestay_sol.vnflcm import Grant, GrantRequest, InstantiatedVnfInfo, LcmOperation, LcmOperationState
+from forestay_sol.vnflcm import Grant, GrantRequest, InstantiatedVnfInfo, LcmOperation, LcmOperationState, ScaleInfo
 
 from .conftest import asking, ext_cp, ext_link, numbers, order_of
 
@@ -52,25 +52,23 @@ def job(step: str, order: Order | None = None, **members: Any) -> Job:
     return msgspec.structs.replace(base, **members)
 
 
-async def finish(cloud: Cloud, job: Job) -> Confirmed | Failed:
-    """Take a step until it is decided, as the engine does."""
-    async with asyncio.timeout(10):
+async def finish(cloud: Cloud, job: Job, patience: float = 10) -> Confirmed | Failed:
+    """Take a step until it is decided, as the engine does, for at most ``patience`` seconds."""
+    async with asyncio.timeout(patience):
         while isinstance(outcome := await take(cloud, job), Again):
-            await asyncio.sleep(min(outcome.delay, 0.02))
+            await asyncio.sleep(min(outcome.delay, patience / 500))
         return outcome
 
 
-async def confirmed(cloud: Cloud, job: Job) -> dict[str, Any]:
-    outcome = await finish(cloud, job)
+async def confirmed(cloud: Cloud, job: Job, patience: float = 10) -> dict[str, Any]:
+    outcome = await finish(cloud, job, patience)
     assert isinstance(outcome, Confirmed), outcome
     return outcome.result
 
 
 async def instantiate(cloud: Cloud, order: Order) -> tuple[InstantiatedVnfInfo, dict[str, Any]]:
-    results = {"create-stack": await confirmed(cloud, job("create-stack", order))}
-    await confirmed(cloud, job("await-stack", order, results=results))
-    read = await confirmed(cloud, job("read-back", order, results=results))
-    return msgspec.convert(read["instantiated_vnf_info"], InstantiatedVnfInfo), results
+    results = await carry_out(cloud, order, None, "create-stack", "await-stack", "read-back")
+    return read(results), results
 
 
 async def terminate(cloud: Cloud, **members: Any) -> Confirmed | Failed:
@@ -82,6 +80,15 @@ async def terminate(cloud: Cloud, **members: Any) -> Confirmed | Failed:
 async def network(cloud: Cloud, name: str) -> dict[str, Any]:
     reply = await cloud.request("network", "GET", "/v2.0/networks", query={"name": name})
     return reply.body["networks"][0]
+
+
+async def own_network(cloud: Cloud, cidr: str = "10.20.0.0/24") -> str:
+    """A new network of the project with a subnet; gives its id."""
+    network = {"network": {"name": "another"}}
+    made = (await cloud.request("network", "POST", "/v2.0/networks", body=network)).body["network"]["id"]
+    subnet = {"subnet": {"network_id": made, "ip_version": 4, "cidr": cidr}}
+    await cloud.request("network", "POST", "/v2.0/subnets", body=subnet)
+    return made
 
 
 async def two_vdus_order(cloud: Cloud, flavour: Flavour) -> Order:
@@ -124,9 +131,13 @@ def order_for(
     *,
     old: Flavour | None = None,
     vdus: tuple[str, ...] = (),
+    level: int | None = None,
     **request: Any,
 ) -> Order:
-    """The order of an operation on a VNF that exists, granted by the embedded NFVO; ``request`` as on the wire."""
+    """The order of an operation on a VNF that exists, granted by the embedded NFVO; ``request`` as on the wire.
+
+    ``level`` is the scale level that it leads to.
+    """
     wanted: Any = msgspec.convert(request, REQUESTS[operation])
     members: dict[str, Any] = {"flavour": flavour, "info": info, "request": wanted}
     asked: GrantRequest = {
@@ -143,19 +154,31 @@ def order_for(
         ),
     }.get(operation, lambda: asking().request(operation))()
     grant: Grant = local_nfvo.answer(asked, new_id=numbers("g"), flavour=flavour)
+    aspect = next(iter(flavour.scaling_aspects), "")
     return Order(
-        operation=operation, request=wanted, flavour=flavour, old_flavour=old, grant_request=asked, grant=grant
+        operation=operation,
+        request=wanted,
+        flavour=flavour,
+        old_flavour=old,
+        grant_request=asked,
+        grant=grant,
+        scale_status=() if level is None else (ScaleInfo(aspect_id=aspect, scale_level=level),),
     )
 
 
 async def carry_out(
-    cloud: Cloud, order: Order, before: InstantiatedVnfInfo, *steps: str, **members: Any
+    cloud: Cloud,
+    order: Order | None,
+    before: InstantiatedVnfInfo | None,
+    *steps: str,
+    patience: float = 10,
+    **members: Any,
 ) -> dict[str, Any]:
     """Take steps one after the other; gives their results by name."""
     results: dict[str, Any] = dict(members.pop("results", {}))
     for step in steps:
         at = job(step, order, before=before, results=results, **members)
-        results[step] = await confirmed(cloud, at)
+        results[step] = await confirmed(cloud, at, patience)
     return results
 
 

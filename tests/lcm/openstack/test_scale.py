@@ -13,7 +13,7 @@ from forestay_lcm.adapters.openstack.steps import take
 from forestay_lcm.executor import Again, Confirmed, Failed, Superseded
 from forestay_simvim import CallFault, OpenStackSimulator, ResourceFault
 from forestay_sol.vnfd import Flavour
-from forestay_sol.vnflcm import InstantiatedVnfInfo, ScaleInfo
+from forestay_sol.vnflcm import InstantiatedVnfInfo
 
 from .stepping import (
     asg_order,
@@ -43,9 +43,8 @@ async def one(cloud: Cloud, asg: Flavour) -> InstantiatedVnfInfo:
 
 @pytest.fixture
 async def three(cloud: Cloud, asg: Flavour, one: InstantiatedVnfInfo) -> InstantiatedVnfInfo:
-    order = order_for("SCALE", one, asg, **OUT, numberOfSteps=2)
-    levels = (ScaleInfo(aspect_id="VDU1_scale", scale_level=2),)
-    return read(await carry_out(cloud, msgspec.structs.replace(order, scale_status=levels), one, *UPDATE))
+    order = order_for("SCALE", one, asg, **OUT, numberOfSteps=2, level=2)
+    return read(await carry_out(cloud, order, one, *UPDATE))
 
 
 def updates(sim: OpenStackSimulator) -> int:

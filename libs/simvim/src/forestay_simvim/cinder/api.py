@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from typing import Any
 
 from forestay_simvim.errors import ServiceError
@@ -10,6 +11,7 @@ from forestay_simvim.table import Row
 from forestay_simvim.web import Call, Reply, Service, none_of, page
 
 PREFIX = "/volume"
+_BY_METADATA, _REVERT = (3, 22), (3, 40)
 _KEYS = {
     400: "badRequest",
     403: "forbidden",
@@ -99,14 +101,56 @@ def delete(call: Call) -> Reply:
 
 def action(call: Call) -> Reply:
     row = _own(call)
-    extend, reset = call.body.get("os-extend"), call.body.get("os-reset_status")
-    if extend:
+    extend, reset, revert = (call.body.get(key) for key in ("os-extend", "os-reset_status", "revert"))
+    if revert and _microversion(call) >= _REVERT:
+        call.cloud.cinder.revert(row, revert["snapshot_id"])
+    elif extend:
         call.cloud.cinder.extend(row, int(extend["new_size"]))
     elif reset:
         call.cloud.cinder.volumes.change(row, status=reset["status"])
     else:
         raise ServiceError("BadRequest", 400, f"There is no such action: {next(iter(call.body), '')}")
     effect(f"volume {next(iter(call.body))} {row['id']}")
+    return Reply(202)
+
+
+def _microversion(call: Call) -> tuple[int, int]:
+    asked = call.headers.get("OpenStack-API-Version", "volume 3.0").removeprefix("volume").strip()
+    major, _, minor = asked.partition(".")
+    return int(major), int(minor)
+
+
+def set_metadata(call: Call) -> dict[str, Any]:
+    row = _own(call)
+    row["metadata"] = row["metadata"] | call.member("metadata")
+    return {"metadata": row["metadata"]}
+
+
+def snapshots(call: Call) -> dict[str, Any]:
+    rows = call.cloud.cinder.snapshots.find(project_id=call.project)
+    for key in ("name", "volume_id", "status"):
+        rows = [row for row in rows if key not in call.query or row[key] == call.query[key]]
+    if "metadata" in call.query and _microversion(call) >= _BY_METADATA:
+        wanted: dict[str, str] = ast.literal_eval(call.query["metadata"])
+        rows = [row for row in rows if wanted.items() <= row["metadata"].items()]
+    return {"snapshots": rows}
+
+
+def create_snapshot(call: Call) -> Reply:
+    given = call.member("snapshot")
+    row = call.cloud.cinder.create_snapshot(call.cloud.cinder.get(given["volume_id"]), given)
+    effect(f"volume snapshot created {row['id']}")
+    return Reply(202, {"snapshot": row})
+
+
+def show_snapshot(call: Call) -> dict[str, Any]:
+    return {"snapshot": call.cloud.cinder.snapshot(call.path["id"])}
+
+
+def delete_snapshot(call: Call) -> Reply:
+    row = call.cloud.cinder.snapshot(call.path["id"])
+    call.cloud.cinder.snapshots.remove(row["id"])
+    effect(f"volume snapshot deleted {row['id']}")
     return Reply(202)
 
 
@@ -169,7 +213,12 @@ SERVICE = Service(
         ("GET", "/v3/{project}/os-availability-zone", zones),
         ("GET", "/v3/{project}/limits", limits),
         ("GET", "/v3/{project}/os-quota-sets/{target}", quotas),
-        ("GET", "/v3/{project}/snapshots/detail", none_of("snapshots")),
+        ("POST", "/v3/{project}/volumes/{id}/metadata", set_metadata),
+        ("GET", "/v3/{project}/snapshots", snapshots),
+        ("GET", "/v3/{project}/snapshots/detail", snapshots),
+        ("POST", "/v3/{project}/snapshots", create_snapshot),
+        ("GET", "/v3/{project}/snapshots/{id}", show_snapshot),
+        ("DELETE", "/v3/{project}/snapshots/{id}", delete_snapshot),
         ("GET", "/v3/{project}/extensions", none_of("extensions")),
     ),
 )

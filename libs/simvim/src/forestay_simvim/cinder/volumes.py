@@ -27,6 +27,7 @@ class Volumes:
         self.images = images
         self.volumes = Table("project_id", "name")
         self.types = Table("name")
+        self.snapshots = Table("project_id", "volume_id")
         self._gigabytes: dict[str, int] = {}
         self._by_server: dict[str, set[str]] = {}
         self._creating: dict[str, asyncio.Future[None]] = {}
@@ -91,7 +92,8 @@ class Volumes:
 
     def delete(self, row: Row) -> None:
         """Remove the volume; refused while a server holds it."""
-        if row["status"] not in ("available", "error", "error_deleting", "creating"):
+        has_snapshots = bool(self.snapshots.find(volume_id=row["id"]))
+        if has_snapshots or row["status"] not in ("available", "error", "error_deleting", "creating"):
             message = (
                 "Invalid volume: Volume status must be available or error or error_restoring or error_extending or "
                 "error_managing and must not be migrating, attached, belong to a group, have snapshots, awaiting a "
@@ -107,6 +109,42 @@ class Volumes:
         waiting = self._creating.pop(row["id"], None)
         if waiting and not waiting.done():
             waiting.set_result(None)
+
+    def create_snapshot(self, row: Row, given: dict[str, Any]) -> Row:
+        """Start to make a snapshot of the volume; one that a server uses needs ``force``."""
+        if row["status"] != "available" and not (row["status"] == "in-use" and given.get("force")):
+            raise ServiceError("BadRequest", 400, f"Invalid volume: Volume {row['id']} status must be available.")
+        now = isotime(time.time(), fraction=True)
+        snapshot = self.snapshots.add({
+            "id": new_id(), "name": given.get("name"), "description": given.get("description"), "status": "creating",
+            "volume_id": row["id"], "size": row["size"], "metadata": dict(given.get("metadata") or {}),
+            "created_at": now, "updated_at": now, "project_id": row["project_id"], "user_id": row["user_id"],
+        })  # fmt: skip
+        delay = self.settings.build.get("snapshot", 0.0)
+        asyncio.get_running_loop().call_later(delay, _become_available, self.snapshots, snapshot)
+        return snapshot
+
+    def snapshot(self, key: str) -> Row:
+        """The snapshot with this id; Cinder's 404."""
+        row = self.snapshots.get(key)
+        if row is None:
+            raise ServiceError("NotFound", 404, f"Snapshot {key} could not be found.")
+        return row
+
+    def revert(self, row: Row, snapshot_id: str) -> None:
+        """Bring the volume back to its latest snapshot; refused while a server holds it."""
+        found = self.snapshots.find(volume_id=row["id"])
+        if not found or found[-1]["id"] != snapshot_id:
+            message = f"Specified snapshot {snapshot_id} is None or not the latest one of volume {row['id']}."
+            raise ServiceError("BadRequest", 400, message)
+        if row["status"] != "available":
+            message = (
+                f"Invalid volume: Can't revert volume {row['id']} to its latest snapshot {snapshot_id}. Volume's status "
+                "must be 'available'."
+            )
+            raise ServiceError("Conflict", 409, message)
+        self.volumes.change(row, status="reverting")
+        asyncio.get_running_loop().call_later(0, _become_available, self.volumes, row)
 
     def extend(self, row: Row, size: int) -> None:
         """Make the volume larger, also where it hangs."""
@@ -170,3 +208,8 @@ class Volumes:
                 f"{gigabytes}G, quota is {limit}G and {used}G has been consumed."
             )
             raise ServiceError("OverLimit", 413, message, headers={"Retry-After": "0"})
+
+
+def _become_available(table: Table, row: Row) -> None:
+    if table.get(row["id"]) is row:
+        table.change(row, status="available")

@@ -166,22 +166,36 @@ def delete(call: Call) -> Reply:
 
 _STATUS_AFTER = {
     "os-start": "ACTIVE", "os-stop": "SHUTOFF", "reboot": "ACTIVE", "suspend": "SUSPENDED", "resume": "ACTIVE",
-    "rebuild": "ACTIVE",
 }  # fmt: skip
+_STARTS_FROM = {"os-start": ("stopped",), "os-stop": ("active", "error")}
 
 
 def action(call: Call) -> Reply:
-    row, compute, name = _own(call), call.cloud.nova, next(iter(call.body or {}), "")
+    row, compute, name, reply = _own(call), call.cloud.nova, next(iter(call.body or {}), ""), Reply(202)
+    _expect_state(row, name)
     if name == "os-resetState":
         compute.set_status(row, call.body[name]["state"].upper())
     elif name == "resize":
         compute.resize(row, call.body[name]["flavorRef"])
+    elif name == "rebuild":
+        compute.rebuild(row, call.body[name])
+        reply = Reply(202, {"server": server_view(call, row)})
+    elif name == "createImage":
+        image = compute.create_image(row, call.body[name])
+        reply = Reply(202, None, {"Location": f"{call.base}/image/v2/images/{image['id']}"})
     elif name in _STATUS_AFTER:
         compute.set_status(row, _STATUS_AFTER[name])
     elif name != "confirmResize":
         raise ServiceError("BadRequest", 400, f"There is no such action: {name}")
     effect(f"server {name} {row['id']}")
-    return Reply(202)
+    return reply
+
+
+def _expect_state(row: Row, name: str) -> None:
+    """Nova's 409 about a server that is not where the action starts from."""
+    state, verb = row["OS-EXT-STS:vm_state"], name.removeprefix("os-")
+    if state not in _STARTS_FROM.get(name, (state,)):
+        raise ServiceError("Conflict", 409, f"Cannot '{verb}' instance {row['id']} while it is in vm_state {state}")
 
 
 def get_metadata(call: Call) -> dict[str, Any]:
@@ -230,6 +244,24 @@ def volume_attachments(call: Call) -> dict[str, Any]:
     return {"volumeAttachments": [{"id": v["id"], "volumeId": v["id"], "serverId": call.path["id"],
             "device": v["attachments"][0]["device"], "tag": None, "delete_on_termination": v.get("_own", False),
             "attachment_id": v["attachments"][0]["attachment_id"], "bdm_uuid": v["id"]} for v in rows]}  # fmt: skip
+
+
+def attach_volume(call: Call) -> dict[str, Any]:
+    row = _own(call)
+    volume = call.cloud.cinder.get(call.member("volumeAttachment")["volumeId"])
+    device = f"/dev/vd{chr(98 + len(call.cloud.cinder.of_server(row['id'])))}"
+    call.cloud.cinder.attach(volume, row["id"], device)
+    effect(f"volume attached {volume['id']}")
+    return {"volumeAttachment": {"id": volume["id"], "volumeId": volume["id"], "serverId": row["id"], "device": device}}
+
+
+def detach_volume(call: Call) -> Reply:
+    volume = next((v for v in call.cloud.cinder.of_server(_own(call)["id"]) if v["id"] == call.path["volume"]), None)
+    if volume is None:
+        raise ServiceError("NotFound", 404, f"volume_id not found: {call.path['volume']}")
+    call.cloud.cinder.detach(volume)
+    effect(f"volume detached {volume['id']}")
+    return Reply(202)
 
 
 def _flavor(call: Call, row: Row) -> Row:
@@ -345,6 +377,8 @@ SERVICE = Service(
         ("POST", "/v2.1/servers/{id}/os-interface", attach_interface),
         ("DELETE", "/v2.1/servers/{id}/os-interface/{port}", detach_interface),
         ("GET", "/v2.1/servers/{id}/os-volume_attachments", volume_attachments),
+        ("POST", "/v2.1/servers/{id}/os-volume_attachments", attach_volume),
+        ("DELETE", "/v2.1/servers/{id}/os-volume_attachments/{volume}", detach_volume),
         ("GET", "/v2.1/flavors", flavors),
         ("GET", "/v2.1/flavors/detail", flavors_detail),
         ("GET", "/v2.1/flavors/{id}", flavor),

@@ -161,6 +161,25 @@ class Compute:
         row["_flavor"] = self.flavor(flavor)
         self._use(row, +1)
 
+    def create_image(self, row: Row, wanted: dict[str, Any]) -> Row:
+        """An image of the server's disk; the metadata become its properties."""
+        given = {
+            "name": wanted["name"],
+            "disk_format": "raw",
+            "container_format": "bare",
+            **(wanted.get("metadata") or {}),
+        }
+        image = self.images.create(row["project_id"], given)
+        self.images.upload(image, f"snapshot of {row['id']}".encode())
+        return image
+
+    def rebuild(self, row: Row, wanted: dict[str, Any]) -> None:
+        """Put another image on the server's disk; it keeps its id, its ports and whether it runs."""
+        row["image"] = {"id": self.images.get(wanted["imageRef"])["id"]}
+        row["metadata"] = dict(wanted.get("metadata") or row["metadata"])
+        if row["OS-EXT-STS:vm_state"] != "stopped":
+            self.set_status(row, "ACTIVE")
+
     def set_status(self, row: Row, status: str) -> None:
         """Set the status and the states behind it."""
         states = {

@@ -128,12 +128,22 @@ class Port(NeutronResource):
 
     async def update(self, resource: Resource, props: dict[str, Any], changed: set[str]) -> None:
         full = self.body(resource, props)
+        if "fixed_ips" in changed:
+            self._expect_network_owner(resource)
         self.cloud.neutron.update_port(self.row(resource), {key: full[key] for key in changed if key in full})
 
     def prepare_for_replace(self, resource: Resource) -> None:
         row = self.cloud.neutron.ports.get(resource.physical_id or "")
         if row:
+            self._expect_network_owner(resource)
             self.cloud.neutron.update_port(row, {"fixed_ips": []})
+
+    def _expect_network_owner(self, resource: Resource) -> None:
+        """Neutron lets only the owner of a network change the addresses of a port on it, a shared network's too."""
+        network = self.cloud.neutron.get("networks", self.row(resource)["network_id"])
+        if network["project_id"] != resource.stack.project and not resource.stack.user.is_admin:
+            message = "(rule:update_port and rule:update_port:fixed_ips) is disallowed by policy"
+            raise NetworkError("Forbidden", 403, message)
 
     def show(self, resource: Resource) -> dict[str, Any]:
         row = super().show(resource)

@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 from forestay_events.errors import Permanent
 from forestay_sol.vnflcm import VimConnectionInfo
 
+from forestay_lcm.adapters.openstack.cinder import Cinder
 from forestay_lcm.adapters.openstack.heat import Heat
 from forestay_lcm.adapters.openstack.keystone import Credential, Keystone, Token, credential
 from forestay_lcm.adapters.openstack.neutron import Neutron
@@ -20,6 +21,9 @@ from forestay_lcm.adapters.openstack.nova import Nova
 from forestay_lcm.adapters.openstack.transport import Reply, Transport, Unauthorized
 
 Query = Mapping[str, str | int | Sequence[str]]
+
+_ALIASES: Mapping[str, tuple[str, ...]] = {"block-storage": ("volumev3",)}
+"""Service types under which older catalogs have a service."""
 
 
 class Clouds:
@@ -48,7 +52,7 @@ class Clouds:
 
 
 class Cloud:
-    """An OpenStack project. ``heat``, ``neutron`` and ``nova`` are its services."""
+    """An OpenStack project. ``heat``, ``neutron``, ``nova`` and ``cinder`` are its services."""
 
     def __init__(self, transport: Transport, keystone: Keystone, credential: Credential) -> None:
         self._transport = transport
@@ -57,6 +61,7 @@ class Cloud:
         self.heat = Heat(self)
         self.neutron = Neutron(self)
         self.nova = Nova(self)
+        self.cinder = Cinder(self)
 
     @property
     def project(self) -> str:
@@ -89,6 +94,7 @@ class Cloud:
             return await self._send(token, method, self._url(token, service, path, query), body, acts, version)
 
     def _url(self, token: Token, service: str, path: str, query: Query | None) -> str:
+        service = next((name for name in (service, *_ALIASES.get(service, ())) if name in token.endpoints), service)
         if service not in token.endpoints:
             where = f"region {self._credential.region!r}" if self._credential.region else "any region"
             raise Permanent(

@@ -50,6 +50,19 @@ class Nova:
         """
         await self._cloud.request(SERVICE, "POST", f"/servers/{server}/action", body={action: arguments}, acts=True)
 
+    async def attach(self, server: str, volume: str) -> None:
+        """Start to attach a volume."""
+        body = {"volumeAttachment": {"volumeId": volume}}
+        await self._cloud.request(SERVICE, "POST", f"/servers/{server}/os-volume_attachments", body=body, acts=True)
+
+    async def detach(self, server: str, volume: str) -> None:
+        """Start to detach a volume; one that is not attached is fine."""
+        try:
+            path = f"/servers/{server}/os-volume_attachments/{volume}"
+            await self._cloud.request(SERVICE, "DELETE", path, acts=True)
+        except NotFound:
+            return
+
     async def _server(self, server: str) -> Server | None:
         try:
             reply = await self._cloud.request(SERVICE, "GET", f"/servers/{server}")

@@ -23,8 +23,12 @@ from forestay_lcm.adapters.openstack.job import Job
 from forestay_lcm.adapters.openstack.steps.create import await_stack, create_stack
 from forestay_lcm.adapters.openstack.steps.delete import await_deleted, delete_stack
 from forestay_lcm.adapters.openstack.steps.heal import mark_unhealthy, unmark_unhealthy
+from forestay_lcm.adapters.openstack.steps.operate import await_servers, operate_servers
 from forestay_lcm.adapters.openstack.steps.read import read_back
 from forestay_lcm.adapters.openstack.steps.restore import await_restored, restore_stack
+from forestay_lcm.adapters.openstack.steps.revert import revert_snapshot
+from forestay_lcm.adapters.openstack.steps.rolling import await_vnfc, update_vnfc
+from forestay_lcm.adapters.openstack.steps.snapshot import await_snapshot, create_snapshot, delete_snapshot
 from forestay_lcm.adapters.openstack.steps.update import await_update, update_stack
 from forestay_lcm.executor import Failed, Outcome
 
@@ -42,6 +46,14 @@ HANDLERS: Mapping[str, Handler] = {
     "await-update": await_update,
     "restore-stack": restore_stack,
     "await-restored": await_restored,
+    "update-vnfc": update_vnfc,
+    "await-vnfc": await_vnfc,
+    "operate-servers": operate_servers,
+    "await-servers": await_servers,
+    "create-snapshot": create_snapshot,
+    "await-snapshot": await_snapshot,
+    "revert-snapshot": revert_snapshot,
+    "delete-snapshot": delete_snapshot,
 }
 
 

@@ -33,7 +33,7 @@ async def restore_stack(cloud: Cloud, job: Job) -> Outcome:
         return sent(stack)
     resources = await cloud.heat.resources(stack.name, stack.id)
     await unmark(cloud, job, resources)
-    if not is_of_operation(stack, job):
+    if not is_of_operation(stack, job) and order.operation not in _INSIDE:
         return Confirmed({})
     servers = {vnfc.compute_resource.resource_id for vnfc in before.vnfc_resource_info}
     fresh = [item for item in newcomers(resources, servers) if not item.status.endswith("_FAILED")]
@@ -44,6 +44,9 @@ async def restore_stack(cloud: Cloud, job: Job) -> Outcome:
 
 
 _GROWING = frozenset({"SCALE", "SCALE_TO_LEVEL"})
+
+#: Operations that change nested stacks by themselves: the VNF's own stack does not show whether they have.
+_INSIDE = frozenset({"CHANGE_VNFPKG"})
 
 
 async def await_restored(cloud: Cloud, job: Job) -> Outcome:

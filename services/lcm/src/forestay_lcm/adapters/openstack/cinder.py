@@ -1,0 +1,92 @@
+"""Cinder v3: volumes as they really are, and their snapshots."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+import msgspec
+
+from forestay_lcm.adapters.openstack.heat import Caller
+from forestay_lcm.adapters.openstack.transport import NotFound
+
+SERVICE = "block-storage"
+
+_BY_METADATA = "volume 3.22"
+_REVERT = "volume 3.40"
+
+
+class Volume(msgspec.Struct, frozen=True, kw_only=True):
+    """A volume; ``servers`` are those that it is attached to."""
+
+    id: str
+    status: str
+    servers: tuple[str, ...] = ()
+    metadata: dict[str, str] = {}
+
+
+class VolumeSnapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """A snapshot of a volume."""
+
+    id: str
+    name: str | None
+    status: str
+    volume_id: str
+    created_at: str
+
+
+class Cinder:
+    """The volumes of a project. All methods raise as :meth:`Transport.request` does."""
+
+    def __init__(self, cloud: Caller) -> None:
+        self._cloud = cloud
+
+    async def volumes(self, ids: Iterable[str]) -> dict[str, Volume]:
+        """These volumes by id; one that is gone is left out."""
+        found = await asyncio.gather(*(self._volume(volume) for volume in ids))
+        return {volume.id: volume for volume in found if volume}
+
+    async def note(self, volume: str, key: str, value: str) -> None:
+        """Write into a volume's metadata."""
+        body = {"metadata": {key: value}}
+        await self._cloud.request(SERVICE, "POST", f"/volumes/{volume}/metadata", body=body, acts=True)
+
+    async def snapshots(self, key: str, value: str) -> list[VolumeSnapshot]:
+        """The snapshots that have this in their metadata, the oldest first."""
+        query = {"metadata": str({key: value})}
+        reply = await self._cloud.request(SERVICE, "GET", "/snapshots/detail", query=query, version=_BY_METADATA)
+        found = msgspec.convert(reply.body["snapshots"], list[VolumeSnapshot])
+        return sorted(found, key=lambda item: (item.created_at, item.id))
+
+    async def snapshot(self, volume: str, name: str, metadata: dict[str, str]) -> None:
+        """Start to make a snapshot of a volume, also of one that a server uses."""
+        body = {"snapshot": {"volume_id": volume, "name": name, "metadata": metadata, "force": True}}
+        await self._cloud.request(SERVICE, "POST", "/snapshots", body=body, acts=True)
+
+    async def delete_snapshot(self, snapshot: str) -> None:
+        """Start to delete a snapshot; one that is gone is fine."""
+        try:
+            await self._cloud.request(SERVICE, "DELETE", f"/snapshots/{snapshot}", acts=True)
+        except NotFound:
+            return
+
+    async def revert(self, volume: str, snapshot: str) -> None:
+        """Start to bring a volume back to its latest snapshot.
+
+        :raises Permanent: it is attached, or a later snapshot exists.
+        """
+        body = {"revert": {"snapshot_id": snapshot}}
+        await self._cloud.request(SERVICE, "POST", f"/volumes/{volume}/action", body=body, acts=True, version=_REVERT)
+
+    async def _volume(self, volume: str) -> Volume | None:
+        try:
+            reply = await self._cloud.request(SERVICE, "GET", f"/volumes/{volume}")
+        except NotFound:
+            return None
+        body = reply.body["volume"]
+        return Volume(
+            id=body["id"],
+            status=body["status"],
+            servers=tuple(attachment["server_id"] for attachment in body.get("attachments") or ()),
+            metadata=body.get("metadata") or {},
+        )
