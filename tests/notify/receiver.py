@@ -33,6 +33,7 @@ class Receiver:
     """Runs while :func:`receiver` does; can be stopped and started again at the same address.
 
     :ivar answer: the status for a request, ``204`` for all by default; may wait.
+    :ivar text: of the answers.
     :ivar accepted: what was taken, in order.
     :ivar asked: method and path of every request, also of those that were refused.
     """
@@ -40,6 +41,7 @@ class Receiver:
     port: int
     tls: ssl.SSLContext | None = None
     answer: Callable[[web.Request, Json], Awaitable[int]] | None = None
+    text: str | None = None
     accepted: list[Received] = field(default_factory=list[Received])
     asked: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     headers: list[dict[str, str]] = field(default_factory=list[dict[str, str]])
@@ -83,7 +85,7 @@ class Receiver:
         status = 204 if self.answer is None else await self.answer(request, body)
         if request.method == "POST" and 200 <= status < 300:
             self.accepted.append(Received(request.path, dict(request.headers), body, time.monotonic()))
-        return web.Response(status=status)
+        return web.Response(status=status, text=self.text)
 
 
 def free_port() -> int:

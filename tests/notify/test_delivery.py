@@ -234,3 +234,36 @@ async def test_statuses_that_are_no_success(outbox: Site, subscriber: Receiver, 
         await outbox.post([notification("s", "vnf", 1)])
         (row,) = await outbox.until("DELIVERED", 1)
     assert row["attempts"] == 3
+
+
+async def test_lost_connections(outbox: Site, subscriber: Receiver) -> None:
+    """PostgreSQL drops everybody again and again; nothing is lost and order is kept."""
+    outbox.subscribers["s"] = Subscriber(subscriber.uri())
+    drop = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    async with outbox.delivering():
+        for first in range(0, 30, 10):
+            await outbox.post(
+                notification("s", f"vnf-{lane}", n) for n in range(first, first + 10) for lane in range(5)
+            )
+            await asyncio.sleep(0.05)
+            await outbox.pool.execute(drop)
+        await subscriber.until(150)
+        await outbox.until("DELIVERED", 150)
+    assert numbers(subscriber) == {f"vnf-{lane}": list(range(30)) for lane in range(5)}
+
+
+async def test_any_answer_can_be_logged(outbox: Site, subscriber: Receiver) -> None:
+    async def answer(*_: Any) -> int:
+        return 400
+
+    subscriber.answer, subscriber.text = (
+        answer,
+        "no\0pe \udcff".encode("utf-8", "surrogatepass").decode("latin-1") * 1000,
+    )
+    outbox.subscribers["s"] = Subscriber(subscriber.uri())
+    async with outbox.delivering():
+        await outbox.post([notification("s", "vnf", 1)])
+        async with asyncio.timeout(3):
+            while (row := (await outbox.rows())[0])["attempts"] < 2:
+                await asyncio.sleep(0.02)
+    assert row["last_error"].startswith("it answered 400: no\N{REPLACEMENT CHARACTER}pe")

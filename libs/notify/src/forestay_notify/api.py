@@ -81,7 +81,7 @@ class Resource:
 
     :ivar name: of the data type, for answers: ``LccnSubscription``.
     :ivar path: ``/vnflcm/v2/subscriptions``.
-    :ivar api: its ``version`` goes with notifications, too.
+    :ivar version: of the notifications, for their ``Version`` header.
     :ivar schema: of the read model.
     :ivar verbose: whether the representation shows the verbosity.
     """
@@ -92,11 +92,8 @@ class Resource:
     request: type[SubscriptionRequest]
     schema: str
     definition: SubscriptionDefinition
+    version: str
     verbose: bool = True
-
-    @property
-    def version(self) -> str:
-        return self.api.version or "1.0.0"
 
     def document(self, subscription: Subscription) -> Json:
         """The representation without links and, for ever, without the authentication."""

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import aiohttp
+import msgspec
 from aiohttp import ClientResponse, ClientTimeout, DummyCookieJar, TCPConnector, encode_basic_auth, hdrs
 from forestay_events.errors import ForestayError, Permanent, Rejected
 from forestay_events.telemetry import inject
@@ -29,6 +30,9 @@ _EARLY = 30.0
 _LIFETIME = 300.0
 """Seconds for which a token is kept whose server does not say (RFC 6749 5.1: it should)."""
 _EXCERPT = 300
+"""Bytes of a subscriber's answer for the delivery log."""
+_TOKEN_ANSWER = 64 * 1024
+_TOKENS = 10_000
 #: Answers that say something about the subscriber rather than about the notification that it was sent.
 _NOT_ABOUT_THE_NOTIFICATION = frozenset({401, 403, 407, 408, 425, 429})
 
@@ -104,7 +108,7 @@ class Callbacks:
                     method, self.egress.check(uri, "/callbackUri"), data=body, ssl=self._tls(authentication),
                     headers={hdrs.ACCEPT: "application/json"} | dict(headers) | authorization, allow_redirects=False,
                 ) as response:  # fmt: skip
-                    text = await _beginning(response)
+                    text = (await _beginning(response, _EXCERPT)).decode(errors="replace")
                     if response.status != 401 or not kept:
                         return response.status, text
             return 401, text
@@ -143,6 +147,8 @@ class Callbacks:
         kept = self._tokens.get(key)
         usable = kept is not None and not fresh and kept.until > time.monotonic()
         token = kept if kept is not None and usable else await self._fetch_token(endpoint, client_id, password)
+        if len(self._tokens) >= _TOKENS:
+            self._tokens.pop(next(iter(self._tokens)))
         self._tokens[key] = token
         return {hdrs.AUTHORIZATION: f"Bearer {token.value}"}, usable
 
@@ -160,11 +166,12 @@ class Callbacks:
         ) as response:  # fmt: skip
             if response.status != 200:
                 raise NotDelivered(f"the token endpoint answered {response.status}", down=True)
-            answer: Any = await response.json(content_type=None)
+            content = await _beginning(response, _TOKEN_ANSWER)
         try:
+            answer: Any = msgspec.json.decode(content)
             lifetime = float(answer.get("expires_in", _LIFETIME))
             return _Token(str(answer["access_token"]), time.monotonic() + lifetime - min(_EARLY, lifetime / 2))
-        except (AttributeError, KeyError, TypeError, ValueError):
+        except (AttributeError, KeyError, TypeError, ValueError, msgspec.DecodeError):
             raise NotDelivered("the token endpoint's answer has no access_token", down=True) from None
 
 
@@ -228,9 +235,12 @@ def _reason(error: Exception) -> str:
             return str(error) or type(error).__name__
 
 
-async def _beginning(response: ClientResponse) -> str:
-    """Enough of an answer for the delivery log, however long it is; a short one is read whole, so the connection stays."""
-    return (await response.content.read(_EXCERPT)).decode(errors="replace")
+async def _beginning(response: ClientResponse, limit: int) -> bytes:
+    """An answer, however long it is, up to ``limit`` bytes."""
+    content = b""
+    while len(content) < limit and (more := await response.content.read(limit - len(content))):
+        content += more
+    return content
 
 
 def _excerpt(text: str) -> str:

@@ -12,7 +12,7 @@ import asyncpg
 import structlog
 from forestay_events.aggregate import Aggregates, Origin
 from forestay_events.database import answering
-from forestay_events.errors import Rejected, Unavailable
+from forestay_events.errors import Conflict, Permanent, Rejected, Unavailable
 from forestay_events.sealing import Vault
 
 from forestay_notify.metrics import EXPIRED
@@ -98,8 +98,8 @@ def recording(subscriptions: Subscriptions) -> GiveUp:
         origin = Origin(command_id=f"expire/{ids[0]}/{len(ids)}", project=state.project, actor=ACTOR)
         try:
             await subscriptions.execute(subscription_id, Expire(tuple(ids)), origin)
-        except Rejected as error:
-            log.info("notifications.not_expired", subscription=subscription_id, reason=error.detail)
+        except (Rejected, Conflict, Permanent) as error:
+            log.warning("notifications.not_expired", subscription=subscription_id, reason=str(error))
 
     return give_up
 

@@ -20,6 +20,8 @@ from forestay_notify.outgoing import Outgoing
 BATCH = 20
 #: Connections of the pool that delivering uses at once; requests need the others.
 _CONNECTIONS = 5
+#: Characters of a reason that are kept.
+_REASON = 1000
 
 #: The first lanes of everybody come before the second ones of anybody.
 _CLAIM = """
@@ -124,8 +126,9 @@ class Lanes:
         await self._execute(_DELIVERED, seq)
 
     async def failed(self, seq: int, reason: str) -> None:
-        """A try of a notification has failed."""
-        await self._execute(_FAILED, seq, reason)
+        """A try of a notification has failed; the reason may be any text that a subscriber came up with."""
+        text = reason[:_REASON].replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
+        await self._execute(_FAILED, seq, text)
 
     async def finish(self, lane: Lane, posts: int) -> bool:
         """Give an empty lane up, unless something was put into it since ``posts``; says whether it was."""

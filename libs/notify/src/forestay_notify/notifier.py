@@ -40,12 +40,21 @@ class Notifier:
     """The subscriptions of one interface.
 
     :param broken: why an aggregate is read-only, of the projector that keeps the stream.
+    :param loopback: callbacks may be on this machine. That is so while authentication is off: everybody who reaches this server
+        is on this machine already, or was let in on purpose.
     """
 
     def __init__(
-        self, platform: Platform, resource: Resource, settings: NotifySettings, *, broken: Callable[[str], str | None]
+        self,
+        platform: Platform,
+        resource: Resource,
+        settings: NotifySettings,
+        *,
+        broken: Callable[[str], str | None],
+        loopback: bool = True,
     ) -> None:
         self._settings = settings
+        self._loopback = loopback
         self._callbacks: Callbacks | None = None
         outgoing = Outgoing(resource.schema)
         subscriptions = Aggregates(platform.store, resource.definition, platform.clock, broken=broken)
@@ -70,8 +79,7 @@ class Notifier:
         return {"notifier": self._deliver, "notifications-housekeeping": self._housekeeping.run}
 
     async def _deliver(self) -> None:
-        # Authentication is off: everybody who reaches this server is on this machine, or was let in on purpose.
-        async with open_callbacks(self._settings, loopback=True) as callbacks:
+        async with open_callbacks(self._settings, loopback=self._loopback) as callbacks:
             self._callbacks = callbacks
             try:
                 await self._deliverer.run(callbacks)

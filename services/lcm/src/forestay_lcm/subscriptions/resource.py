@@ -17,4 +17,5 @@ LCCN_SUBSCRIPTIONS = Resource(
     request=LccnSubscriptionRequest,
     schema=SCHEMA,
     definition=definition(STREAM, "LccnSubscription"),
+    version="2.0.0",
 )
