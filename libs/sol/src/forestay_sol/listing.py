@@ -48,7 +48,9 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
         selector = selectors.parse(request.query, self.attributes)
         page = self.paging.page(request)
         text = request.query.get("filter")
-        condition = where(filters.parse(text), document="doc", columns=self.columns, first=4) if text else Condition("true")
+        condition = (
+            where(filters.parse(text), document="doc", columns=self.columns, first=4) if text else Condition("true")
+        )
         rows = await pool.fetch(
             f"SELECT id, doc FROM {self.table} WHERE project = $1 AND {self.alive} AND ($2::text IS NULL OR id > $2)"  # noqa: S608
             f" AND {condition.sql} ORDER BY id LIMIT $3",
