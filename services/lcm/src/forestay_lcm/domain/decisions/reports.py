@@ -5,6 +5,7 @@ A report about a step that is not the present one (a worker that was paused, a r
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -26,6 +27,9 @@ from forestay_lcm.domain.state import InstantiationState, Operation, StepRun, Vn
 from forestay_sol.vnflcm import InstantiatedVnfInfo
 
 Decided = Decision[VnfEvent]
+
+_INFO = "instantiated_vnf_info"
+"""Member of a step's result: the state of the VNF as that step found it."""
 
 _RECONNECTING = ("CHANGE_EXT_CONN", "CHANGE_FLAVOUR")
 """Operations whose request may name other external virtual links."""
@@ -72,16 +76,17 @@ def _confirmed(vnf: Vnf, operation: Operation, run: StepRun, command: ReportStep
     if operation.state == "STARTING":
         events.append(OperationProcessing(op_id=operation.id))
     if not following:
-        events.append(_ended(vnf, operation, command.result))
+        events.append(_ended(vnf, operation, [*(done.result for done in runs), command.result]))
         return Decided(events, f"{command.step} done, all steps done")
     after = following[0]
     events.append(StepIntended(op_id=operation.id, step=after.step.name, attempt=after.attempt + 1))
     return Decided(events, f"{command.step} done, next is {after.step.name}")
 
 
-def _ended(vnf: Vnf, operation: Operation, result: dict[str, Any]) -> VnfEvent:
-    read_back = result.get("instantiated_vnf_info")
-    info = msgspec.convert(read_back, InstantiatedVnfInfo) if read_back else None
+def _ended(vnf: Vnf, operation: Operation, results: Sequence[dict[str, Any]]) -> VnfEvent:
+    """:param results: of the steps, in their order: the last that looked says what there is now."""
+    seen = [result[_INFO] for result in results if _INFO in result]
+    info = msgspec.convert(seen[-1], InstantiatedVnfInfo) if seen else None
     if operation.state == "ROLLING_BACK":
         return OperationRolledBack(op_id=operation.id, instantiated_vnf_info=info)
     before = vnf.instantiated_vnf_info
