@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-import structlog
 from aiohttp import web
 from forestay_events.aggregate import Aggregates
 from forestay_events.database import answering
-from forestay_events.errors import Rejected, Unavailable
+from forestay_events.errors import Rejected
+from forestay_events.freshness import caught_up
 from forestay_events.platform import Platform
 from forestay_sol.listing import Listed, Listing
 
@@ -18,8 +18,6 @@ from forestay_lcm.domain.commands import VnfCommand
 from forestay_lcm.domain.decide import VNF
 from forestay_lcm.domain.events import VnfEvent
 from forestay_lcm.domain.state import Vnf
-
-log = structlog.get_logger(__name__)
 
 Json = dict[str, Any]
 Vnfs = Aggregates[Vnf, VnfCommand, VnfEvent]
@@ -35,7 +33,7 @@ class Reads:
 
     async def vnf(self, project: str, vnf_id: str) -> Json:
         """VnfInstance without links. :raises Rejected: 404."""
-        await self._catch_up(vnf_id)
+        await caught_up(self._platform, SCHEMA, VNF, vnf_id)
         doc = await self._value(
             "SELECT doc FROM lcm.vnf WHERE id = $1 AND project = $2 AND NOT deleted", vnf_id, project
         )
@@ -46,7 +44,7 @@ class Reads:
     async def op_occ(self, project: str, op_id: str) -> Json:
         """VnfLcmOpOcc without links. :raises Rejected: 404."""
         vnf_id = await self.vnf_of(project, op_id)
-        await self._catch_up(vnf_id)
+        await caught_up(self._platform, SCHEMA, VNF, vnf_id)
         doc = await self._value("SELECT doc FROM lcm.op_occ WHERE id = $1", op_id)
         return msgspec.json.decode(doc)
 
@@ -71,13 +69,3 @@ class Reads:
     async def _value(self, query: str, *parameters: str) -> Any:
         with answering():
             return await self._platform.pool.fetchval(query, *parameters)
-
-    async def _catch_up(self, vnf_id: str) -> None:
-        """Wait for the newest commit. Without the log nobody can have written: the read model is all there is."""
-        try:
-            last = await self._platform.store.last(VNF.subject(vnf_id))
-        except Unavailable as error:
-            log.warning("read.without_log", vnf=vnf_id, reason=str(error))
-            return
-        if last is not None:
-            await self._platform.positions.wait(SCHEMA, STREAM, last.seq)

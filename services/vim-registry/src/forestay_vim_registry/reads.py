@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import structlog
 from forestay_events.aggregate import Aggregates
 from forestay_events.database import Connection, answering
-from forestay_events.errors import Rejected, Unavailable
+from forestay_events.errors import Rejected
+from forestay_events.freshness import caught_up
 from forestay_events.platform import Platform
 from forestay_sol.streams.vim import VimEvent
 
@@ -22,8 +22,6 @@ from forestay_vim_registry.domain.refusals import not_found
 from forestay_vim_registry.domain.state import Vim
 from forestay_vim_registry.projections import SCHEMA
 from forestay_vim_registry.projections.vims import decode_state
-
-log = structlog.get_logger(__name__)
 
 Vims = Aggregates[Vim, VimCommand, VimEvent]
 
@@ -43,10 +41,9 @@ class Reads:
         :raises Unavailable: PostgreSQL does not answer, or the log does not and the VIM is not in its copy.
         """
         try:
-            subject = VIM.subject(vim_id)
+            behind = await caught_up(self._platform, SCHEMA, VIM, vim_id)
         except Rejected:
             raise not_found(vim_id) from None
-        behind = await self._catch_up(subject)
         with answering():
             state = await self.pool.fetchval("SELECT state FROM vim.vim WHERE id = $1", vim_id)
         if state is None and behind is not None:
@@ -82,14 +79,3 @@ class Reads:
 
     async def _whole(self, stream: str) -> None:
         await self._platform.positions.wait(SCHEMA, stream, await self._platform.store.head(stream))
-
-    async def _catch_up(self, subject: str) -> Unavailable | None:
-        """Wait for the newest commit; gives the reason why it cannot be known."""
-        try:
-            last = await self._platform.store.last(subject)
-        except Unavailable as error:
-            log.warning("read.without_log", subject=subject, reason=str(error))
-            return error
-        if last is not None:
-            await self._platform.positions.wait(SCHEMA, VIM.stream, last.seq)
-        return None

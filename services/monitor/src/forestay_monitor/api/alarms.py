@@ -6,11 +6,11 @@ from typing import Any
 from uuid import uuid4
 
 import msgspec
-import structlog
 from aiohttp import web
 from forestay_events.aggregate import Origin
 from forestay_events.database import answering
-from forestay_events.errors import Rejected, Unavailable
+from forestay_events.errors import Rejected
+from forestay_events.freshness import caught_up
 from forestay_events.platform import Platform
 from forestay_sol.api import MERGE_PATCH, VNFFM_V1, Route
 from forestay_sol.body import decode
@@ -24,8 +24,6 @@ from forestay_sol.web import answer
 from forestay_monitor.domain.alarm import ALARM, SetAckState
 from forestay_monitor.projections import SCHEMA
 from forestay_monitor.reporter import Alarms
-
-log = structlog.get_logger(__name__)
 
 Json = dict[str, Any]
 PATH = "/vnffm/v1/alarms"
@@ -61,7 +59,7 @@ class AlarmApi:
 
     async def show(self, request: web.Request) -> web.Response:
         alarm_id = request.match_info["id"]
-        await self._catch_up(alarm_id)
+        await caught_up(self._platform, SCHEMA, ALARM, alarm_id)
         with answering():
             document = await self._platform.pool.fetchval(
                 "SELECT doc FROM mon.alarm WHERE id = $1 AND project = $2", alarm_id, caller(request).project
@@ -76,16 +74,6 @@ class AlarmApi:
         origin = Origin(command_id=str(uuid4()), project=who.project, actor=who.actor)
         await self._alarms.execute(request.match_info["id"], SetAckState(body.ack_state), origin)
         return answer(body)
-
-    async def _catch_up(self, alarm_id: str) -> None:
-        """Wait for the newest commit. Without the log nobody can have written: the read model is all there is."""
-        try:
-            last = await self._platform.store.last(ALARM.subject(alarm_id))
-        except Unavailable as error:
-            log.warning("read.without_log", alarm=alarm_id, reason=str(error))
-            return
-        if last is not None:
-            await self._platform.positions.wait(SCHEMA, ALARM.stream, last.seq)
 
     def _linked(self, document: Json) -> Json:
         """The representation with the server's own address in its links."""

@@ -17,6 +17,7 @@ from aiohttp import web
 from forestay_events.aggregate import Aggregates
 from forestay_events.database import answering
 from forestay_events.errors import Rejected, Unavailable
+from forestay_events.freshness import caught_up
 from forestay_events.platform import Platform
 from forestay_sol.listing import Listed, Listing
 from forestay_sol.streams.package import PackageEvent
@@ -42,13 +43,13 @@ class PackageReads:
 
     async def package(self, project: str, package_id: str) -> Package:
         """The state of a package. :raises Rejected: 404."""
-        await self._catch_up(package_id)
+        await caught_up(self._platform, SCHEMA, PACKAGE, package_id)
         state = await self._value(f"SELECT state FROM {SCHEMA}.package WHERE id = $1", package_id)
         return owned(None if state is None else decode_state(state), project)
 
     async def info(self, project: str, package_id: str) -> Json:
         """VnfPkgInfo of a package. :raises Rejected: 404."""
-        await self._catch_up(package_id)
+        await caught_up(self._platform, SCHEMA, PACKAGE, package_id)
         with suppress(Unavailable):
             await self._all_usage(_USAGE_PATIENCE)
         doc = await self._value(
@@ -60,7 +61,7 @@ class PackageReads:
 
     async def in_use(self, package_id: str) -> bool:
         """Whether VNF instances of the package exist. :raises Unavailable: that cannot be known now."""
-        await self._catch_up(package_id)
+        await caught_up(self._platform, SCHEMA, PACKAGE, package_id)
         await self._all_usage(5.0)
         return bool(await self._value(f"SELECT in_use FROM {SCHEMA}.vnf_package WHERE id = $1", package_id))
 
@@ -107,15 +108,6 @@ class PackageReads:
     async def _value(self, query: str, *parameters: object) -> Any:
         with answering():
             return await self._pool.fetchval(query, *parameters)
-
-    async def _catch_up(self, package_id: str) -> None:
-        try:
-            last = await self._platform.store.last(PACKAGE.subject(package_id))
-        except Unavailable:
-            return
-        if last is None:
-            raise Rejected(404, "VnfPackage not found.")
-        await self.up_to(last.seq)
 
     async def _all_usage(self, patience: float) -> None:
         head = await self._platform.store.head("LCM")

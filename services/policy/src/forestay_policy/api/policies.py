@@ -6,11 +6,11 @@ from typing import Any
 from uuid import uuid4
 
 import msgspec
-import structlog
 from aiohttp import web
 from forestay_events.aggregate import Origin
 from forestay_events.database import answering
-from forestay_events.errors import Rejected, Unavailable
+from forestay_events.errors import Rejected
+from forestay_events.freshness import caught_up
 from forestay_events.platform import Platform
 from forestay_sol.api import POLICY_V1, Route
 from forestay_sol.body import decode
@@ -24,8 +24,6 @@ from forestay_policy.domain.events import Rule
 from forestay_policy.domain.policy import POLICY, CreatePolicy, DeletePolicy, PolicyCommand
 from forestay_policy.projections import SCHEMA
 from forestay_policy.reactions import Policies
-
-log = structlog.get_logger(__name__)
 
 Json = dict[str, Any]
 PATH = "/policy/v1/policies"
@@ -83,7 +81,7 @@ class PolicyApi:
         await self._policies.execute(policy_id, command, origin)
 
     async def _document(self, request: web.Request, policy_id: str) -> Json:
-        await self._catch_up(policy_id)
+        await caught_up(self._platform, SCHEMA, POLICY, policy_id)
         with answering():
             document = await self._platform.pool.fetchval(
                 "SELECT doc FROM pol.policy WHERE id = $1 AND project = $2 AND NOT deleted",
@@ -92,16 +90,6 @@ class PolicyApi:
         if document is None:
             raise Rejected(404, "Policy not found.")
         return self._linked(msgspec.json.decode(document))
-
-    async def _catch_up(self, policy_id: str) -> None:
-        """Wait for the newest commit. Without the log nobody can have written: the read model is all there is."""
-        try:
-            last = await self._platform.store.last(POLICY.subject(policy_id))
-        except Unavailable as error:
-            log.warning("read.without_log", policy=policy_id, reason=str(error))
-            return
-        if last is not None:
-            await self._platform.positions.wait(SCHEMA, POLICY.stream, last.seq)
 
     def _linked(self, document: Json) -> Json:
         return document | {"_links": {"self": {"href": f"{self._platform.config.endpoint}{PATH}/{document['id']}"}}}
