@@ -7,6 +7,8 @@ from types import TracebackType
 from typing import Self
 
 import msgspec
+from forestay_sol.vnflcm import InstantiatedVnfInfo
+
 from forestay_lcm.adapters.openstack.cloud import Clouds
 from forestay_lcm.adapters.openstack.job import Job
 from forestay_lcm.adapters.openstack.orders import order_of
@@ -14,6 +16,7 @@ from forestay_lcm.adapters.openstack.steps import take
 from forestay_lcm.catalogue import Catalogue
 from forestay_lcm.domain.state import Operation, StepRun, Vnf
 from forestay_lcm.executor import Confirmed, Fence, Outcome
+from forestay_lcm.secrets import Secrets
 
 
 class OpenStackSteps:
@@ -46,10 +49,18 @@ class OpenStackSteps:
             connection_id=key,
             results=await secrets.open_results(operation.results),
             order=await order_of(vnf, operation, lambda vnfd_id: self._catalogue.vnfd(vnf.project, vnfd_id)),
-            before=vnf.instantiated_vnf_info,
+            before=await _opened(secrets, vnf.instantiated_vnf_info),
             fence=fence,
         )
         outcome = await take(self._clouds.cloud(connection), job)
         if isinstance(outcome, Confirmed):
             return Confirmed(await secrets.seal_result(run.step.name, outcome.result))
         return outcome
+
+
+async def _opened(secrets: Secrets, info: InstantiatedVnfInfo | None) -> InstantiatedVnfInfo | None:
+    """What was read back last, with the secrets in the clear that were sealed with it: parameters of the stack."""
+    if info is None:
+        return None
+    opened = await secrets.open_results({"read-back": {"instantiated_vnf_info": msgspec.to_builtins(info)}})
+    return msgspec.convert(opened["read-back"]["instantiated_vnf_info"], InstantiatedVnfInfo)
