@@ -101,8 +101,8 @@ def scope_sockets_and_signals() -> None:
 
 
 def close_ports(ports: Collection[int]) -> None:
-    """Landlock (6.7): no TCP connection to these ports, on any host. Landlock knows only what is allowed: the others."""
-    ruleset = _ruleset(0, _LANDLOCK_CONNECT_TCP)
+    """The same, and no TCP connection to these ports, on any host. Landlock knows only what is allowed: the others."""
+    ruleset = _ruleset(0, _LANDLOCK_CONNECT_TCP, _LANDLOCK_SCOPES)
     rule = ctypes.create_string_buffer(16)
     for port in sorted(set(range(1 << 16)).difference(ports)):
         struct.pack_into("=QQ", rule, 0, _LANDLOCK_CONNECT_TCP, port)

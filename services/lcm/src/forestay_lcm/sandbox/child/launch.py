@@ -56,8 +56,15 @@ def main(settings: dict[str, Any]) -> None:
             has_private_root = True
         except OSError as error:
             lost = [f"scripts see the host's files that their user may read ({error})"]
-    lost += privileges.missing_protections(settings["closed_ports"])
-    sandbox = supervise.Sandbox(packages, shim, user, is_contained, has_private_root)
+    lost += privileges.missing_protections()
+    is_scoped = False
+    if settings["closed_ports"]:
+        try:
+            kernel.close_ports(settings["closed_ports"])
+            is_scoped = is_contained  # else a script could still signal this process
+        except OSError as error:
+            lost.append(f"scripts can connect to the TCP ports {settings['closed_ports']} ({error})")
+    sandbox = supervise.Sandbox(packages, shim, user, is_contained, has_private_root, is_scoped)
     gc.collect()
     gc.freeze()  # scripts share these objects with this process instead of copying them
     try:

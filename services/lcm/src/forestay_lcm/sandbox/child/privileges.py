@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 
 from forestay_lcm.sandbox.child import kernel, syscall_filter
@@ -49,8 +49,11 @@ def script_user(number: int) -> int | None:
     return 2_000_000_000 + number if os.geteuid() == 0 else None
 
 
-def give_up(limits: Mapping[str, int], user: int | None) -> None:
-    """Set resource limits (bytes, seconds, numbers), the user, and take away every way to gain a right again."""
+def give_up(limits: Mapping[str, int], user: int | None, *, is_scoped: bool) -> None:
+    """Set resource limits (bytes, seconds, numbers), the user, and take away every way to gain a right again.
+
+    :param is_scoped: sockets and signals are scoped already; once more would copy all rules about ports.
+    """
     os.setsid()
     with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
         file.write("1000")  # when the host runs out of memory, this goes first
@@ -67,22 +70,15 @@ def give_up(limits: Mapping[str, int], user: int | None) -> None:
     kernel.drop_capabilities()
     kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
     kernel.prctl(kernel.PR_SET_DUMPABLE, 1)  # or the script could not open its own /proc/self
-    for protection in (kernel.scope_sockets_and_signals, syscall_filter.install):
+    protections = (syscall_filter.install,) if is_scoped else (kernel.scope_sockets_and_signals, syscall_filter.install)
+    for protection in protections:
         with suppress(OSError):  # said once, by missing_protections()
             protection()
 
 
-def missing_protections(closed_ports: Collection[int]) -> list[str]:
-    """Close TCP ports for this process and its descendants, and give the sentences of what this kernel lacks.
-
-    What ``give_up`` will ask for is tried in a process that ends at once.
-    """
+def missing_protections() -> list[str]:
+    """The sentences about what ``give_up`` will not get from this kernel; tried in a process that ends at once."""
     found: list[str] = []
-    if closed_ports:
-        try:
-            kernel.close_ports(closed_ports)
-        except OSError as error:
-            found.append(f"scripts can connect to the TCP ports {sorted(closed_ports)} ({error})")
     for protection, meaning in (
         (kernel.scope_sockets_and_signals, "scripts reach abstract UNIX sockets"),
         (syscall_filter.install, "no system call is filtered"),

@@ -69,7 +69,8 @@ def _killed(number: int) -> str:
 class Sandbox:
     """What this process knows about its sandbox.
 
-    ``user`` is that of scripts, ``None`` for ours; ``is_contained``: alone in a PID namespace.
+    ``user`` is that of scripts, ``None`` for ours; ``is_contained``: alone in a PID namespace; ``is_scoped``: its sockets
+    and signals stay inside already.
     """
 
     packages: str
@@ -77,6 +78,7 @@ class Sandbox:
     user: int | None
     is_contained: bool
     has_private_root: bool
+    is_scoped: bool
 
 
 def serve(sandbox: Sandbox, lost: list[str]) -> None:
@@ -162,7 +164,7 @@ def _enter(program: Callable[[], None], sandbox: Sandbox, limits: dict[str, Any]
     os.environ.clear()
     os.environ.update(_ENVIRONMENT | {"HOME": scratch, "TMPDIR": scratch, "PYTHONPATH": sandbox.shim})
     os.chdir(scratch)
-    privileges.give_up(limits["resources"], sandbox.user)
+    privileges.give_up(limits["resources"], sandbox.user, is_scoped=sandbox.is_scoped)
     raise Become(program)
 
 
