@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 from forestay_events.archive import Connection
 from forestay_events.commit import Stored
+from forestay_events.folding import folded
 from forestay_sol.streams.alarm import ManagedObjectKind
 from forestay_sol.types import Link, rfc3339
 from forestay_sol.vnffm import Alarm as AlarmDocument
@@ -34,19 +35,13 @@ class AlarmProjection:
     tables = TABLES
 
     async def apply(self, connection: Connection, schema: str, commits: Sequence[Stored]) -> None:
-        ids = list({stored.commit.aggregate_id for stored in commits})
-        rows = await connection.fetch(f"SELECT id, state FROM {schema}.alarm WHERE id = ANY($1)", ids)
-        alarms: dict[str, Alarm] = {row["id"]: decode_state(row["state"]) for row in rows}
-        for stored in commits:
-            alarm = ALARM.fold(alarms.get(stored.commit.aggregate_id), stored.commit)
-            assert alarm is not None, "a commit has at least one event"  # noqa: S101
-            alarms[alarm.id] = alarm
+        alarms = await folded(connection, f"{schema}.alarm", ALARM, decode_state, commits)
         await connection.executemany(
             f"INSERT INTO {schema}.alarm VALUES ($1, $2, $3, $4, $5) ON CONFLICT (id) DO UPDATE SET"
             " cleared = excluded.cleared, state = excluded.state, doc = excluded.doc",
             [
                 (alarm.id, alarm.project, alarm.cleared is not None, encode_state(alarm), document(alarm))
-                for alarm in alarms.values()
+                for alarm in alarms
             ],
         )
 

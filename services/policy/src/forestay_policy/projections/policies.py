@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from forestay_events.archive import Connection
 from forestay_events.commit import Stored
+from forestay_events.folding import folded
 from forestay_events.outbox import OUTBOX_TABLE, post
 from forestay_events.work import Work
 from forestay_sol.types import rfc3339
@@ -40,19 +41,13 @@ class PolicyProjection:
         self._dispatch = dispatch
 
     async def apply(self, connection: Connection, schema: str, commits: Sequence[Stored]) -> None:
-        ids = list({stored.commit.aggregate_id for stored in commits})
-        rows = await connection.fetch(f"SELECT id, state FROM {schema}.policy WHERE id = ANY($1)", ids)
-        policies: dict[str, Policy] = {row["id"]: decode_state(row["state"]) for row in rows}
-        for stored in commits:
-            policy = POLICY.fold(policies.get(stored.commit.aggregate_id), stored.commit)
-            assert policy is not None, "a commit has at least one event"  # noqa: S101
-            policies[policy.id] = policy
+        policies = await folded(connection, f"{schema}.policy", POLICY, decode_state, commits)
         await connection.executemany(
             f"INSERT INTO {schema}.policy VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (id) DO UPDATE SET"
             " deleted = excluded.deleted, active = excluded.active, state = excluded.state, doc = excluded.doc",
             [
                 (policy.id, policy.project, policy.deleted, policy.active, encode_state(policy), document(policy))
-                for policy in policies.values()
+                for policy in policies
             ],
         )
         if self._dispatch:

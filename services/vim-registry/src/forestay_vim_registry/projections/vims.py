@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import msgspec
 from forestay_events.archive import Connection
 from forestay_events.commit import Stored
+from forestay_events.folding import folded
 
 from forestay_vim_registry.domain.decide import VIM
 from forestay_vim_registry.domain.state import Vim
@@ -35,23 +36,17 @@ class VimProjection:
     tables = TABLES
 
     async def apply(self, connection: Connection, schema: str, commits: Sequence[Stored]) -> None:
-        ids = list({stored.commit.aggregate_id for stored in commits})
-        rows = await connection.fetch(f"SELECT id, state FROM {schema}.vim WHERE id = ANY($1)", ids)
-        vims: dict[str, Vim | None] = {row["id"]: decode_state(row["state"]) for row in rows}
-        for stored in commits:
-            id_ = stored.commit.aggregate_id
-            vims[id_] = VIM.fold(vims.get(id_), stored.commit)
-        changed = [vim for vim in vims.values() if vim is not None]
+        vims = await folded(connection, f"{schema}.vim", VIM, decode_state, commits)
         await connection.executemany(
             f"INSERT INTO {schema}.vim VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) DO UPDATE SET"
             " name = excluded.name, is_default = excluded.is_default, deleted = excluded.deleted,"
             " state = excluded.state, doc = excluded.doc",
             [
                 (vim.id, vim.project, vim.name, vim.is_default, vim.deleted, encode_state(vim), document(vim))
-                for vim in changed
+                for vim in vims
             ],
         )
         await connection.executemany(
             f"INSERT INTO {schema}.shredding VALUES ($1) ON CONFLICT DO NOTHING",
-            [(vim.id,) for vim in changed if vim.deleted],
+            [(vim.id,) for vim in vims if vim.deleted],
         )
