@@ -15,7 +15,7 @@ import pytest
 from forestay_events.archive import Connection, Projector
 from forestay_events.commit import Stored
 from forestay_events.connection import Nats
-from forestay_events.database import open_pool
+from forestay_events.database import answering, open_pool
 from forestay_events.errors import LogIntegrityBroken, Unavailable
 from forestay_events.jetstream import JetStreamEventStore
 from forestay_events.metrics import METRICS
@@ -157,6 +157,21 @@ async def test_the_other_takes_over_when_the_first_ends(
         await fill(log, "a", 5)
         await first.positions.wait("lcm", "LCM", 5)
         await check_rows(pool, 5)
+
+
+async def test_however_many_projectors_run_the_pool_is_left_to_who_asks(
+    log: JetStreamEventStore, database: str
+) -> None:
+    async with open_pool(database, size=2, patience=0.3) as pool:
+        several = [projector(pool, log, database, f"lcm{number}") for number in range(4)]
+        async with running(*several):
+            await fill(log, "a", 5)
+            await asyncio.gather(*(each.positions.wait(each.schema, "LCM", 5) for each in several))
+            await asyncio.gather(*(check_rows(pool, 5, each.schema) for each in several))
+            async with pool.acquire(), pool.acquire():
+                with pytest.raises(Unavailable, match="does not answer"), answering():
+                    await pool.fetchval("SELECT 1")
+            assert await pool.fetchval("SELECT 1") == 1
 
 
 async def test_two_that_both_believe_to_lead_still_write_everything_once(

@@ -22,7 +22,7 @@ import asyncpg
 import structlog
 
 from forestay_events.commit import Stored
-from forestay_events.database import LOST_CONNECTION, Connection, answering
+from forestay_events.database import LOST_CONNECTION, Connection, answering, own_connection
 from forestay_events.errors import LogIntegrityBroken, Permanent, Rejected, Unavailable
 from forestay_events.failpoints import failpoint
 from forestay_events.metrics import METRICS
@@ -140,7 +140,7 @@ class Projector:
         while True:
             try:
                 with answering():
-                    async with self.pool.acquire() as guard:
+                    async with own_connection(self.positions.dsn) as guard:
                         await self._lead(guard)
                         await self._project()
             except Unavailable as error:

@@ -1,12 +1,17 @@
-"""PostgreSQL at the edge: the pool, and one word for "it does not answer"."""
+"""PostgreSQL at the edge: the pool, connections outside it, and one word for "it does not answer".
+
+The pool is for work that ends: nobody waits for one of its connections for ever. Who keeps a connection for as long as it
+runs (an advisory lock, LISTEN) has one of its own, or enough of them would leave the pool empty."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import Any
 
 import asyncpg
+from asyncpg.pool import PoolAcquireContext
 
 from forestay_events.errors import Permanent, Unavailable
 
@@ -27,7 +32,11 @@ LOST_CONNECTION = (
 )
 
 # A peer that vanished without a word must not hold a projector's lock for the two hours that TCP takes by default.
-_KEEPALIVE = {"tcp_keepalives_idle": "10", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "3"}
+_OPTIONS: dict[str, Any] = {
+    "timeout": 5,
+    "command_timeout": 60,
+    "server_settings": {"tcp_keepalives_idle": "10", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "3"},
+}
 
 
 # The pool tells of each connection that it cannot open again with a traceback; who asks for one hears it in a sentence.
@@ -49,20 +58,52 @@ def answering() -> Generator[None]:
         raise Unavailable(f"PostgreSQL does not answer: {str(error) or type(error).__name__}") from error
 
 
+class _Pool(asyncpg.Pool):
+    """asyncpg's pool lets everybody wait for ever who does not say how long; most of its methods cannot be told."""
+
+    def __init__(self, dsn: str, size: int, patience: float) -> None:
+        super().__init__(
+            dsn,
+            min_size=2,
+            max_size=size,
+            max_queries=50_000,
+            max_inactive_connection_lifetime=300.0,
+            loop=None,
+            connection_class=asyncpg.Connection,
+            record_class=asyncpg.Record,
+            **_OPTIONS,
+        )
+        self._patience = patience
+
+    def acquire(self, *, timeout: float | None = None) -> PoolAcquireContext:
+        return super().acquire(timeout=self._patience if timeout is None else timeout)
+
+
 @asynccontextmanager
-async def open_pool(dsn: str, *, size: int = 40) -> AsyncGenerator[asyncpg.Pool]:
+async def open_pool(dsn: str, *, size: int = 40, patience: float = 5.0) -> AsyncGenerator[asyncpg.Pool]:
     """
+    :param size: connections at most.
+    :param patience: seconds after which who waits for a connection gets a ``TimeoutError`` (see :func:`answering`).
     :raises Unavailable: PostgreSQL does not answer.
     :raises Permanent: it does not let us in, or ``dsn`` names none.
     """
     try:
         with answering():
-            pool = await asyncpg.create_pool(
-                dsn, min_size=2, max_size=size, timeout=5, command_timeout=60, server_settings=_KEEPALIVE
-            )
+            pool = await _Pool(dsn, size, patience)
     except (asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
         raise Permanent(f"PostgreSQL cannot be used: {error}") from error
     try:
         yield pool
     finally:
         pool.terminate()
+
+
+@asynccontextmanager
+async def own_connection(dsn: str) -> AsyncGenerator[asyncpg.Connection]:
+    """A connection outside the pool, for who keeps it for as long as it runs; to be opened inside :func:`answering`."""
+    connection = await asyncpg.connect(dsn, **_OPTIONS)
+    try:
+        yield connection
+    finally:
+        with suppress(*LOST_CONNECTION):
+            await connection.close(timeout=2)

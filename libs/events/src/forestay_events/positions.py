@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from contextlib import suppress
 
 import asyncpg
 import structlog
 
+from forestay_events.database import own_connection
 from forestay_events.errors import Unavailable
 
 log = structlog.get_logger(__name__)
@@ -24,7 +24,7 @@ class Positions:
     """Checkpoints of all projections, keyed by (schema, stream)."""
 
     def __init__(self, dsn: str) -> None:
-        self._dsn = dsn
+        self.dsn = dsn
         self._reached: defaultdict[tuple[str, str], int] = defaultdict(int)
         self._moved = asyncio.Condition()
 
@@ -69,9 +69,8 @@ class Positions:
             await asyncio.sleep(0.3)
 
     async def _listen(self) -> None:
-        connection = await asyncpg.connect(self._dsn, timeout=5)
         heard: asyncio.Queue[str] = asyncio.Queue()
-        try:
+        async with own_connection(self.dsn) as connection:
             connection.add_termination_listener(lambda _: heard.put_nowait(""))
             await connection.add_listener(CHANNEL, lambda _c, _p, _ch, payload: heard.put_nowait(str(payload)))
             await self._read_all(connection)
@@ -87,9 +86,6 @@ class Positions:
                     return
                 schema, stream, position, *rewound = payload.split("/")
                 await self.advance(schema, stream, int(position), rewound=bool(rewound))
-        finally:
-            with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-                await connection.close(timeout=2)
 
     async def _read_all(self, connection: asyncpg.Connection) -> None:
         """What was announced while nobody listened. May be older than what is announced meanwhile, which is still to come."""

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import structlog
 from forestay_events.aggregate import Origin
-from forestay_events.database import Connection, answering
+from forestay_events.database import Connection, answering, own_connection
 from forestay_events.errors import Conflict, ForestayError, Unavailable
 from forestay_events.metrics import METRICS
 from forestay_events.platform import Platform
@@ -57,7 +57,7 @@ class Watch:
         while True:
             try:
                 with answering():
-                    async with self._platform.pool.acquire() as guard:
+                    async with own_connection(self._platform.config.database_url) as guard:
                         await self._lead(guard)
             except Unavailable as error:
                 log.warning("watch.interrupted", reason=str(error))
