@@ -37,8 +37,8 @@ from forestay_notify.outgoing import Outgoing
 log = structlog.get_logger(__name__)
 
 LANES = 4
-SLOTS = 256
-PROBES = 64
+SLOTS = 1024
+PROBES = 256
 _FIRST_PAUSE = 0.5
 _LOOK = 0.5
 _STAND_BY = 0.5
@@ -184,7 +184,7 @@ class Deliverer:
             failure = await self._try(lane, item, callbacks)
             if failure is not None:
                 await self._lanes.failed(item.seq, str(failure))
-                await self._pause(lane, waiting.failures, failure, began)
+                await self._pause(lane, item, failure, began)
                 return False
             failpoint("notify.delivered")
             await self._lanes.delivered(item.seq)
@@ -211,13 +211,13 @@ class Deliverer:
             return NotDelivered(f"{type(error).__name__}: {error}", down=False)
         return None
 
-    async def _pause(self, lane: Lane, failures: int, failure: NotDelivered, began: float) -> None:
+    async def _pause(self, lane: Lane, item: Item, failure: NotDelivered, began: float) -> None:
         """Put a lane back: alone, or together with all others of a subscriber that is down."""
         outcome = "down" if failure.down else "rejected"
         TRIES.labels(self._outgoing.schema, outcome).inc()
         log.info("notification.not_delivered", subscription=lane.subscription_id, lane=lane.lane, reason=str(failure))
         if not failure.down:
-            await self._lanes.put_back(lane, self._pause_after(failures), failures=1)
+            await self._lanes.put_back(lane, self._pause_after(item.attempts))
             return
         now = asyncio.get_running_loop().time()
         down = self._down.get(lane.subscription_id) or _Down(0, 0.0, now)
@@ -225,7 +225,7 @@ class Deliverer:
             pause = self._pause_after(down.failures)
             down = self._down[lane.subscription_id] = _Down(down.failures + 1, now, now + pause)
             await self._lanes.move(lane.subscription_id, pause)
-        await self._lanes.put_back(lane, max(down.until - now, 0.0), failures=0)
+        await self._lanes.put_back(lane, max(down.until - now, 0.0))
 
     def _pause_after(self, failures: int) -> float:
         longest = min(_FIRST_PAUSE * 2.0 ** min(failures, 30), self._longest_pause)

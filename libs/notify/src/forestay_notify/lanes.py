@@ -39,9 +39,9 @@ RETURNING lane.subscription_id, lane.lane
 """
 
 _WAITING = """
-SELECT lane.posts, lane.failures, item.seq, item.body
+SELECT lane.posts, item.seq, item.body, item.attempts
 FROM {notify}.lane LEFT JOIN LATERAL (
-    SELECT seq, body FROM {notify}.notification AS each
+    SELECT seq, body, attempts FROM {notify}.notification AS each
     WHERE each.subscription_id = $1 AND each.lane = $2 AND each.state = 'PENDING' ORDER BY seq LIMIT $3) AS item ON true
 WHERE lane.subscription_id = $1 AND lane.lane = $2
 """
@@ -55,7 +55,7 @@ UPDATE {notify}.notification SET attempts = attempts + 1, tried_at = now(), last
 """
 _FINISH = "DELETE FROM {notify}.lane WHERE subscription_id = $1 AND lane = $2 AND posts = $3"
 _PUT_BACK = """
-UPDATE {notify}.lane SET due = now() + $3 * interval '1 second', failures = failures + $4
+UPDATE {notify}.lane SET due = now() + $3 * interval '1 second'
 WHERE subscription_id = $1 AND lane = $2
 """
 #: All lanes of a subscription but those in hand; locked in the same order as everywhere.
@@ -76,17 +76,17 @@ class Lane(NamedTuple):
 
 
 class Item(NamedTuple):
-    """A notification that waits."""
+    """A notification that waits; ``attempts`` were made already."""
 
     seq: int
     body: bytes
+    attempts: int
 
 
 class Waiting(NamedTuple):
-    """What is in a lane; ``posts`` and ``failures`` as of that moment."""
+    """What is in a lane, and what had been put into it by then."""
 
     posts: int
-    failures: int
     items: Sequence[Item]
 
 
@@ -118,8 +118,8 @@ class Lanes:
                 rows = await self._pool.fetch(self._outgoing.sql(_WAITING), *lane, BATCH)
         if not rows:
             return None
-        items = [Item(row["seq"], row["body"]) for row in rows if row["seq"] is not None]
-        return Waiting(rows[0]["posts"], rows[0]["failures"], sorted(items))
+        items = [Item(row["seq"], row["body"], row["attempts"]) for row in rows if row["seq"] is not None]
+        return Waiting(rows[0]["posts"], sorted(items))
 
     async def delivered(self, seq: int) -> None:
         """A notification has arrived."""
@@ -134,9 +134,9 @@ class Lanes:
         """Give an empty lane up, unless something was put into it since ``posts``; says whether it was."""
         return await self._execute(_FINISH, *lane, posts) == "DELETE 1"
 
-    async def put_back(self, lane: Lane, delay: float, *, failures: int) -> None:
+    async def put_back(self, lane: Lane, delay: float) -> None:
         """Give a lane out of hand; it is due again in ``delay`` seconds."""
-        await self._execute(_PUT_BACK, *lane, delay, failures)
+        await self._execute(_PUT_BACK, *lane, delay)
 
     async def move(self, subscription_id: str, delay: float) -> None:
         """All lanes of a subscription that are not in hand are due in ``delay`` seconds."""

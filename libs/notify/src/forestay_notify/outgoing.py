@@ -36,7 +36,7 @@ CREATE INDEX IF NOT EXISTS notification_pending ON {notify}.notification (subscr
 CREATE INDEX IF NOT EXISTS notification_since ON {notify}.notification (since) WHERE state = 'PENDING';
 CREATE INDEX IF NOT EXISTS notification_ended ON {notify}.notification (ended_at) WHERE state <> 'PENDING';
 CREATE TABLE IF NOT EXISTS {notify}.lane (
-    subscription_id text NOT NULL, lane text NOT NULL, due timestamptz NOT NULL, failures integer NOT NULL DEFAULT 0,
+    subscription_id text NOT NULL, lane text NOT NULL, due timestamptz NOT NULL,
     posts bigint NOT NULL DEFAULT 1, PRIMARY KEY (subscription_id, lane));
 CREATE INDEX IF NOT EXISTS lane_due ON {notify}.lane (due);
 """
@@ -66,7 +66,7 @@ WITH again AS (
 INSERT INTO {notify}.lane AS old (subscription_id, lane, due)
 SELECT DISTINCT $1, lane, now() FROM again ORDER BY lane
 ON CONFLICT (subscription_id, lane) DO UPDATE
-SET posts = old.posts + 1, failures = 0, due = CASE WHEN old.due = 'infinity' THEN old.due ELSE now() END
+SET posts = old.posts + 1, due = CASE WHEN old.due = 'infinity' THEN old.due ELSE now() END
 """
 
 _EXPIRE = """
