@@ -108,9 +108,9 @@ class Lcm:
         await self.ask(vnf_id, instantiate())
         return vnf_id
 
-    async def instantiated(self) -> str:
+    async def instantiated(self, *, within: float = 10) -> str:
         vnf_id = await self.instantiate()
-        await self.until(vnf_id, "COMPLETED")
+        await self.until(vnf_id, "COMPLETED", within=within)
         return vnf_id
 
     async def terminate(self, vnf_id: str, kind: str = "FORCEFUL", **members: Any) -> None:

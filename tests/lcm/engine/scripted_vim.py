@@ -12,13 +12,25 @@ from typing import Any
 from forestay_lcm.domain.state import Operation, StepRun, Vnf
 from forestay_lcm.executor import Again, Confirmed, Executor, Failed, Fence, Outcome
 
+from tests.lcm.samples import observed
+
+CHANGES = {"update-stack": "update", "restore-stack": "restore", "operate-servers": "operate"}
+"""Steps that change a stack, and how the journal calls it."""
+
 
 @dataclass
 class Stack:
-    """What was made: its own id, and who made it."""
+    """What was made.
+
+    :ivar maker: the operation and the attempt that made or changed it last.
+    :ivar info: the ``instantiatedVnfInfo`` that is to be read from it.
+    :ivar marked: something in it is marked unhealthy.
+    """
 
     id: str
     maker: tuple[str, int]
+    info: dict[str, Any]
+    marked: bool = False
 
 
 @dataclass
@@ -56,9 +68,9 @@ class ScriptedVim:
     """:class:`~forestay_lcm.executor.Executor` for the steps of the OpenStack plans.
 
     :ivar stacks: by name; a name can be taken once.
-    :ivar journal: what was really done, ``create <name>`` and ``delete <name>``.
+    :ivar journal: what was really done: ``create <name>``, ``update <name>``, ``delete <name>`` ...
     :ivar calls: the handler's calls, ``<step>/<attempt>``.
-    :ivar hitches: by step, one for each call, the first comes first.
+    :ivar hitches: by step, or by VNF instance and step (``<id>/<step>``); one for each call, the first comes first.
     """
 
     def __init__(self, latency: float = 0.0) -> None:
@@ -75,7 +87,8 @@ class ScriptedVim:
 
     async def run(self, vnf: Vnf, operation: Operation, run: StepRun, fence: Fence) -> Outcome:
         self.calls.append(f"{run.step.name}/{run.attempt}")
-        hitch = self.hitches[run.step.name].popleft() if self.hitches[run.step.name] else Hitch()
+        waiting = self.hitches[f"{vnf.id}/{run.step.name}"] or self.hitches[run.step.name]
+        hitch = waiting.popleft() if waiting else Hitch()
         await asyncio.sleep(self._latency)
         if hitch.before is not None:
             await hitch.before()
@@ -87,12 +100,12 @@ class ScriptedVim:
     async def _act(self, vnf: Vnf, operation: Operation, run: StepRun, fence: Fence) -> Outcome:
         name = f"vnf-{vnf.id}"
         found = self.stacks.get(name)
+        maker = (operation.id, run.attempt)
         match run.step.name:
             case "create-stack":
-                maker = (operation.id, run.attempt)
                 if found is None:
                     await fence()
-                    found = self._create(name, maker)
+                    found = self._create(name, maker, observed(vnf))
                 elif found.maker != maker:
                     await fence()
                     self._delete(name)
@@ -103,27 +116,33 @@ class ScriptedVim:
                     await fence()
                     self._delete(name)
                 return Confirmed({})
-            case "read-back":
-                return Confirmed({"instantiated_vnf_info": self._info(found)}) if found else _vanished(name)
-            case "await-stack":
-                return Confirmed({}) if found else _vanished(name)
-            case _:
+            case "await-deleted":
                 return Confirmed({})
+            case step:
+                return await self._of_stack(found, step, vnf, maker, fence) if found else _vanished(name)
 
-    def _create(self, name: str, maker: tuple[str, int]) -> Stack:
+    async def _of_stack(self, stack: Stack, step: str, vnf: Vnf, maker: tuple[str, int], fence: Fence) -> Confirmed:
+        """Steps that change a stack that is there, or look at it."""
+        if step == "read-back":
+            return Confirmed({"instantiated_vnf_info": stack.info})
+        if step in ("mark-unhealthy", "unmark-unhealthy"):
+            await fence()
+            stack.marked = step == "mark-unhealthy"
+        if step in CHANGES and (stack.maker != maker or step == "restore-stack"):
+            await fence()
+            self.journal.append(f"{CHANGES[step]} vnf-{vnf.id}")
+            stack.maker, stack.info, stack.marked = maker, observed(vnf), False
+        return Confirmed({})
+
+    def _create(self, name: str, maker: tuple[str, int], info: dict[str, Any]) -> Stack:
         assert name not in self.stacks, "a name can be taken once"
         self.journal.append(f"create {name}")
-        self.stacks[name] = Stack(f"stack-{next(self._numbers)}", maker)
+        self.stacks[name] = Stack(f"stack-{next(self._numbers)}", maker, info)
         return self.stacks[name]
 
     def _delete(self, name: str) -> None:
         self.journal.append(f"delete {name}")
         del self.stacks[name]
-
-    def _info(self, stack: Stack) -> dict[str, Any]:
-        server = {"vimConnectionId": "vim1", "resourceId": stack.id, "vimLevelResourceType": "OS::Nova::Server"}
-        vnfc = {"id": stack.id, "vduId": "VDU1", "computeResource": server}
-        return {"flavourId": "simple", "vnfState": "STARTED", "vnfcResourceInfo": [vnfc]}
 
 
 def _vanished(name: str) -> Failed:

@@ -24,7 +24,7 @@ async def test_instantiate_and_terminate(config: BaseConfig) -> None:
         vnf = (await lcm.vnfs.load(vnf_id)).state
         assert vnf is not None
         assert vnf.instantiated_vnf_info is not None
-        assert vnf.instantiated_vnf_info.vnfc_resource_info[0].compute_resource.resource_id == "stack-1"
+        assert vnf.instantiated_vnf_info.vnfc_resource_info[0].compute_resource.resource_id == "server-1"
         await lcm.terminate(vnf_id)
         await lcm.until(vnf_id, "COMPLETED")
     assert vim.journal == [f"create vnf-{vnf_id}", f"delete vnf-{vnf_id}"]
