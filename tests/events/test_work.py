@@ -59,6 +59,19 @@ async def working(nats: Nats, queue: WorkQueue, hand: Hand, **options: Any) -> A
         await asyncio.gather(task, return_exceptions=True)
 
 
+async def health(worker: Worker, expected: str) -> None:
+    """Wait until the worker's check says so; ``""`` is healthy."""
+    said = "nothing yet"
+    async with asyncio.timeout(5):
+        while not said.startswith(expected) or bool(said) != bool(expected):
+            await asyncio.sleep(0.02)
+            try:
+                await worker.check()
+                said = ""
+            except Unavailable as error:
+                said = str(error)
+
+
 async def left(nats: Nats, stream: str = "WORK") -> int:
     return (await nats.js.stream_info(stream)).state.messages
 
@@ -381,3 +394,42 @@ async def test_work_goes_on_over_a_restart_of_the_server(
         await until(lambda: nats.connected)
         await drained(nats)
     assert {key for key, _ in hand.seen} == {str(number) for number in range(200)}
+
+
+async def test_a_worker_that_does_not_hear_of_the_queue_is_not_healthy(
+    nats: Nats, queue: WorkQueue, nats_server: EmbeddedNats
+) -> None:
+    hand = Hand()
+    worker = Worker(nats, queue, "heat", hand.handle, given_up=hand.given_up, patience=0.8)
+    silent = "worker heat has not heard of the work queue"
+    await health(worker, silent)  # nobody runs it
+    task = asyncio.create_task(worker.run())
+    await health(worker, "")
+    await asyncio.sleep(1)
+    await worker.check()  # an idle queue is heard of, too
+    await nats_server.kill()
+    await health(worker, silent)
+    await nats_server.restart()
+    await health(worker, "")
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_worker_with_its_hands_full_is_healthy(nats: Nats, queue: WorkQueue) -> None:
+    release = asyncio.Event()
+
+    async def wait(_: Work) -> None:
+        await release.wait()
+
+    hand = Hand(wait)
+    worker = Worker(nats, queue, "heat", hand.handle, given_up=hand.given_up, concurrency=1, patience=0.8)
+    task = asyncio.create_task(worker.run())
+    await queue.put(work())
+    await until(lambda: hand.busy)
+    await asyncio.sleep(1)
+    await worker.check()
+    release.set()
+    await drained(nats)
+    await worker.check()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

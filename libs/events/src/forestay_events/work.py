@@ -16,6 +16,7 @@ import asyncio
 import hashlib
 import json
 import random
+import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -54,9 +55,8 @@ ACK_WAIT = 8.0
 #: Header that carries a trace (W3C Trace Context).
 TRACE = "traceparent"
 _TRIES = "Forestay-Tries"
-#: Seconds for which a worker asks for work: so long work still goes to one that hangs.
-_PULL_SECONDS = 4.0
-_PULL_HEARTBEAT = 0.5
+#: How a worker asks for work (nanoseconds). Until the request expires, work still goes to a worker that hangs.
+_PULL = {"expires": 4_000_000_000, "idle_heartbeat": 500_000_000}
 _SILENCE = 2.0
 _LANE_PATIENCE = 1.0
 
@@ -185,6 +185,7 @@ class Worker:
     :param concurrency: pieces of work in hand at once.
     :param lane_limit: pieces of work being done at once per lane.
     :param ack_wait: seconds after which somebody else gets the work of a worker that died.
+    :param patience: seconds for which the queue may be silent before :meth:`check` says so.
     """
 
     def __init__(
@@ -199,6 +200,7 @@ class Worker:
         lane_limit: int = 128,
         deliveries: int = 6,
         ack_wait: float = ACK_WAIT,
+        patience: float = 15.0,
     ) -> None:
         self._nats = nats
         self._queue = queue
@@ -208,11 +210,12 @@ class Worker:
         self._concurrency = concurrency
         self._deliveries = deliveries
         self._ack_wait = ack_wait
+        self._patience = patience
         self._lanes: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(lane_limit))
         self._in_hand: dict[int, tuple[Msg, asyncio.Task[None]]] = {}
         self._room = asyncio.Event()
         self._wanted = 0
-        self._heard = False
+        self._heard = time.monotonic()
         self._ended: asyncio.Future[None] | None = None
 
     async def run(self) -> None:
@@ -231,6 +234,12 @@ class Worker:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             heartbeat.cancel()
+
+    async def check(self) -> None:
+        """Health. :raises Unavailable: there is room for work, and the queue has not been heard of for long."""
+        silent = time.monotonic() - self._heard
+        if silent > self._patience and len(self._in_hand) < self._concurrency:
+            raise Unavailable(f"worker {self._executor} has not heard of the work queue for {silent:.0f} s")
 
     async def _take(self) -> None:
         """Pull work for as long as this connection lives."""
@@ -264,27 +273,24 @@ class Worker:
         self._room.clear()
         if len(self._in_hand) >= self._concurrency:
             await self._room.wait()
+            self._heard = time.monotonic()  # meanwhile nothing was asked
         self._wanted = self._concurrency - len(self._in_hand)
         ended = self._ended = self._nats.promise()
-        request = {
-            "batch": self._wanted,
-            "expires": int(_PULL_SECONDS * 1e9),
-            "idle_heartbeat": int(_PULL_HEARTBEAT * 1e9),
-        }
+        request = json.dumps({"batch": self._wanted, **_PULL}).encode()
         api = f"$JS.API.CONSUMER.MSG.NEXT.WORK.{self._executor}"
         try:
-            await self._nats.client.publish(api, json.dumps(request).encode(), reply=inbox)
+            await self._nats.client.publish(api, request, reply=inbox)
             while not ended.done():
-                self._heard = False
+                asked = time.monotonic()
                 await asyncio.wait({ended}, timeout=_SILENCE)
-                if not self._heard and not ended.done():
+                if self._heard < asked and not ended.done():
                     raise TimeoutError("the work queue is silent")
             await ended
         finally:
             ended.cancel()
 
     async def _arrive(self, message: Msg) -> None:
-        self._heard = True
+        self._heard = time.monotonic()
         status = (message.headers or {}).get("Status")
         if status is None:
             self._start(message)

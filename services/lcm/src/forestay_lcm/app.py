@@ -65,6 +65,7 @@ async def build(platform: Platform, notify: NotifySettings | None = None) -> Ser
     vnfs = vnfs_of(platform, broken=instances.read_only)
     catalogue = Catalogue(platform)
     own = StepWorker(platform, vnfs, ENGINE, OwnSteps(catalogue, platform.clock, ZONES))
+    requests = Requests(platform, vnfs)
     reads = Reads(platform, vnfs)
     settings = notify or load(NotifySettings)
     notifier = Notifier(platform, LCCN_SUBSCRIPTIONS, settings, broken=instances.broken.get)
@@ -75,11 +76,15 @@ async def build(platform: Platform, notify: NotifySettings | None = None) -> Ser
             **{f"projector-{projector.stream}": projector.run for projector in (instances, *others)},
             "outbox": Outbox(instances, platform.queue).run,
             "engine": own.run,
-            "requests": Requests(platform, vnfs).run,
+            "requests": requests.run,
             "sweeper": Sweeper(platform).run,
             **notifier.background(),
         },
-        checks={f"lcm.projector-{projector.stream}": projector.check for projector in (instances, *others)},
+        checks={
+            **{f"lcm.projector-{projector.stream}": projector.check for projector in (instances, *others)},
+            "lcm.engine": own.check,
+            "lcm.requests": requests.check,
+        },
     )
 
 
@@ -95,7 +100,7 @@ async def build_openstack_worker(platform: Platform) -> Service:
         async with steps:
             await worker.run()
 
-    return Service(name="openstack-worker", background={"openstack": run})
+    return Service(name="openstack-worker", background={"openstack": run}, checks={"openstack-worker": worker.check})
 
 
 #: What ``python -m forestay_lcm [NAME]`` runs.

@@ -51,6 +51,10 @@ class Requests:
         """Work until cancelled."""
         await self._worker.run()
 
+    async def check(self) -> None:
+        """Health. :raises Unavailable: the work queue is silent."""
+        await self._worker.check()
+
     async def handle(self, work: Work) -> Later | None:
         request = msgspec.json.decode(work.body, type=HandlingRequest)
         loaded = await self._vnfs.load(request.vnf_id)

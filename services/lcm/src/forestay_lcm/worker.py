@@ -65,6 +65,10 @@ class StepWorker:
         """Work until cancelled."""
         await self._queue_worker.run()
 
+    async def check(self) -> None:
+        """Health. :raises Unavailable: the work queue is silent."""
+        await self._queue_worker.check()
+
     async def handle(self, work: Work) -> Later | None:
         due = await self._due(work.key)
         if due is None or not await self._copied(due):

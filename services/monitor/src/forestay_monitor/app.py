@@ -44,5 +44,8 @@ async def build(platform: Platform) -> Service:
             "reporter": reporter.run,
             "sweep": reporter.sweep,
         },
-        checks={f"monitor.projector-{projector.stream}": projector.check for projector in (own, *followed)},
+        checks={
+            **{f"monitor.projector-{projector.stream}": projector.check for projector in (own, *followed)},
+            "monitor.reporter": reporter.check,
+        },
     )

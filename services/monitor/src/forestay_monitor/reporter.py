@@ -48,6 +48,10 @@ class Reporter:
         """Report until cancelled."""
         await self._worker.run()
 
+    async def check(self) -> None:
+        """Health. :raises Unavailable: the work queue is silent."""
+        await self._worker.check()
+
     async def handle(self, work: Work) -> None:
         """Make the alarm stand as its fault does."""
         with answering():

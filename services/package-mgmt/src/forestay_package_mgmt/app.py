@@ -73,5 +73,9 @@ async def build(platform: Platform, settings: Settings | None = None) -> Service
             "sweep": upkeep.sweep,
             "resume": upkeep.resume,
         },
-        checks={"package-mgmt.projector": packages.check, "package-mgmt.usage": usage.check},
+        checks={
+            "package-mgmt.projector": packages.check,
+            "package-mgmt.usage": usage.check,
+            "package-mgmt.onboarding": worker.check,
+        },
     )

@@ -40,8 +40,12 @@ async def build(platform: Platform) -> Service:
         background={
             **{f"projector-{projector.stream}": projector.run for projector in both},
             **{f"outbox-{projector.stream}": Outbox(projector, platform.queue).run for projector in both},
-            "alarms": reactions.run_alarms,
-            "actions": reactions.run_actions,
+            "alarms": reactions.alarms.run,
+            "actions": reactions.actions.run,
         },
-        checks={f"policy.projector-{projector.stream}": projector.check for projector in both},
+        checks={
+            **{f"policy.projector-{projector.stream}": projector.check for projector in both},
+            "policy.alarms": reactions.alarms.check,
+            "policy.actions": reactions.actions.check,
+        },
     )

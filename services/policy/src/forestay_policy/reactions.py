@@ -29,23 +29,19 @@ _AT_ONCE = 8
 
 
 class Reactions:
-    """Runs in every replica; they may do the same twice."""
+    """Runs in every replica; they may do the same twice.
+
+    :ivar alarms: lets the policies decide.
+    :ivar actions: does what they have decided.
+    """
 
     def __init__(self, platform: Platform, policies: Policies) -> None:
         self._platform = platform
         self._policies = policies
-        self._alarms = Worker(
+        self.alarms = Worker(
             platform.nats, platform.queue, ALARMS, self.decide, given_up=self.given_up, lane_limit=_AT_ONCE
         )
-        self._actions = Worker(platform.nats, platform.queue, ACTIONS, self.act, given_up=self.given_up)
-
-    async def run_alarms(self) -> None:
-        """Let policies decide until cancelled."""
-        await self._alarms.run()
-
-    async def run_actions(self) -> None:
-        """Do what they have decided until cancelled."""
-        await self._actions.run()
+        self.actions = Worker(platform.nats, platform.queue, ACTIONS, self.act, given_up=self.given_up)
 
     async def decide(self, work: Work) -> None:
         """Let each active policy of its project decide about an alarm that stands."""
