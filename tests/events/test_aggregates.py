@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
 import pytest
 from forestay_events.aggregate import Aggregates, Origin
-from forestay_events.commit import Commit, Stored
+from forestay_events.commit import Commit, Stored, refuse_nul
 from forestay_events.errors import Conflict, LogIntegrityBroken, Rejected
 from forestay_events.memory import MemoryEventStore
 
@@ -87,3 +88,35 @@ async def test_a_history_that_does_not_fit_together_cannot_be_loaded() -> None:
     await store.append(commit("a", 3, first), after=first.seq)
     with pytest.raises(LogIntegrityBroken, match="version 3"):
         await tallies(store).load("a")
+
+
+async def test_what_postgresql_cannot_hold_is_refused_before_it_is_appended() -> None:
+    store = MemoryEventStore()
+    mine = tallies(store)
+    with pytest.raises(Rejected, match=r"'actor' has the character U\+0000") as refused:
+        await mine.execute("a", 1, Origin("one", "project", "tes\0ter"))
+    assert refused.value.status == 400
+    assert await store.load("lcm.vnf.a") == []
+    assert (await mine.execute("a", 1, Origin("two", "project", "tester"))).version == 1
+
+
+@pytest.mark.parametrize(
+    ("event", "member"),
+    [
+        ({"name": "a\0b"}, "name"),
+        ({"deep": [{"inner": ["fine", "\0"]}]}, "inner"),
+        ({"k\0": 1}, "k\0"),
+        ({"name": "\\\0"}, "name"),
+        ({"name": "\\u0000 is how JSON writes it"}, None),
+    ],
+)
+def test_the_member_with_u0000_is_named_and_text_that_looks_like_it_is_not_refused(
+    event: dict[str, object], member: str | None
+) -> None:
+    bad = msgspec.structs.replace(commit("a"), events=(msgspec.Raw(msgspec.json.encode(event)),))
+    if member is None:
+        refuse_nul(bad)
+    else:
+        with pytest.raises(Rejected, match="U\\+0000") as refused:
+            refuse_nul(bad)
+        assert repr(member) in refused.value.detail

@@ -18,7 +18,7 @@ from weakref import WeakValueDictionary
 
 import structlog
 
-from forestay_events.commit import Commit, EventCodec, Stored, commit_id, subject
+from forestay_events.commit import Commit, EventCodec, Stored, commit_id, refuse_nul, subject
 from forestay_events.errors import Conflict, ForestayError, LogIntegrityBroken
 from forestay_events.failpoints import failpoint
 from forestay_events.store import EventStore
@@ -231,6 +231,7 @@ class Aggregates(Generic[S, C, E]):
         if why is not None:
             raise LogIntegrityBroken(f"{definition.kind} {aggregate_id} is read-only: {why}")
         commit = self._commit(aggregate_id, loaded, decision, context)
+        refuse_nul(commit)
         failpoint("commit.before")
         stored = await self._store.append(commit, after=loaded.seq)
         failpoint("commit.after")

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from functools import cached_property
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 from uuid import UUID, uuid5
 
 import msgspec
@@ -102,6 +102,29 @@ _decode_commit = msgspec.json.Decoder(Commit).decode
 
 def encode(commit: Commit) -> bytes:
     return msgspec.json.encode(commit)
+
+
+def refuse_nul(commit: Commit) -> None:
+    """Refuse what a read model could never take: PostgreSQL has no U+0000, neither in text nor in ``jsonb``.
+
+    :raises Rejected: 400, with the name of the member that has it.
+    """
+    body = encode(commit)
+    if b"\\u0000" in body and (found := _nul(msgspec.json.decode(body), "commit")) is not None:
+        raise Rejected(400, f"{found[:80]!r} has the character U+0000, which cannot be stored.")
+
+
+def _nul(value: Any, name: str) -> str | None:
+    """The name of the member with U+0000 in its name or its text, ``None`` if there is none."""
+    if isinstance(value, str):
+        return name if "\0" in value else None
+    if isinstance(value, list):
+        members = ((name, item) for item in cast("list[Any]", value))
+    elif isinstance(value, dict):
+        members = cast("dict[str, Any]", value).items()
+    else:
+        return None
+    return next((found for key, item in members if (found := _nul(key, key) or _nul(item, key)) is not None), None)
 
 
 def commit_id(command_id: str, aggregate_id: str, version: int) -> str:
