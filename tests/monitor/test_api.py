@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
@@ -49,8 +50,9 @@ async def test_the_alarms_of_another_project_are_not_there(serve: Serve, platfor
         foreign = await platform.pool.fetchval("SELECT id FROM mon.alarm WHERE project = 'other'")
         assert foreign is not None
         for method, options in (("GET", {}), ("PATCH", {"json": {"ackState": "ACKNOWLEDGED"}})):
-            status, problem = await server.ask(method, f"{ALARMS}/{foreign}", **options)
-            assert (status, problem["status"]) == (404, 404)
+            for absent in (foreign, str(uuid4())):
+                status, problem = await server.ask(method, f"{ALARMS}/{absent}", **options)
+                assert (status, problem["detail"]) == (404, f"Alarm {absent} not found.")
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,9 @@ async def test_the_policies_of_another_project_are_not_there(serve: Serve, platf
     await policies.execute(foreign, CreatePolicy(Rule(name="f", do="notify")), Origin(str(uuid4()), "other", "eve"))
     async with serve() as server:
         for method in ("GET", "DELETE"):
-            assert (await server.ask(method, f"{POLICIES}/{foreign}"))[0] == 404
+            for absent in (foreign, str(uuid4())):
+                status, problem = await server.ask(method, f"{POLICIES}/{absent}")
+                assert (status, problem["detail"]) == (404, f"Policy {absent} not found.")
         assert await server.ask("GET", POLICIES) == (200, [])
         routes = PolicyApi(server.platform, policies).routes()
         others = application(routes, service="test", authenticator=NoAuthentication("other"))

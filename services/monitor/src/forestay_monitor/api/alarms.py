@@ -9,7 +9,6 @@ import msgspec
 from aiohttp import web
 from forestay_events.aggregate import Origin
 from forestay_events.database import answering
-from forestay_events.errors import Rejected
 from forestay_events.freshness import caught_up
 from forestay_events.platform import Platform
 from forestay_sol.api import MERGE_PATCH, VNFFM_V1, Route
@@ -21,7 +20,7 @@ from forestay_sol.selectors import Attributes
 from forestay_sol.vnffm import Alarm, AlarmModifications
 from forestay_sol.web import answer
 
-from forestay_monitor.domain.alarm import ALARM, SetAckState
+from forestay_monitor.domain.alarm import ALARM, SetAckState, not_found
 from forestay_monitor.projections import SCHEMA
 from forestay_monitor.reporter import Alarms
 
@@ -65,14 +64,15 @@ class AlarmApi:
                 "SELECT doc FROM mon.alarm WHERE id = $1 AND project = $2", alarm_id, caller(request).project
             )
         if document is None:
-            raise Rejected(404, f"Alarm {alarm_id} not found.")
+            raise not_found(alarm_id)
         return answer(self._linked(msgspec.json.decode(document)))
 
     async def modify(self, request: web.Request) -> web.Response:
         body = await decode(request, AlarmModifications)
         who = caller(request)
         origin = Origin(command_id=str(uuid4()), project=who.project, actor=who.actor)
-        await self._alarms.execute(request.match_info["id"], SetAckState(body.ack_state), origin)
+        alarm_id = request.match_info["id"]
+        await self._alarms.execute(alarm_id, SetAckState(alarm_id, body.ack_state), origin)
         return answer(body)
 
     def _linked(self, document: Json) -> Json:

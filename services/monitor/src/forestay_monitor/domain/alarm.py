@@ -52,8 +52,9 @@ class ReportFault:
 
 @dataclass(frozen=True)
 class SetAckState:
-    """PATCH alarms/{id}."""
+    """PATCH alarms/{alarm_id}."""
 
+    alarm_id: str
     ack_state: AckState
 
 
@@ -78,11 +79,15 @@ def _report(alarm: Alarm | None, command: ReportFault) -> Decided:
 
 def _set_ack_state(alarm: Alarm | None, command: SetAckState, ctx: Context) -> Decided:
     if alarm is None or alarm.project != ctx.origin.project:
-        raise Rejected(404, "Alarm not found.")
+        raise not_found(command.alarm_id)
     if alarm.ack_state == command.ack_state:
         raise Rejected(409, "The ackState of alarm cannot specify the same value.", pointer="/ackState")
     event = AlarmAcknowledged() if command.ack_state == "ACKNOWLEDGED" else AlarmUnacknowledged()
     return Decided([event], f"{command.ack_state.lower()} on request")
+
+
+def not_found(alarm_id: str) -> Rejected:
+    return Rejected(404, f"Alarm {alarm_id[:80]} not found.")
 
 
 def sentence(raised: AlarmRaised) -> str:

@@ -9,7 +9,6 @@ import msgspec
 from aiohttp import web
 from forestay_events.aggregate import Origin
 from forestay_events.database import answering
-from forestay_events.errors import Rejected
 from forestay_events.freshness import caught_up
 from forestay_events.platform import Platform
 from forestay_sol.api import POLICY_V1, Route
@@ -21,7 +20,7 @@ from forestay_sol.selectors import Attributes
 from forestay_sol.web import answer
 
 from forestay_policy.domain.events import Rule
-from forestay_policy.domain.policy import POLICY, CreatePolicy, DeletePolicy, PolicyCommand
+from forestay_policy.domain.policy import POLICY, CreatePolicy, DeletePolicy, PolicyCommand, not_found
 from forestay_policy.projections import SCHEMA
 from forestay_policy.reactions import Policies
 
@@ -72,7 +71,8 @@ class PolicyApi:
         return answer(await self._document(request, request.match_info["id"]))
 
     async def delete(self, request: web.Request) -> web.Response:
-        await self._execute(request, request.match_info["id"], DeletePolicy())
+        policy_id = request.match_info["id"]
+        await self._execute(request, policy_id, DeletePolicy(policy_id))
         return answer(status=204)
 
     async def _execute(self, request: web.Request, policy_id: str, command: PolicyCommand) -> None:
@@ -88,7 +88,7 @@ class PolicyApi:
                 policy_id, caller(request).project,
             )  # fmt: skip
         if document is None:
-            raise Rejected(404, "Policy not found.")
+            raise not_found(policy_id)
         return self._linked(msgspec.json.decode(document))
 
     def _linked(self, document: Json) -> Json:

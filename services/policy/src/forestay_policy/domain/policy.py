@@ -74,7 +74,9 @@ class CreatePolicy:
 
 @dataclass(frozen=True)
 class DeletePolicy:
-    """DELETE policies/{id}."""
+    """DELETE policies/{policy_id}."""
+
+    policy_id: str
 
 
 @dataclass(frozen=True)
@@ -93,18 +95,16 @@ def decide(policy: Policy | None, command: PolicyCommand, ctx: Context) -> Decid
     if isinstance(command, CreatePolicy):
         return Decided([] if policy else [PolicyCreated(rule=command.rule)], f"policy {command.rule.name} requested")
     if isinstance(command, DeletePolicy):
-        owned(policy, ctx.origin.project)
+        if policy is None or policy.deleted or policy.project != ctx.origin.project:
+            raise not_found(command.policy_id)
         return Decided([PolicyDeleted()], "deletion requested")
     if policy is None or not policy.active or policy.project != ctx.origin.project:
         return Decided([])
     return _react(policy, command)
 
 
-def owned(policy: Policy | None, project: str) -> Policy:
-    """A policy that a project may see. :raises Rejected: 404."""
-    if policy is None or policy.deleted or policy.project != project:
-        raise Rejected(404, "Policy not found.")
-    return policy
+def not_found(policy_id: str) -> Rejected:
+    return Rejected(404, f"Policy {policy_id[:80]} not found.")
 
 
 def _react(policy: Policy, command: React) -> Decided:
