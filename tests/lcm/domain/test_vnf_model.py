@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import count, pairwise
 from typing import Any, Literal, TypeVar
+from uuid import uuid4
 
 import msgspec
 from forestay_events.aggregate import Aggregates, Loaded, Origin
 from forestay_events.errors import Rejected
 from forestay_events.memory import MemoryEventStore
+from forestay_events.store import EventStore
 from forestay_lcm.domain.commands import Cancel, DeleteVnf, Handle, ReportStep, VnfCommand
 from forestay_lcm.domain.decide import VNF
 from forestay_lcm.domain.state import Operation, Vnf
@@ -43,7 +45,6 @@ from tests.lcm.samples import (
 )
 
 T = TypeVar("T")
-ID = "vnf-1"
 OTHER_VIM = {"vim2": msgspec.structs.replace(CONNECTIONS["vim1"], vim_id="another")}
 ENDED = ("COMPLETED", "FAILED", "ROLLED_BACK")
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
@@ -96,13 +97,18 @@ class VnfModel(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.loop = asyncio.new_event_loop()
-        self.store = MemoryEventStore()
+        self.id = str(uuid4())
         self.numbers = count(1)
+        self.store = self.open()
         self.processes = [Aggregates(self.store, VNF, self.clock) for _ in range(2)]
         self.state: Vnf | None = None
         self.snapshots = AnyVersion()
         self.ended: dict[str, Operation] = {}
         self.reports: list[ReportStep] = []
+
+    def open(self) -> EventStore:
+        """The log to write to."""
+        return MemoryEventStore()
 
     def teardown(self) -> None:
         self.loop.close()
@@ -116,9 +122,9 @@ class VnfModel(RuleBasedStateMachine):
     def execute(self, command: VnfCommand, process: int, *, project: str = PROJECT) -> None:
         origin = Origin(f"command-{next(self.numbers)}", project, "tester")
         try:
-            self.state = self.wait(self.processes[process].execute(ID, command, origin)).state
+            self.state = self.wait(self.processes[process].execute(self.id, command, origin)).state
         except Rejected:
-            self.state = self.wait(self.processes[process].load(ID)).state
+            self.state = self.wait(self.processes[process].load(self.id)).state
 
     @initialize(settled=st.booleans())
     def begin(self, settled: bool) -> None:
@@ -155,7 +161,7 @@ class VnfModel(RuleBasedStateMachine):
         """A process that begins now, at the state of whatever version, comes to the same."""
         self.snapshots.draw = lambda most: data.draw(st.integers(0, most - 1))
         fresh = Aggregates(self.store, VNF, self.clock, snapshots=self.snapshots)
-        assert self.wait(fresh.load(ID)).state == self.state
+        assert self.wait(fresh.load(self.id)).state == self.state
 
     @rule(command=st.sampled_from(COMMANDS))
     def command_of_another_project(self, command: VnfCommand) -> None:
@@ -205,7 +211,7 @@ class VnfModel(RuleBasedStateMachine):
         state: Vnf | None = None
         states: list[Vnf | None] = [state]
         snapshots: list[Loaded[Vnf]] = []
-        for stored in self.wait(self.store.load(VNF.subject(ID))):
+        for stored in self.wait(self.store.load(VNF.subject(self.id))):
             state = VNF.fold(state, stored.commit)
             states.append(state)
             snapshots.append(Loaded(state, stored.commit.version, stored.seq, stored.hash))
