@@ -46,18 +46,22 @@ class OpenStackClient:
 
     async def until(self, member: str, value: str, *words: str) -> Json:
         """Repeat a command until a member of its answer has a value."""
+        answer: Json = {}
         for _ in range(20):
             answer = await self(*words)
             if answer[member] == value:
                 return answer
-        raise AssertionError(f"openstack {' '.join(words)} still has {member} {answer[member]}")
+        raise AssertionError(f"openstack {' '.join(words)} still has {member} {answer.get(member)}")
 
 
 @pytest.fixture
 async def site(tmp_data_dir: Path) -> AsyncIterator[tuple[OpenStackSimulator, str]]:
-    async with substrate(Options(data_dir=tmp_data_dir, port=0)) as config, all_in_one(config) as (_, url):
-        async with OpenStackSimulator(SimConfig(tacker_endpoint=url)).serve() as simulator:
-            yield simulator, url
+    async with (
+        substrate(Options(data_dir=tmp_data_dir, port=0)) as config,
+        all_in_one(config) as (_, url),
+        OpenStackSimulator(SimConfig(tacker_endpoint=url)).serve() as simulator,
+    ):
+        yield simulator, url
 
 
 async def test_main_job(site: tuple[OpenStackSimulator, str], tmp_path: Path) -> None:
