@@ -120,7 +120,7 @@ class VnfModel(RuleBasedStateMachine):
         return self.loop.run_until_complete(work)
 
     def execute(self, command: VnfCommand, process: int, *, project: str = PROJECT) -> None:
-        origin = Origin(f"command-{next(self.numbers)}", project, "tester")
+        origin = Origin(f"{self.id}-{next(self.numbers)}", project, "tester")
         try:
             self.state = self.wait(self.processes[process].execute(self.id, command, origin)).state
         except Rejected:

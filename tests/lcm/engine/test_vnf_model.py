@@ -15,7 +15,7 @@ from forestay_lcm.domain.state import Vnf
 from forestay_lcm.projections.instances import pending_work
 from forestay_lcm.projections.representation import op_occ_document, vnf_document
 from forestay_lcm.projections.snapshots import InstanceSnapshots
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import invariant, run_state_machine_as_test
 
 from tests.lcm.api.client import INSTANCES, OP_OCCS, Client, client
@@ -82,5 +82,11 @@ def without_links(body: dict[str, object]) -> dict[str, object]:
 @pytest.mark.timeout(120)
 def test_log_row_and_view(config: BaseConfig) -> None:
     EngineModel.config = config
-    few = settings(max_examples=20, stateful_step_count=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    few = settings(
+        max_examples=20,
+        stateful_step_count=20,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow],
+        phases=[Phase.explicit, Phase.reuse, Phase.generate],
+    )
     run_state_machine_as_test(EngineModel, settings=few)
