@@ -178,7 +178,11 @@ def heal(**members: Any) -> Heal:
 
 def ext_link(cpd_id: str = "CP1", **members: Any) -> dict[str, Any]:
     """An external virtual link for a CP."""
-    return {"id": "ext", "resourceId": "net-9", "extCps": [{"cpdId": cpd_id, "cpConfig": {"a": {}}}]} | members
+    return {
+        "id": "ext",
+        "resourceId": "net-9",
+        "extCps": [{"cpdId": cpd_id, "cpConfig": {"a": {"cpProtocolData": [{"layerProtocol": "IP_OVER_ETHERNET"}]}}}],
+    } | members
 
 
 def change_ext_conn(

@@ -14,6 +14,7 @@ from forestay_events.config import BaseConfig
 
 from tests.lcm.api.client import INSTANCES, OP_OCCS, client
 from tests.lcm.api.test_instances import INLINE, operation
+from tests.lcm.api.test_operations import BODIES, MERGE_PATCH
 from tests.lcm.engine.running import running
 from tests.lcm.engine.scripted_vim import ScriptedVim
 
@@ -41,6 +42,14 @@ async def test_exchanges(config: BaseConfig, tmp_path: Path) -> None:
         await api.get(path)
         for listed in (INSTANCES, f"{INSTANCES}?all_fields", OP_OCCS, f"{OP_OCCS}?all_fields"):
             await api.get(listed)
+        patched = await api.send("PATCH", path, {"vnfInstanceName": "core"}, **{"Content-Type": MERGE_PATCH})
+        await api.get(f"{OP_OCCS}/{patched.op_id}")
+        for task, body in BODIES.items():
+            if task != "terminate":
+                begun = await api.post(f"{path}/{task}", {} if task == "heal" else body)
+                await operation(api, begun.op_id, "COMPLETED")
+        await api.get(path)
+        await api.post(f"{OP_OCCS}/{patched.op_id}/cancel", {"cancelMode": "FORCEFUL"})
         ended = await api.post(f"{path}/terminate", {"terminationType": "FORCEFUL"})
         await operation(api, ended.op_id, "COMPLETED")
         await api.get(path)

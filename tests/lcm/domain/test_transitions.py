@@ -95,7 +95,9 @@ def test_operation_event(state: LcmOperationState, kind: type[OperationEvent]) -
         assert operation is not None
         assert operation.state == allowed
         same = kind is CancellationRequested
-        assert (operation.state_entered == story.operation.state_entered) == same, "a cancellation is no change of state"
+        assert (operation.state_entered == story.operation.state_entered) == same, (
+            "a cancellation is no change of state"
+        )
 
 
 @pytest.mark.parametrize("kind", [OperationStarted, ModificationStarted])
