@@ -33,17 +33,18 @@ def build(packages: str, shim: str, tmp_bytes: int) -> list[str]:
     kernel.mount("none", "/", None, kernel.MS_REC | kernel.MS_PRIVATE)
     root = f"{packages}/.root"
     kernel.mount("root", root, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "mode=755,size=4m")
+    # Before what is shown: this Python may itself be installed below /tmp.
+    for name, mode, size in (("tmp", 0o1777, tmp_bytes), (UPPER, 0o700, tmp_bytes)):
+        target = f"{root}/{name.lstrip('/')}"
+        Path(target).mkdir()
+        options = f"mode={mode:o},size={size},nr_inodes=10000"
+        kernel.mount(name, target, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, options)
     for path in (*_SYSTEM, *(f"/etc/{name}" for name in _ETC), *_python(), shim):
         _show(root, path)
     _devices(root)
     lost = _proc(root)
     _write(f"{root}/etc/passwd", f"root:x:0:0::/:/bin/sh\nscript:x:{os.getuid() or 65534}:65534::/tmp:/bin/sh\n")
     _write(f"{root}/etc/group", "root:x:0:\nscript:x:65534:\n")
-    for name, mode, size in (("tmp", 0o1777, tmp_bytes), (UPPER, 0o700, tmp_bytes)):
-        target = f"{root}/{name.lstrip('/')}"
-        Path(target).mkdir()
-        options = f"mode={mode:o},size={size},nr_inodes=10000"
-        kernel.mount(name, target, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, options)
     _bind(packages, f"{root}{PACKAGES}", is_dir=True, recursive=False)
     for slot in ("csar", "new-csar"):
         Path(root, slot).mkdir()

@@ -219,8 +219,10 @@ def _drain(descriptor: int, out: int, ended: Ended, most: int) -> bool:
 
 
 def _others() -> list[int]:
-    with suppress(FileNotFoundError):
-        return [pid for name in os.listdir("/proc") if name.isdigit() and (pid := int(name)) != os.getpid()]
+    """The other processes of the sandbox; none are known where /proc is not there or is that of the host."""
+    with suppress(OSError):
+        if os.readlink("/proc/self") == str(os.getpid()):
+            return [pid for name in os.listdir("/proc") if name.isdigit() and (pid := int(name)) != os.getpid()]
     return []
 
 
