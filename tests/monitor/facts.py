@@ -8,6 +8,7 @@ from forestay_events.aggregate import Aggregates, Context, Decision, Definition,
 from forestay_events.platform import Platform
 from forestay_lcm.domain.decide import VNF
 from forestay_lcm.domain.events import (
+    ModificationStarted,
     OperationCompleted,
     OperationFailed,
     OperationFailedTemp,
@@ -20,6 +21,7 @@ from forestay_lcm.domain.events import (
     StepIntended,
     VnfCreated,
     VnfEvent,
+    VnfInfoModified,
 )
 from forestay_lcm.domain.plan import plan
 from forestay_lcm.domain.state import Vnf, evolve
@@ -71,6 +73,16 @@ class Vnfs:
             StepIntended(op_id=op_id, step="create-stack", attempt=1),
         )
         return vnf_id, op_id
+
+    async def modified(self, vnf_id: str) -> None:
+        """A MODIFY_INFO, from its beginning to its end."""
+        op_id = str(uuid4())
+        await self.happen(
+            vnf_id,
+            ModificationStarted(op_id=op_id, operation="MODIFY_INFO", params={}, steps=(), lane="vim"),
+            VnfInfoModified(name="edge", vnfd_id="w"),
+            OperationCompleted(op_id=op_id, instantiation_state="NOT_INSTANTIATED"),
+        )
 
     async def failed_temp(self, vnf_id: str, op_id: str, attempt: int = 1) -> int:
         return await self.happen(

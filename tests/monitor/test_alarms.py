@@ -41,6 +41,17 @@ async def test_an_operation_that_fails_raises_an_alarm_that_tells_what_failed(se
         assert raised.commit.correlation_id == op_id
 
 
+async def test_a_modification_is_no_fault_and_holds_nothing_up(serve: Serve, platform: Platform) -> None:
+    vnfs = Vnfs(platform)
+    async with serve() as server:
+        vnf_id, op_id = await vnfs.started()
+        await vnfs.failed_temp(vnf_id, op_id)
+        await vnfs.failed(vnf_id, op_id)
+        await vnfs.modified(vnf_id)
+        await vnfs.failed_temp(*await vnfs.started())
+        await server.until(2)
+
+
 @pytest.mark.parametrize("way_out", ["retried", "failed", "rolling_back", "rolled_back"])
 async def test_an_alarm_is_cleared_when_its_operation_leaves_failed_temp(
     serve: Serve, platform: Platform, way_out: str

@@ -90,6 +90,25 @@ async def test_an_instantiation_that_came_to_nothing_leaves_no_use(
     assert not await in_use(server, made["id"])
 
 
+async def test_a_vnf_that_is_given_another_vim_uses_that_one(server: Server, vim: Body, happens: Happens) -> None:
+    one, two = [await server.register(vim(name=name)) for name in ("one", "two")]
+    await happens(instantiate(one["id"]), lcm.OperationCompleted(op_id="op", instantiation_state="INSTANTIATED"))
+    connection = VimConnectionInfo(vim_id=two["id"], vim_type="ETSINFV.OPENSTACK_KEYSTONE.V_3")
+    for modified, used in (
+        (lcm.VnfInfoModified(name="edge"), (True, False)),
+        (lcm.VnfInfoModified(vim_connections={"vim1": connection}), (False, True)),
+    ):
+        completed = lcm.OperationCompleted(op_id="op2", instantiation_state="INSTANTIATED")
+        await happens(
+            lcm.ModificationStarted(op_id="op2", operation="MODIFY_INFO", params={}, steps=(), lane="x"),
+            modified,
+            completed,
+        )
+        assert (await in_use(server, one["id"]), await in_use(server, two["id"])) == used
+    await happens(terminate(), lcm.OperationRolledBack(op_id="op2"))
+    assert await in_use(server, two["id"])
+
+
 async def test_another_project_cannot_block_a_vim(server: Server, vim: Body, happens: Happens) -> None:
     made = await server.register(vim())
     await happens(instantiate(made["id"]), project="other")

@@ -172,7 +172,14 @@ async def test_usage_follows_the_vnf_instances(serve: Serve, asg: bytes) -> None
         status, problem = await server.ask("DELETE", f"/{info['id']}")
         assert (status, "IN_USE" in problem["detail"]) == (409, True)
 
-        await _append_vnf_commit(server, {"type": "VnfDeleted"}, after=created)
+        renamed = await _append_vnf_commit(server, {"type": "VnfInfoModified", "name": "y"}, after=created)
+        assert (await server.show(info["id"]))["usageState"] == "IN_USE"
+        other = await _append_vnf_commit(server, {"type": "VnfInfoModified", "vnfd_id": "another"}, after=renamed)
+        assert (await server.show(info["id"]))["usageState"] == "NOT_IN_USE"
+        back = {"type": "VnfInfoModified", "vnfd_id": info["vnfdId"]}
+        again = await _append_vnf_commit(server, back, after=other)
+        assert (await server.show(info["id"]))["usageState"] == "IN_USE"
+        await _append_vnf_commit(server, {"type": "VnfDeleted"}, after=again)
         assert (await server.show(info["id"]))["usageState"] == "NOT_IN_USE"
         assert (await server.ask("DELETE", f"/{info['id']}"))[0] == 204
 

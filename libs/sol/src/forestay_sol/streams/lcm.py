@@ -30,6 +30,13 @@ class VimUse(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     vim_id: str | None = None
 
 
+class VnfInfoModified(Fact, frozen=True, kw_only=True):
+    """What is ``None`` was not changed; ``vim_connections`` are all that there are from now on."""
+
+    vnfd_id: str | None = None
+    vim_connections: dict[str, VimUse] | None = None
+
+
 class OperationStarted(Fact, frozen=True, kw_only=True):
     """``vim_connections``: where the VNF is going to live, empty if the operation does not say."""
 
@@ -68,6 +75,7 @@ class OperationRolledBack(Fact, frozen=True, kw_only=True):
 LcmFact = (
     VnfCreated
     | VnfDeleted
+    | VnfInfoModified
     | OperationStarted
     | OperationProcessing
     | OperationCompleted

@@ -89,7 +89,7 @@ class OperationFaults(Faults):
                 kind = await connection.fetchval(f"SELECT operation FROM {schema}.operation WHERE id = $1", fact.op_id)
                 raised = operation_failed(kind or "UNKNOWN", fact, commit)
                 changed += await _raise(connection, schema, fact.op_id, raised, commit)
-            elif not isinstance(fact, lcm.VnfCreated | lcm.VnfDeleted):
+            elif not isinstance(fact, lcm.VnfCreated | lcm.VnfInfoModified | lcm.VnfDeleted):
                 changed += await _clear(connection, schema, fact.op_id, OPERATION_CLEARED[type(fact)], commit.at)
                 if type(fact) in OPERATION_ENDS:
                     await connection.execute(f"DELETE FROM {schema}.operation WHERE id = $1", fact.op_id)

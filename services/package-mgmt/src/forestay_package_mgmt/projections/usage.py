@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from forestay_events.commit import Stored
 from forestay_events.database import Connection
-from forestay_sol.streams.lcm import VnfCreated, VnfDeleted, facts
+from forestay_sol.streams.lcm import VnfCreated, VnfDeleted, VnfInfoModified, facts
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS {schema}.vnf (id text PRIMARY KEY, project text NOT NULL, vnfd_id text NOT NULL);
@@ -38,5 +38,9 @@ class UsageProjection:
                         f"INSERT INTO {schema}.vnf VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
                         commit.aggregate_id, commit.project, fact.vnfd_id,
                     )  # fmt: skip
+                elif isinstance(fact, VnfInfoModified) and fact.vnfd_id is not None:
+                    await connection.execute(
+                        f"UPDATE {schema}.vnf SET vnfd_id = $2 WHERE id = $1", commit.aggregate_id, fact.vnfd_id
+                    )
                 elif isinstance(fact, VnfDeleted):
                     await connection.execute(f"DELETE FROM {schema}.vnf WHERE id = $1", commit.aggregate_id)

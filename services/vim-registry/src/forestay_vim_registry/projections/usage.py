@@ -17,7 +17,9 @@ from forestay_sol.streams.lcm import (
     OperationFailed,
     OperationRolledBack,
     OperationStarted,
+    VimUse,
     VnfDeleted,
+    VnfInfoModified,
     facts,
 )
 
@@ -53,7 +55,17 @@ def _nothing(fact: LcmFact, commit: Commit) -> Statements:
 
 
 def _started(fact: OperationStarted, commit: Commit) -> Statements:
-    vims = {use.vim_id for use in fact.vim_connections.values() if use.vim_id is not None}
+    return _arrives(fact.vim_connections, commit)
+
+
+def _modified(fact: VnfInfoModified, commit: Commit) -> Statements:
+    if fact.vim_connections is None:
+        return []
+    return [(_LEAVES, (commit.aggregate_id,)), *_arrives(fact.vim_connections, commit)]
+
+
+def _arrives(connections: Mapping[str, VimUse], commit: Commit) -> Statements:
+    vims = {use.vim_id for use in connections.values() if use.vim_id is not None}
     return [(_ARRIVES, (commit.aggregate_id, vim_id, commit.project)) for vim_id in sorted(vims)]
 
 
@@ -76,4 +88,5 @@ _EFFECTS: Mapping[type[LcmFact], Callable[[Any, Commit], Statements]] = {
     OperationFailed: _ended,
     OperationRolledBack: _ended,
     VnfDeleted: _deleted,
+    VnfInfoModified: _modified,
 }
