@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from io import BytesIO
 from typing import Any
+from zipfile import ZipFile
 
 import msgspec
 import pytest
@@ -275,6 +277,25 @@ async def test_what_can_be_checked_is_checked_before_the_202(config: BaseConfig)
         for task, body, status, pointer in AT_FAULT:
             await pointed(api, f"{path}/{task}", body, status, pointer)
         assert await lcm.platform.store.head("LCM") == head
+
+
+async def test_a_script_that_the_package_lacks_is_refused(config: BaseConfig) -> None:
+    async with running(config) as lcm, client(lcm.url) as api:
+        blobs = lcm.platform.blobs
+        csar = BytesIO()
+        with ZipFile(csar, "w") as package:
+            package.writestr("UserData/mine.py", "class Mine: ...")
+        async with blobs.writer(limit=1 << 20) as writer:
+            await writer.write(csar.getvalue())
+            blob = await writer.commit()
+        await onboard(lcm.platform, msgspec.structs.replace(VNFD, vnfd_id="vnfd-8"), content=blob)
+        path = f"{INSTANCES}/{await api.create(vnfdId='vnfd-8')}/instantiate"
+        script, class_ = "lcm-operation-user-data", "lcm-operation-user-data-class"
+        asked = {"flavourId": "simple", "additionalParams": {script: "UserData/yours.py", class_: "Mine"}}
+        await pointed(api, path, asked, 400, f"/additionalParams/{script}")
+        for name in ("./UserData/mine.py", "UserData/mine.py"):
+            asked["additionalParams"] = {script: name, class_: "Mine"}
+            assert (await api.post(f"{path}?dry_run=true", asked)).status == 200
 
 
 async def test_of_two_contradictory_requests_at_two_replicas_one_is_accepted(config: BaseConfig) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from uuid import uuid4
 
 from forestay_events.aggregate import Aggregates, Origin
+from forestay_events.blobs import Blob
 from forestay_events.commit import Commit, EventCodec
 from forestay_events.config import BaseConfig
 from forestay_events.platform import Platform, open_platform
@@ -25,7 +26,7 @@ from forestay_lcm.reads import Vnfs
 from forestay_lcm.worker import StepWorker
 from forestay_sol.service import Service, serving
 from forestay_sol.streams import package, vim
-from forestay_sol.vnfd import Vnfd
+from forestay_sol.vnfd import Checksum, Vnfd
 
 from tests.lcm.samples import PROJECT, VNFD, create, instantiate, terminate
 
@@ -61,14 +62,22 @@ async def append(platform: Platform, stream: str, kind: str, aggregate_id: str, 
     )  # fmt: skip
 
 
-async def onboard(platform: Platform, vnfd: Vnfd = VNFD, *, package_id: str = "", project: str = PROJECT) -> str:
-    """A package with this VNFD, as package-mgmt tells it."""
+async def onboard(
+    platform: Platform, vnfd: Vnfd = VNFD, *, package_id: str = "", project: str = PROJECT, content: Blob | None = None
+) -> str:
+    """A package with this VNFD, as package-mgmt tells it; ``content`` is its CSAR, if that matters."""
     package_id = package_id or str(uuid4())
-    onboarded = package.PackageOnboarded(vnfd=vnfd)
-    await append(
-        platform, "PKG", "package", package_id, package.CODEC, package.PackageCreated(), onboarded, project=project
-    )
+    events: list[package.PackageEvent] = [package.PackageCreated(), package.PackageOnboarded(vnfd=vnfd)]
+    if content is not None:
+        events[1:1] = [stored(content)]
+    await append(platform, "PKG", "package", package_id, package.CODEC, *events, project=project)
     return package_id
+
+
+def stored(blob: Blob) -> package.PackageContentStored:
+    """That a CSAR has been received."""
+    checksum = Checksum(algorithm="SHA-256", hash=blob.digest)
+    return package.PackageContentStored(digest=blob.digest, size=blob.size, checksum=checksum)
 
 
 async def register(

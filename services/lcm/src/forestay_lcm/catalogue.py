@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile, ZipFile
 
 import msgspec
 from forestay_events.database import answering
@@ -80,6 +82,18 @@ class Catalogue:
             )
         return found.decode()
 
+    async def files(self, project: str, vnfd_id: str) -> frozenset[str] | None:
+        """The names of all files in a VNFD's package, ``None`` if its content is not at hand any more.
+
+        :raises Unavailable: the blob store cannot be read.
+        """
+        blobs = self._platform.blobs
+        try:
+            csar = await blobs.path(await self.package(project, vnfd_id))
+            return await blobs.run("read a package", _names, csar)
+        except (Permanent, BadZipFile):
+            return None
+
     async def vim(self, project: str, vim_id: str) -> KnownVim | None:
         """A registered VIM of the project."""
         model = await self._find("VIM", "SELECT model FROM lcm.vim WHERE project = $1 AND id = $2", project, vim_id)
@@ -120,6 +134,11 @@ class Catalogue:
     async def _value(self, query: str, *parameters: str) -> bytes | None:
         with answering():
             return await self._platform.pool.fetchval(query, *parameters)
+
+
+def _names(csar: Path) -> frozenset[str]:
+    with ZipFile(csar) as package:
+        return frozenset(package.namelist())
 
 
 def connection_of(known: KnownVim) -> VimConnectionInfo:

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any, TypeVar
 
 import msgspec
 from aiohttp import web
+from forestay_events.errors import Rejected
 from forestay_events.sealing import Vault
 from forestay_lcm.api.connections import chosen_connections, named_connections, recorded
 from forestay_lcm.api.sealing import sealed
@@ -26,7 +28,9 @@ from forestay_lcm.domain.commands import (
     Terminate,
     VnfCommand,
 )
+from forestay_lcm.domain.decisions.requested import USER_DATA
 from forestay_sol.body import decode
+from forestay_sol.faults import pointer
 from forestay_sol.vnfd import Vnfd
 from forestay_sol.vnflcm import (
     ChangeExtVnfConnectivityRequest,
@@ -64,6 +68,14 @@ class Asked:
     async def vnfd(self) -> Vnfd:
         return await self.catalogue.vnfd(self.project, self.instance["vnfdId"])
 
+    async def check_script(self, params: Mapping[str, Any] | None) -> None:
+        """:raises Rejected: 400, the user data script that ``additionalParams`` name is not in the package."""
+        name = (params or {}).get(USER_DATA[0])
+        files = await self.catalogue.files(self.project, self.instance["vnfdId"]) if isinstance(name, str) else None
+        if files is not None and str(PurePosixPath(str(name))) not in files:
+            detail = f"The package of VNFD {self.instance['vnfdId']} has no file '{name}'."
+            raise Rejected(400, detail, pointer=pointer(["additionalParams", USER_DATA[0]]))
+
     async def connections(self, given: VimConnections) -> VimConnections:
         """VIM connections of a request, as they are recorded. :raises Rejected: 404, 400."""
         return await named_connections(self.catalogue, self.vault, self.project, self.vnf_id, given)
@@ -75,6 +87,7 @@ Prepare = Callable[[Asked], Awaitable[VnfCommand]]
 async def _instantiate(asked: Asked) -> VnfCommand:
     body = await asked.body(InstantiateVnfRequest)
     vnfd = await asked.vnfd()
+    await asked.check_script(body.additional_params)
     given = body.vim_connection_info
     connections = await chosen_connections(asked.catalogue, asked.vault, asked.project, asked.vnf_id, given)
     return Instantiate(recorded(body, connections), vnfd, connections)
@@ -104,6 +117,7 @@ async def _change_ext_conn(asked: Asked) -> VnfCommand:
 
 async def _change_flavour(asked: Asked) -> VnfCommand:
     body = await asked.body(ChangeVnfFlavourRequest)
+    await asked.check_script(body.additional_params)
     connections = await asked.connections(body.vim_connection_info)
     return ChangeFlavour(recorded(body, connections), await asked.vnfd(), connections)
 
