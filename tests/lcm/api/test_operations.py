@@ -31,7 +31,7 @@ BODIES: dict[str, dict[str, Any]] = {
 }
 """A request for each task of an instance with one VNFC; each leaves a state in which the next is legal."""
 
-SECRET = {"password": "hunter2-open-sesame", "deep": {"api_key": "hunter3-open-sesame"}, "shown": "yes"}
+SECRET = {"password": f"{'x' * 1000}-open-sesame", "deep": {"api_key": "hunter3-open-sesame"}, "shown": "yes"}
 
 
 async def instantiated(api: Client, **members: Any) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 from forestay_events.errors import Permanent
@@ -36,6 +36,11 @@ from forestay_sol.vnflcm import (
 )
 
 
+T = TypeVar("T", bound=msgspec.Struct)
+
+_PARAMS = "additionalParams"
+
+
 class Asked(NamedTuple):
     """A grant request, with the flavour that what is added comes from (``None``: nothing is)."""
 
@@ -55,7 +60,7 @@ def asked_for(vnf: Vnf, operation: Operation, vnfd: Vnfd | None, asking: Asking)
     if vnfd is None:
         raise Permanent(f"The grant for {operation.operation} of VNF instance {vnf.id} needs its VNFD.")
     if operation.operation == "INSTANTIATE":
-        request = msgspec.convert(operation.params, InstantiateVnfRequest)
+        request = _recorded(operation.params, InstantiateVnfRequest)
         flavour = vnfd.flavour(request.flavour_id)
         return Asked(instantiate_grant_request(asking, flavour=flavour, request=request), flavour)
     builder = _BUILDERS.get(operation.operation)
@@ -64,34 +69,40 @@ def asked_for(vnf: Vnf, operation: Operation, vnfd: Vnfd | None, asking: Asking)
     return builder(operation.params, vnfd, info, asking)
 
 
+def _recorded(params: Mapping[str, Any], type_: type[T]) -> T:
+    """A request from the log. What is sealed in its additionalParams may be longer than a client's strings."""
+    given = {name: value for name, value in params.items() if name != _PARAMS}
+    return msgspec.structs.replace(msgspec.convert(given, type_), additional_params=params.get(_PARAMS))
+
+
 def _scale(params: Any, vnfd: Vnfd, info: InstantiatedVnfInfo, asking: Asking) -> Asked:
-    flavour, request = vnfd.flavour(info.flavour_id), msgspec.convert(params, ScaleVnfRequest)
+    flavour, request = vnfd.flavour(info.flavour_id), _recorded(params, ScaleVnfRequest)
     return Asked(scale_grant_request(asking, flavour=flavour, info=info, request=request), flavour)
 
 
 def _scale_to_level(params: Any, vnfd: Vnfd, info: InstantiatedVnfInfo, asking: Asking) -> Asked:
-    flavour, request = vnfd.flavour(info.flavour_id), msgspec.convert(params, ScaleVnfToLevelRequest)
+    flavour, request = vnfd.flavour(info.flavour_id), _recorded(params, ScaleVnfToLevelRequest)
     return Asked(scale_to_level_grant_request(asking, flavour=flavour, info=info, request=request), flavour)
 
 
 def _heal(params: Any, vnfd: Vnfd, info: InstantiatedVnfInfo, asking: Asking) -> Asked:
-    flavour, request = vnfd.flavour(info.flavour_id), msgspec.convert(params, HealVnfRequest)
+    flavour, request = vnfd.flavour(info.flavour_id), _recorded(params, HealVnfRequest)
     return Asked(heal_grant_request(asking, flavour=flavour, info=info, request=request), flavour)
 
 
 def _change_ext_conn(params: Any, vnfd: Vnfd, info: InstantiatedVnfInfo, asking: Asking) -> Asked:
-    flavour, request = vnfd.flavour(info.flavour_id), msgspec.convert(params, ChangeExtVnfConnectivityRequest)
+    flavour, request = vnfd.flavour(info.flavour_id), _recorded(params, ChangeExtVnfConnectivityRequest)
     return Asked(change_ext_conn_grant_request(asking, flavour=flavour, info=info, request=request), flavour)
 
 
 def _change_flavour(params: Any, vnfd: Vnfd, info: InstantiatedVnfInfo, asking: Asking) -> Asked:
-    request = msgspec.convert(params, ChangeVnfFlavourRequest)
+    request = _recorded(params, ChangeVnfFlavourRequest)
     old, new = vnfd.flavour(info.flavour_id), vnfd.flavour(request.new_flavour_id)
     return Asked(change_flavour_grant_request(asking, old=old, new=new, info=info, request=request), new)
 
 
 def _operate(params: Any, vnfd: Vnfd, info: InstantiatedVnfInfo, asking: Asking) -> Asked:
-    request = msgspec.convert(params, OperateVnfRequest)
+    request = _recorded(params, OperateVnfRequest)
     return Asked(operate_grant_request(asking, info=info, request=request), vnfd.flavour(info.flavour_id))
 
 
