@@ -44,7 +44,21 @@ from forestay_sol.vnflcm import (
 )
 
 from tests.lcm.domain.story import Story, told
-from tests.lcm.samples import CONNECTIONS, INFO, confirmed, create, failed, handle, instantiate, terminate, unknown
+from tests.lcm.samples import (
+    CONNECTIONS,
+    INFO,
+    cancel,
+    change_flavour,
+    confirmed,
+    create,
+    failed,
+    handle,
+    instantiate,
+    modify,
+    scale,
+    terminate,
+    unknown,
+)
 
 GOLDEN = Path(__file__).parent / "lcm"
 OP = "0f8f7b0e-3f6e-5e0f-9d55-1f2f3a4b5c6d"
@@ -138,8 +152,13 @@ def test_every_member_of_a_sample_is_set(event: VnfEvent) -> None:
         told(create(), instantiate(), confirmed, confirmed, confirmed, confirmed, terminate("GRACEFUL"), confirmed),
         told(create(), instantiate(), confirmed, unknown, failed, handle("rollback"), confirmed),
         told(create(), instantiate(), failed),
+        told(create(), instantiate(), *[confirmed] * 4, scale(), confirmed, cancel("GRACEFUL")),
+        told(
+            create(), instantiate(), *[confirmed] * 4, change_flavour(), confirmed, failed, handle("retry"), confirmed
+        ),
+        told(create(), instantiate(), *[confirmed] * 4, modify(vimConnectionInfo={"vim1": {"vimId": "x"}})),
     ],
-    ids=["terminating", "rolling back", "rolled back"],
+    ids=["terminating", "rolling back", "rolled back", "being cancelled", "tried again", "modified"],
 )
 def test_the_state_survives_json(story: Story) -> None:
     encoded = msgspec.json.encode(story.vnf)

@@ -159,13 +159,16 @@ class TestFailure:
 
 
 class TestCancellation:
-    @pytest.mark.parametrize(("operation", "step"), PLACES)
-    @pytest.mark.parametrize("first", [(), (unknown,), (cancel("GRACEFUL"),)], ids=["", "unknown", "graceful before"])
+    @pytest.mark.parametrize(
+        ("operation", "step", "first"),
+        [
+            *((*place, first) for place in PLACES for first in ((), (unknown,))),
+            *((*place, (cancel("GRACEFUL"),)) for place in OF_A_VIM),
+        ],
+    )
     def test_forceful_is_at_once(
         self, operation: str, step: str, first: tuple[Callable[[Vnf | None], VnfCommand], ...]
     ) -> None:
-        if STEPS[step].executor == ENGINE and first and first != (unknown,):
-            pytest.skip("graceful is at once there, too")
         story = at(operation, step)
         late = confirmed(story.vnf)
         for command in (*first, cancel("FORCEFUL")):

@@ -92,13 +92,8 @@ def scale_to_level(vnf: Vnf, command: ScaleToLevel, ctx: Context) -> Decided:
         targets = dict(flavour.level(request.instantiation_level_id).scale_info)
     else:
         targets = _wanted_levels(flavour, info, request.scale_info)
-    wanted = ", ".join(f"{aspect} {level}" for aspect, level in targets.items())
-    reason = (
-        f"instantiation level {request.instantiation_level_id}" if request.scale_info is None else f"levels {wanted}"
-    )
-    return _start(
-        vnf, ctx, "SCALE_TO_LEVEL", request, f"scaling to {reason} requested", scale_status=_scaled(info, targets)
-    )
+    reason = f"scale levels {', '.join(f'{aspect} {level}' for aspect, level in targets.items())} requested"
+    return _start(vnf, ctx, "SCALE_TO_LEVEL", request, reason, scale_status=_scaled(info, targets))
 
 
 def heal(vnf: Vnf, command: Heal, ctx: Context) -> Decided:

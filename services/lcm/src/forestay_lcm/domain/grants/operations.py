@@ -35,7 +35,6 @@ from forestay_sol.vnflcm import (
     ScaleVnfToLevelRequest,
 )
 
-
 T = TypeVar("T", bound=msgspec.Struct)
 
 _PARAMS = "additionalParams"
