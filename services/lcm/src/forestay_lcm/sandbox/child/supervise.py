@@ -191,6 +191,9 @@ def _watch(pid: int, out: int, err: int, ended: Ended, limits: dict[str, Any], s
     os.close(process)
     if ended.limit:
         os.kill(pid, signal.SIGKILL)
+    # All of its group in one go: one by one, a script that forks for ever would be faster.
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
     ended.status = os.waitpid(pid, 0)[1]
     ended.left = _end_everything(sandbox)
     for descriptor in (out, err):
