@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+from forestay_csar import read_package
 from forestay_events.errors import Rejected
-from forestay_package_mgmt.csar import read_package
 from forestay_sol.vnfd import Flavour, LcmScript
 
 Files = dict[str, str | bytes]

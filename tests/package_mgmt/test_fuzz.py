@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 import yaml
-from forestay_package_mgmt.csar import PackageInvalid, read_package
+from forestay_csar import PackageInvalid, read_package
 from forestay_sol.vnfd import Vnfd
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
-from forestay_package_mgmt.csar import Limits, PackageInvalid, read_package
+from forestay_csar import Limits, PackageInvalid, read_package
 
 Files = dict[str, str | bytes]
 Pack = Callable[[Mapping[str, str | bytes]], Path]

@@ -10,8 +10,8 @@ from pathlib import Path
 import msgspec
 import pytest
 import yaml
+from forestay_csar import Archive, ReadPackage, read_package, write_vnfd_zip
 from forestay_events.errors import Rejected
-from forestay_package_mgmt.csar import Archive, ReadPackage, read_package, write_vnfd_zip
 from forestay_sol.vnfd import Checksum, SoftwareImage, Vdu, VduCp, Vnfd
 
 from tests.packages.build import build_csar

@@ -11,11 +11,11 @@ from typing import Any
 import msgspec
 import pytest
 import pytest_asyncio
+from forestay_csar import read_package
 from forestay_lcm.adapters.openstack.cloud import Cloud, Clouds
 from forestay_lcm.adapters.openstack.job import Order
 from forestay_lcm.domain import local_nfvo
 from forestay_lcm.domain.grants import Asking, instantiate_grant_request
-from forestay_package_mgmt.csar import read_package
 from forestay_simvim import OpenStackSimulator, SimConfig
 from forestay_sol.vnfd import Flavour
 from forestay_sol.vnflcm import InstantiateVnfRequest, VimConnectionInfo

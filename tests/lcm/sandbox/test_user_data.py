@@ -9,11 +9,11 @@ from typing import Any
 import msgspec
 import pytest
 import yaml
+from forestay_csar import read_package
 from forestay_lcm.adapters.openstack.blueprint import blueprint_after
 from forestay_lcm.adapters.openstack.hot import without_nulls
 from forestay_lcm.sandbox.calls import Limits, Package, ScriptCall
 from forestay_lcm.sandbox.runner import ScriptRunner
-from forestay_package_mgmt.csar import read_package
 from forestay_sol.vnfd import Flavour
 from forestay_sol.vnflcm import Grant
 

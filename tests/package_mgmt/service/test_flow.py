@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
+from forestay_csar import read_package
 from forestay_events.commit import Commit
-from forestay_package_mgmt.csar import read_package
 from forestay_package_mgmt.settings import Settings
 from forestay_sol.types import parse_rfc3339
 from forestay_sol.vnfd import Vnfd

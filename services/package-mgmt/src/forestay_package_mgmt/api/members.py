@@ -7,9 +7,9 @@ import io
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 
+from forestay_csar import Archive, ReadPackage, write_vnfd_zip
 from forestay_events.blobs import BlobStore
 
-from forestay_package_mgmt.csar import Archive, ReadPackage, write_vnfd_zip
 from forestay_package_mgmt.domain.state import Onboarded
 
 

@@ -13,9 +13,8 @@ import sys
 from pathlib import Path
 
 import msgspec
+from forestay_csar import PackageInvalid, ReadPackage, read_package
 from forestay_events.errors import Permanent, Retryable
-
-from forestay_package_mgmt.csar import PackageInvalid, ReadPackage, read_package
 
 MEMORY = 2 << 30
 

@@ -15,13 +15,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from forestay_csar import PackageInvalid, ReadPackage
 from forestay_events.aggregate import Loaded, Origin
 from forestay_events.blobs import BlobStore
 from forestay_events.errors import Rejected
 from forestay_events.work import Work
 from forestay_sol.problem import ProblemDetails, answer_to
 
-from forestay_package_mgmt.csar import PackageInvalid, ReadPackage
 from forestay_package_mgmt.domain.commands import ClaimVnfdId, FailOnboarding, FinishOnboarding, PackageCommand
 from forestay_package_mgmt.domain.state import Content, Package
 from forestay_package_mgmt.onboarding.contents import Contents

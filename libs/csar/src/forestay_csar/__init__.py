@@ -6,9 +6,9 @@ to GET ``/vnfd``. All of it is synchronous and meant for a thread; every refusal
 
 from __future__ import annotations
 
-from forestay_package_mgmt.csar.archive import Archive, Limits
-from forestay_package_mgmt.csar.problem import PackageInvalid
-from forestay_package_mgmt.csar.reader import ReadPackage, read_package
-from forestay_package_mgmt.csar.vnfd_zip import write_vnfd_zip
+from forestay_csar.archive import Archive, Limits
+from forestay_csar.problem import PackageInvalid
+from forestay_csar.reader import ReadPackage, read_package
+from forestay_csar.vnfd_zip import write_vnfd_zip
 
 __all__ = ["Archive", "Limits", "PackageInvalid", "ReadPackage", "read_package", "write_vnfd_zip"]

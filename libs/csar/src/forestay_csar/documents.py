@@ -15,8 +15,8 @@ from typing import Any, cast
 
 import yaml
 
-from forestay_package_mgmt.csar.archive import Archive, Limits
-from forestay_package_mgmt.csar.problem import PackageInvalid
+from forestay_csar.archive import Archive, Limits
+from forestay_csar.problem import PackageInvalid
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NUMBER_LENGTH = 256

@@ -27,12 +27,12 @@ from forestay_sol.vnfd import (
     VnfVirtualLink,
 )
 
-from forestay_package_mgmt.csar.archive import Archive
-from forestay_package_mgmt.csar.definitions import YAML, Definitions
-from forestay_package_mgmt.csar.documents import Documents, Tree
-from forestay_package_mgmt.csar.manifest import checksum
-from forestay_package_mgmt.csar.problem import PackageInvalid
-from forestay_package_mgmt.csar.scaling import read_policies
+from forestay_csar.archive import Archive
+from forestay_csar.definitions import YAML, Definitions
+from forestay_csar.documents import Documents, Tree
+from forestay_csar.manifest import checksum
+from forestay_csar.problem import PackageInvalid
+from forestay_csar.scaling import read_policies
 
 _NFV = "tosca.nodes.nfv."
 _TYPES = {

@@ -15,9 +15,9 @@ import re
 from collections.abc import Iterator
 from typing import Any, cast
 
-from forestay_package_mgmt.csar.archive import Archive
-from forestay_package_mgmt.csar.documents import Documents, Tree
-from forestay_package_mgmt.csar.problem import PackageInvalid
+from forestay_csar.archive import Archive
+from forestay_csar.documents import Documents, Tree
+from forestay_csar.problem import PackageInvalid
 
 YAML = (".yaml", ".yml")
 _SOL001_TYPES = re.compile(r"etsi_nfv_sol001_\w+\.ya?ml")

@@ -23,7 +23,7 @@ from typing import Self
 
 import msgspec
 
-from forestay_package_mgmt.csar.problem import PackageInvalid
+from forestay_csar.problem import PackageInvalid
 
 CHUNK = 1 << 20
 _MIB = 1 << 20

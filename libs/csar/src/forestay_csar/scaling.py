@@ -19,9 +19,9 @@ from typing import Literal
 import msgspec
 from forestay_sol.vnfd import AffinityRule, InstantiationLevel, ScalingAspect, Vdu
 
-from forestay_package_mgmt.csar.definitions import Definitions
-from forestay_package_mgmt.csar.documents import Tree
-from forestay_package_mgmt.csar.problem import PackageInvalid
+from forestay_csar.definitions import Definitions
+from forestay_csar.documents import Tree
+from forestay_csar.problem import PackageInvalid
 
 _NFV = "tosca.policies.nfv."
 _IMPLICIT_LEVEL = "default"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import zipfile
 from typing import IO
 
-from forestay_package_mgmt.csar.archive import Archive
-from forestay_package_mgmt.csar.reader import TOSCA_META, ReadPackage
+from forestay_csar.archive import Archive
+from forestay_csar.reader import TOSCA_META, ReadPackage
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 

@@ -15,12 +15,12 @@ from pathlib import Path
 import msgspec
 from forestay_sol.vnfd import Artifact, Flavour, Vnfd
 
-from forestay_package_mgmt.csar.archive import Archive, Limits
-from forestay_package_mgmt.csar.definitions import YAML, Definitions
-from forestay_package_mgmt.csar.documents import Documents, Tree
-from forestay_package_mgmt.csar.manifest import Block, read_artifacts, read_blocks, verify
-from forestay_package_mgmt.csar.problem import PackageInvalid
-from forestay_package_mgmt.csar.topology import FlavourReader
+from forestay_csar.archive import Archive, Limits
+from forestay_csar.definitions import YAML, Definitions
+from forestay_csar.documents import Documents, Tree
+from forestay_csar.manifest import Block, read_artifacts, read_blocks, verify
+from forestay_csar.problem import PackageInvalid
+from forestay_csar.topology import FlavourReader
 
 TOSCA_META = "TOSCA-Metadata/TOSCA.meta"
 _VNF = "tosca.nodes.nfv.VNF"

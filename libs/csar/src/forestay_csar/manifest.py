@@ -18,8 +18,8 @@ import hashlib
 import msgspec
 from forestay_sol.vnfd import Artifact, Checksum
 
-from forestay_package_mgmt.csar.archive import Archive
-from forestay_package_mgmt.csar.problem import PackageInvalid
+from forestay_csar.archive import Archive
+from forestay_csar.problem import PackageInvalid
 
 _ALGORITHMS = {f"sha{bits}": f"SHA-{bits}" for bits in (224, 256, 384, 512)}
 _EXTERNAL = ("http://", "https://")
