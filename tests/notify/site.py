@@ -35,6 +35,7 @@ class Site:
     """
 
     pool: asyncpg.Pool
+    dsn: str
     outgoing: Outgoing = field(default_factory=lambda: Outgoing(OUTBOX))
     subscribers: dict[str, Subscriber] = field(default_factory=dict[str, Subscriber])
 
@@ -60,7 +61,7 @@ class Site:
         async def directory(subscription_id: str) -> Subscriber | None:
             return self.subscribers.get(subscription_id)
 
-        return Deliverer(self.pool, self.outgoing, directory, version="2.0.0", longest_pause=pause)
+        return Deliverer(self.pool, self.dsn, self.outgoing, directory, version="2.0.0", longest_pause=pause)
 
     @asynccontextmanager
     async def delivering(
@@ -81,6 +82,6 @@ class Site:
 @asynccontextmanager
 async def site(dsn: str) -> AsyncGenerator[Site]:
     async with open_pool(dsn) as pool:
-        made = Site(pool)
+        made = Site(pool, dsn)
         await pool.execute(made.outgoing.tables)
         yield made

@@ -35,3 +35,11 @@ async def caught_up(
     if last is not None:
         await platform.positions.wait(schema, definition.stream, last.seq)
     return None
+
+
+async def caught_up_with_all(platform: Platform, schema: str, stream: str) -> None:
+    """Wait until read model ``schema`` has all that the log of ``stream`` has now, whoever wrote it.
+
+    :raises Unavailable: the log does not answer, or the read model does not get there.
+    """
+    await platform.positions.wait(schema, stream, await platform.store.head(stream))

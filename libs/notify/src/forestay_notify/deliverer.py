@@ -23,7 +23,7 @@ from dataclasses import dataclass
 import asyncpg
 import structlog
 from forestay_events.archive import LEAD, LOST_CONNECTION, Connection
-from forestay_events.database import answering
+from forestay_events.database import answering, own_connection
 from forestay_events.errors import ForestayError, Unavailable
 from forestay_events.failpoints import failpoint
 from forestay_events.telemetry import span
@@ -72,6 +72,7 @@ class _Down:
 class Deliverer:
     """Empties one outbox.
 
+    :param dsn: of the database, for the connection that holds the lock.
     :param version: of the API, for the ``Version`` header.
     :param longest_pause: seconds between two tries at most.
     """
@@ -79,13 +80,14 @@ class Deliverer:
     def __init__(
         self,
         pool: asyncpg.Pool,
+        dsn: str,
         outgoing: Outgoing,
         directory: Directory,
         *,
         version: str,
         longest_pause: float,
     ) -> None:
-        self._pool = pool
+        self._dsn = dsn
         self._outgoing = outgoing
         self._lanes = Lanes(pool, outgoing)
         self._directory = directory
@@ -100,7 +102,7 @@ class Deliverer:
         while True:
             try:
                 with answering():
-                    async with self._pool.acquire() as guard:
+                    async with own_connection(self._dsn) as guard:
                         await self._stand_by(guard)
                         await self._lead(guard, callbacks)
             except Unavailable as error:

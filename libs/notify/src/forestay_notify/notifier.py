@@ -63,7 +63,7 @@ class Notifier:
             test=settings.notify_test_callback,
         )  # fmt: skip
         self._deliverer = Deliverer(
-            platform.pool, outgoing, directory(platform.pool, platform.vault, resource.schema),
+            platform.pool, platform.config.database_url, outgoing, directory(platform.pool, platform.vault, resource.schema),
             version=resource.version, longest_pause=settings.notify_retry_pause,
         )  # fmt: skip
         self._housekeeping = Housekeeping(

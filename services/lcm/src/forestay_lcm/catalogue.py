@@ -15,6 +15,7 @@ from zipfile import BadZipFile, ZipFile
 import msgspec
 from forestay_events.database import answering
 from forestay_events.errors import Permanent, Rejected
+from forestay_events.freshness import caught_up_with_all
 from forestay_events.platform import Platform
 from forestay_events.sealing import is_sealed
 from forestay_sol.vnfd import Vnfd
@@ -127,8 +128,7 @@ class Catalogue:
         found = await self._value(query, *parameters)
         if found is not None:
             return found
-        head = await self._platform.store.head(stream)
-        await self._platform.positions.wait(SCHEMA, stream, head)
+        await caught_up_with_all(self._platform, SCHEMA, stream)
         return await self._value(query, *parameters)
 
     async def _value(self, query: str, *parameters: str) -> bytes | None:

@@ -9,7 +9,7 @@ from aiohttp import web
 from forestay_events.aggregate import Aggregates
 from forestay_events.database import answering
 from forestay_events.errors import Rejected
-from forestay_events.freshness import caught_up
+from forestay_events.freshness import caught_up, caught_up_with_all
 from forestay_events.platform import Platform
 from forestay_sol.listing import Listed, Listing
 
@@ -54,7 +54,7 @@ class Reads:
         vnf_id = await self._value(query, op_id, project)
         if vnf_id is None:
             # Perhaps started a moment ago at another replica: nothing but the head of the stream tells.
-            await self._platform.positions.wait(SCHEMA, STREAM, await self._platform.store.head(STREAM))
+            await caught_up_with_all(self._platform, SCHEMA, STREAM)
             vnf_id = await self._value(query, op_id, project)
         if vnf_id is None:
             raise Rejected(404, f"VnfLcmOpOcc {op_id[:80]} not found.")
