@@ -28,6 +28,7 @@ from .stepping import (
 
 UPDATE = ("update-stack", "await-update", "read-back")
 HEAL = ("mark-unhealthy", *UPDATE)
+ANEW = ("delete-stack", "await-deleted", "create-stack", "await-stack", "read-back")
 RESTORE = ("restore-stack", "await-restored", "read-back")
 
 
@@ -123,6 +124,48 @@ async def test_a_heal_that_fails_is_tried_again_or_rolled_back(
     back = read(await carry_out(cloud, order, pair, *RESTORE, results=results))
     assert by_vdu(back)["VDU2"] == by_vdu(pair)["VDU2"]
     assert len(back.vnfc_resource_info) == 2
+
+
+async def test_the_whole_vnf_is_made_anew(cloud: Cloud, asg: Flavour) -> None:
+    first, _ = await instantiate(cloud, await asg_order(cloud, asg))
+    out = order_for("SCALE", first, asg, level=2, type="SCALE_OUT", aspectId="VDU1_scale", numberOfSteps=2)
+    three = read(await carry_out(cloud, out, first, *UPDATE))
+    order = order_for("HEAL", three, asg, additionalParams={"all": True})
+    anew = read(await carry_out(cloud, order, three, *ANEW, op_id="op2"))
+    assert (anew.metadata or {})["stack_id"] != (three.metadata or {})["stack_id"]
+    assert (anew.metadata or {})["nfv"] == (three.metadata or {})["nfv"]
+    assert (len(server_ids(anew)), server_ids(anew) & server_ids(three)) == (3, set())
+    assert anew.scale_status == three.scale_status
+    assert [link.resource_handle for link in anew.ext_virtual_link_info] == [
+        link.resource_handle for link in three.ext_virtual_link_info
+    ]
+
+
+async def test_the_whole_vnf_has_the_addresses_that_were_asked_for(
+    cloud: Cloud, two_vdus: Flavour, pair: InstantiatedVnfInfo
+) -> None:
+    order = order_for("HEAL", pair, two_vdus, additionalParams={"all": True})
+    anew = read(await carry_out(cloud, order, pair, *ANEW, op_id="op2"))
+    assert fixed_addresses(anew) == fixed_addresses(pair) == {("10.10.0.77",)}
+    assert not server_ids(anew) & server_ids(pair)
+
+
+async def test_making_anew_goes_on_where_it_failed(
+    sim: OpenStackSimulator, cloud: Cloud, two_vdus: Flavour, pair: InstantiatedVnfInfo
+) -> None:
+    order = order_for("HEAL", pair, two_vdus, additionalParams={"all": True})
+    sim.faults.add(ResourceFault(name="VDU1", action="CREATE", reason="No valid host was found."))
+    results = await carry_out(cloud, order, pair, *ANEW[:3], op_id="op2")
+    failed = await finish(cloud, job("await-stack", order, before=pair, results=results, op_id="op2"))
+    assert isinstance(failed, Failed)
+    again = await carry_out(cloud, order, pair, *ANEW[2:], op_id="op2", attempt=2)
+    assert len(read(again).vnfc_resource_info) == 2
+
+
+def fixed_addresses(info: InstantiatedVnfInfo) -> set[tuple[str, ...]]:
+    layers = [data.ip_over_ethernet for cp in info.ext_cp_info for data in cp.cp_protocol_info]
+    addresses = [address for layer in layers if layer for address in layer.ip_addresses or ()]
+    return {address.addresses for address in addresses if not address.is_dynamic and address.addresses}
 
 
 async def test_an_unknown_vnfc_is_named(cloud: Cloud, two_vdus: Flavour, pair: InstantiatedVnfInfo) -> None:

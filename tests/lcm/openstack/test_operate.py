@@ -14,6 +14,7 @@ from forestay_sol.vnflcm import InstantiatedVnfInfo
 from .stepping import carry_out, finish, instantiate, job, order_for, read, two_vdus_order
 
 OPERATE = ("operate-servers", "await-servers", "read-back")
+RESTORE = ("restore-servers", "await-restored-servers", "read-back")
 
 
 @pytest.fixture
@@ -35,6 +36,18 @@ async def test_one_stops_then_all_then_all_start(cloud: Cloud, two_vdus: Flavour
     assert states(stopped) == ("STOPPED", {"VDU1": "STOPPED", "VDU2": "STOPPED"})
     start = order_for("OPERATE", stopped, two_vdus, changeStateTo="STARTED")
     assert read(await carry_out(cloud, start, stopped, *OPERATE, op_id="op3")) == pair
+
+
+async def test_taken_back_each_server_is_as_it_was(cloud: Cloud, two_vdus: Flavour, pair: InstantiatedVnfInfo) -> None:
+    chosen = [vnfc.id for vnfc in pair.vnfc_info if vnfc.vdu_id == "VDU1"]
+    one = order_for("OPERATE", pair, two_vdus, changeStateTo="STOPPED", vnfcInstanceId=chosen)
+    half = read(await carry_out(cloud, one, pair, *OPERATE))
+    for state in ("STARTED", "STOPPED"):
+        order = order_for("OPERATE", half, two_vdus, changeStateTo=state)
+        # The operation is rolled back while Nova still works on what it has begun.
+        begun = await carry_out(cloud, order, half, "operate-servers", op_id=f"op-{state}")
+        undone = await carry_out(cloud, order, half, *RESTORE, op_id=f"op-{state}", results=begun)
+        assert read(undone) == half
 
 
 @pytest.mark.parametrize("when", ["before", "after"])

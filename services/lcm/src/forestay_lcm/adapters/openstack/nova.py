@@ -13,6 +13,9 @@ from forestay_lcm.adapters.openstack.transport import NotFound
 
 SERVICE = "compute"
 
+STOPPED = frozenset({"SHUTOFF", "SUSPENDED", "PAUSED", "SHELVED", "SHELVED_OFFLOADED"})
+"""The statuses of a server that does not run."""
+
 
 class Server(msgspec.Struct, frozen=True, kw_only=True):
     """A server.

@@ -43,12 +43,10 @@ from forestay_lcm.adapters.openstack.addresses import cp_protocol_info, fulfille
 from forestay_lcm.adapters.openstack.groups import SERVER
 from forestay_lcm.adapters.openstack.heat import Stack, StackResource
 from forestay_lcm.adapters.openstack.neutron import Port
-from forestay_lcm.adapters.openstack.nova import Server
+from forestay_lcm.adapters.openstack.nova import STOPPED, Server
 from forestay_lcm.domain.connection_points import GIVEN_PORT, vdu_cp_id
 
 PORT, NET, VOLUME = "OS::Neutron::Port", "OS::Neutron::Net", "OS::Cinder::Volume"
-
-_STOPPED = frozenset({"SHUTOFF", "SUSPENDED", "PAUSED", "SHELVED", "SHELVED_OFFLOADED"})
 
 
 class Observed(msgspec.Struct, frozen=True, kw_only=True):
@@ -148,7 +146,7 @@ class _View:
 
     def is_stopped(self, server: StackResource) -> bool:
         seen = self.observed.servers.get(server.physical_id)
-        return seen is not None and seen.status in _STOPPED
+        return seen is not None and seen.status in STOPPED
 
     @cached_property
     def nfv(self) -> dict[str, Any]:

@@ -23,7 +23,12 @@ from forestay_lcm.adapters.openstack.job import Job
 from forestay_lcm.adapters.openstack.steps.create import await_stack, create_stack
 from forestay_lcm.adapters.openstack.steps.delete import await_deleted, delete_stack
 from forestay_lcm.adapters.openstack.steps.heal import mark_unhealthy, unmark_unhealthy
-from forestay_lcm.adapters.openstack.steps.operate import await_servers, operate_servers
+from forestay_lcm.adapters.openstack.steps.operate import (
+    await_restored_servers,
+    await_servers,
+    operate_servers,
+    restore_servers,
+)
 from forestay_lcm.adapters.openstack.steps.read import read_back
 from forestay_lcm.adapters.openstack.steps.restore import await_restored, restore_stack
 from forestay_lcm.adapters.openstack.steps.revert import revert_snapshot
@@ -50,6 +55,8 @@ HANDLERS: Mapping[str, Handler] = {
     "await-vnfc": await_vnfc,
     "operate-servers": operate_servers,
     "await-servers": await_servers,
+    "restore-servers": restore_servers,
+    "await-restored-servers": await_restored_servers,
     "create-snapshot": create_snapshot,
     "await-snapshot": await_snapshot,
     "revert-snapshot": revert_snapshot,

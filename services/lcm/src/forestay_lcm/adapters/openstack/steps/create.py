@@ -1,4 +1,4 @@
-"""Making the VNF's stack (INSTANTIATE)."""
+"""Making the VNF's stack: INSTANTIATE, and HEAL with ``additionalParams.all`` of a whole VNF (wire contract section 3.8)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ async def create_stack(cloud: Cloud, job: Job) -> Outcome:
     name = stack_name(job.vnf_id)
     if (found := await cloud.heat.find(name)) is not None:
         return await _settle(cloud, job, found)
-    wanted = msgspec.to_builtins(blueprint_after(ordered(job), None))
+    wanted = msgspec.to_builtins(blueprint_after(ordered(job), job.before))
     await job.fence()
     try:
         stack_id = await cloud.heat.create(name, wanted | {"tags": tags(job), "timeout_mins": _TIMEOUT_MINS})
