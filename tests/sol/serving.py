@@ -17,12 +17,17 @@ Client = TestClient[Any, Any]
 
 @asynccontextmanager
 async def serving(
-    routes: Iterable[Route], *, authenticator: Authenticator | None = None, body_limit: int = 1 << 20
+    routes: Iterable[Route],
+    *,
+    authenticator: Authenticator | None = None,
+    body_limit: int = 1 << 20,
+    page_size: int = 100,
 ) -> AsyncGenerator[Client]:
     """Serve routes over HTTP for as long as the block runs."""
     app = application(
-        routes, service="test", authenticator=authenticator or NoAuthentication("nfv"), body_limit=body_limit
-    )
+        routes, service="test", authenticator=authenticator or NoAuthentication("nfv"), body_limit=body_limit,
+        page_size=page_size,
+    )  # fmt: skip
     async with TestClient(TestServer(app)) as client:
         yield client
 

@@ -25,6 +25,7 @@ PAGINGS = {
     "v1": Paging(size=4, link=v1_link, all_records=True),
     "exact": Paging(size=25),
     "off": Paging(size=0),
+    "operator": Paging(),
 }
 
 
@@ -38,7 +39,7 @@ async def resources(request: web.Request) -> web.Response:
 
 @pytest_asyncio.fixture
 async def client() -> AsyncGenerator[Client]:
-    async with serving([Route("GET", "/v1.0/{paging}", resources, LEGACY)]) as started:
+    async with serving([Route("GET", "/v1.0/{paging}", resources, LEGACY)], page_size=7) as started:
         yield started
 
 
@@ -71,6 +72,32 @@ async def test_no_link_when_nothing_follows(client: Client, path: str) -> None:
     response = await client.get(path)
     assert len(await response.json()) == 25
     assert "Link" not in response.headers
+
+
+@pytest.mark.parametrize(
+    ("path", "count"),
+    [
+        ("/v1.0/operator", 7),
+        ("/v1.0/operator?limit=3", 3),
+        ("/v1.0/operator?limit=8", 7),
+        ("/v1.0/sol?limit=3", 3),
+        ("/v1.0/off?limit=3", 3),
+        ("/v1.0/v1?all_records=yes&limit=3", 3),
+    ],
+)
+async def test_the_operator_sets_the_size_and_the_client_may_lower_it(client: Client, path: str, count: int) -> None:
+    response = await client.get(path)
+    assert len(await response.json()) == count
+    following = re.fullmatch(r"<([^>]+)>; ?rel=\"next\"", response.headers["Link"])
+    assert following is not None
+    assert URL(following[1]).query.get("limit") == URL(path).query.get("limit")
+
+
+@pytest.mark.parametrize("limit", ["", "0", "-1", "1.5", "ten", "٣", "9999999999", " 1"])
+async def test_a_limit_that_is_none_is_refused(client: Client, limit: str) -> None:
+    response = await client.get("/v1.0/sol", params={"limit": limit})
+    assert response.status == 400
+    assert "limit must be a whole number" in (await response.json())["TackerError"]["message"]
 
 
 async def test_all_records_is_a_matter_of_v1(client: Client) -> None:

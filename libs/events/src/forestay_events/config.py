@@ -19,6 +19,7 @@ from forestay_events.errors import Permanent
 from forestay_events.sealing import is_secret_name, mask
 
 PREFIX = "FORESTAY_"
+DEFAULT_PAGE_SIZE = 100
 Config = TypeVar("Config", bound=msgspec.Struct)
 
 
@@ -43,6 +44,9 @@ class BaseConfig(msgspec.Struct, frozen=True, kw_only=True):
         bool, Meta(description="listen on other than loopback though authentication is off")
     ] = False
     default_project: Annotated[str, Meta(min_length=1, description="project where authentication is off")] = "default"
+    page_size: Annotated[int, Meta(ge=0, le=10_000, description="entries of a page of a list; 0: all")] = (
+        DEFAULT_PAGE_SIZE
+    )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["auto", "json", "console"] = "auto"
 

@@ -46,8 +46,6 @@ from forestay_notify.subscription import (
 
 log = structlog.get_logger(__name__)
 
-PAGE_SIZE = 100
-
 
 class SubscriptionRequest(Sol, frozen=True, kw_only=True):
     """Base of the interfaces' requests; each has a type for its filter. Where there is no verbosity, it is not shown."""
@@ -119,7 +117,6 @@ class SubscriptionApi:
         callbacks: Callable[[], Callbacks],
         *,
         test: bool = True,
-        page_size: int = PAGE_SIZE,
     ) -> None:
         self._platform = platform
         self._resource = resource
@@ -130,7 +127,7 @@ class SubscriptionApi:
         self._listing = Listing(
             table=f"{resource.schema}.subscription",
             alive="NOT deleted",
-            paging=Paging(size=page_size),
+            paging=Paging(),
             attributes=Attributes.of(_Shown, excluded=()),
         )
 

@@ -15,7 +15,6 @@ from forestay_sol.paging import Paging
 from forestay_notify.outgoing import Outgoing
 
 Json = dict[str, Any]
-PAGE_SIZE = 100
 
 _ENTRIES = """
 SELECT item.seq, item.id, jsonb_strip_nulls(jsonb_build_object(
@@ -35,9 +34,9 @@ _DATE_TIME = """to_char({column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS
 class DeliveryLog:
     """Reads the outbox of a service."""
 
-    def __init__(self, pool: asyncpg.Pool, outgoing: Outgoing, *, page_size: int = PAGE_SIZE) -> None:
+    def __init__(self, pool: asyncpg.Pool, outgoing: Outgoing) -> None:
         self._pool = pool
-        self._paging = Paging(size=page_size)
+        self._paging = Paging()
         entries = _ENTRIES
         for column in ("made_at", "tried_at", "ended_at", "lane.due"):
             entries = entries.replace(f"{{{column}}}", _DATE_TIME.replace("{column}", column))

@@ -34,12 +34,14 @@ class SubscriptionCreated(Event, frozen=True, kw_only=True):
 
     :ivar filter: as JSON of the API; ``None``: everything.
     :ivar authentication: as JSON of the API, secrets sealed.
+    :ivar dialect: the older version of the interface in whose words it is told; empty: the interface's own.
     """
 
     callback_uri: str
     filter: Json | None = None
     authentication: Json | None = None
     verbosity: Verbosity = "FULL"
+    dialect: str = ""
 
 
 class SubscriptionDeleted(Event, frozen=True, kw_only=True):
@@ -75,6 +77,7 @@ class Subscription(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     filter: Json | None = None
     authentication: Json | None = None
     verbosity: Verbosity = "FULL"
+    dialect: str = ""
     deleted: bool = False
 
 
@@ -86,6 +89,7 @@ class Subscribe:
     filter: Json | None
     authentication: Json | None
     verbosity: Verbosity
+    dialect: str = ""
 
 
 @dataclass(frozen=True)
@@ -130,6 +134,7 @@ def decide(
             filter=command.filter,
             authentication=command.authentication,
             verbosity=command.verbosity,
+            dialect=command.dialect,
         )
         return Decision([] if subscription else [created], "subscription requested")
     if subscription is None or subscription.deleted or subscription.project != ctx.origin.project:

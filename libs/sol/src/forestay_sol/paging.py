@@ -1,7 +1,9 @@
 """Paging of lists (SOL013 5.4.2): the next page is named in the ``Link`` header, by a marker that is no promise.
 
 Rules: entries are ordered by id and a page starts after the marker, so a page never repeats or skips an entry that stays;
-one entry more than the page is fetched, so a link is given only when there is more; the link keeps filter and selector.
+one entry more than the page is fetched, so a link is given only when there is more; the link keeps everything else of the
+query: filter, selector and limit. The operator says how many entries a page has (``FORESTAY_PAGE_SIZE``); a client may ask
+for fewer with ``limit``, which is our addition.
 """
 
 from __future__ import annotations
@@ -18,6 +20,9 @@ from yarl import URL
 T = TypeVar("T")
 
 MARKER = "nextpage_opaque_marker"
+LIMIT = "limit"
+PAGE_SIZE: web.AppKey[int] = web.AppKey("page_size", int)
+_MOST_DIGITS = 9
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 
 
@@ -57,20 +62,35 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
 class Paging(msgspec.Struct, frozen=True, kw_only=True):
     """How a list is paged.
 
-    :param size: entries of a page, chosen by the operator; 0 switches paging off.
+    :param size: entries of a page, 0 switches paging off; ``None``: what the operator has chosen for all lists.
     :param link: writes the ``Link`` header.
     :param all_records: whether ``all_records=yes`` switches paging off for a request (API v1 of Tacker).
     """
 
-    size: int
+    size: int | None = None
     link: Callable[[URL], str] = sol_link
     all_records: bool = False
 
     def page(self, request: web.Request) -> Page:
-        """Give the page that a request asks for; ``Rejected(400)`` when its marker is none of ours."""
+        """Give the page that a request asks for.
+
+        :raises Rejected: 400, its marker is none of ours, or its limit is not a positive number.
+        """
         query = request.query
         marker = query.get(MARKER)
         if marker is not None and not _ID.fullmatch(marker):
             raise Rejected(400, f"Paging marker value is invalid: follow the Link header, do not make {MARKER} up.")
-        whole = self.size == 0 or (self.all_records and query.get("all_records") == "yes")
-        return Page(after=marker, fetch=None if whole else self.size + 1, url=request.url, link=self.link)
+        size = request.app[PAGE_SIZE] if self.size is None else self.size
+        if self.all_records and query.get("all_records") == "yes":
+            size = 0
+        limit = _limit(query.get(LIMIT))
+        wanted = min(filter(None, (size, limit)), default=None)
+        return Page(after=marker, fetch=wanted and wanted + 1, url=request.url, link=self.link)
+
+
+def _limit(text: str | None) -> int | None:
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS and int(text) > 0):
+        raise Rejected(400, f"{LIMIT} must be a whole number from 1 on: how many entries a page has at most.")
+    return int(text)

@@ -69,7 +69,9 @@ async def serving(platform: Platform, services: Sequence[Service], name: str) ->
         for component, check in service.checks.items():
             health.register(component, check)
     routes = [route for service in services for route in service.routes] + health.routes()
-    app = application(routes, service=name, authenticator=NoAuthentication(config.default_project))
+    app = application(
+        routes, service=name, authenticator=NoAuthentication(config.default_project), page_size=config.page_size
+    )
     async with background(work), _listening(app, config) as url:
         yield url
 

@@ -15,12 +15,14 @@ import msgspec
 import structlog
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
+from forestay_events.config import DEFAULT_PAGE_SIZE
 from forestay_events.errors import Rejected
 
 from forestay_sol import body
 from forestay_sol.api import ROOT, Api, Route, covers, media_type, negotiate
 from forestay_sol.caller import CALLER, Authenticator
 from forestay_sol.observe import REQUEST_ID, TEMPLATE, observing
+from forestay_sol.paging import PAGE_SIZE
 from forestay_sol.problem import CLIENT_LEFT, answer_to, bug
 
 BODY_LIMIT = 1 << 20
@@ -33,7 +35,12 @@ _log = structlog.stdlib.get_logger("forestay.http")
 
 
 def application(
-    routes: Iterable[Route], *, service: str, authenticator: Authenticator, body_limit: int = BODY_LIMIT
+    routes: Iterable[Route],
+    *,
+    service: str,
+    authenticator: Authenticator,
+    body_limit: int = BODY_LIMIT,
+    page_size: int = DEFAULT_PAGE_SIZE,
 ) -> web.Application:
     """Make the application that serves routes.
 
@@ -41,6 +48,7 @@ def application(
     :param service: label of the metrics.
     :param authenticator: finds the caller.
     :param body_limit: bytes that a body may have unless its route is streamed; more is 413.
+    :param page_size: entries of a page of a list, 0: all.
     :raises ValueError: two routes are for the same method and path.
     """
     served = tuple(routes)
@@ -49,6 +57,7 @@ def application(
         raise ValueError(f"served twice: {', '.join(' '.join(request) for request in twice)}")
     apis = sorted({route.api.prefix: route.api for route in served}.values(), key=lambda api: -len(api.prefix))
     app = web.Application(middlewares=[observing(service), _answering(apis)], client_max_size=body_limit)
+    app[PAGE_SIZE] = page_size
     for route in served:
         endpoint = functools.partial(_serve, route, authenticator)
         for suffix in sorted({"", route.api.suffix}, reverse=True):

@@ -29,12 +29,10 @@ from forestay_sol.vnflcm import CancelMode, CreateVnfRequest, VnfInfoModificatio
 from forestay_sol.web import answer
 from msgspec import UNSET
 
-PAGE_SIZE = 100
-
 VNF_INSTANCES = Listing(
     table="lcm.vnf",
     alive="NOT deleted",
-    paging=Paging(size=PAGE_SIZE),
+    paging=Paging(),
     attributes=Attributes.of(
         VnfInstance,
         excluded=("vnfConfigurableProperties", "vimConnectionInfo", "instantiatedVnfInfo", "metadata", "extensions"),
@@ -42,7 +40,7 @@ VNF_INSTANCES = Listing(
 )
 VNF_LCM_OP_OCCS = Listing(
     table="lcm.op_occ",
-    paging=Paging(size=PAGE_SIZE),
+    paging=Paging(),
     attributes=Attributes.of(
         VnfLcmOpOcc,
         excluded=("operationParams", "error", "resourceChanges", "changedInfo", "changedExtConnectivity"),
