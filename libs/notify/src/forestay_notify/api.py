@@ -6,8 +6,8 @@ Selectors do not apply to subscriptions; attribute filters and paging do.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
@@ -27,7 +27,6 @@ from forestay_sol.paging import Paging
 from forestay_sol.selectors import Attributes
 from forestay_sol.types import Identifier, Link, Sol
 from forestay_sol.web import answer
-from msgspec import field
 
 from forestay_notify.authentication import SubscriptionAuthentication, Uri, check
 from forestay_notify.callbacks import Callbacks
@@ -35,6 +34,7 @@ from forestay_notify.delivery_log import DeliveryLog
 from forestay_notify.housekeeping import Subscriptions
 from forestay_notify.subscription import (
     AUTHENTICATION,
+    Dialect,
     Json,
     Redeliver,
     Subscribe,
@@ -70,7 +70,7 @@ class _Shown(Sol, frozen=True, kw_only=True):
     filter: Any = None
     callback_uri: Uri
     verbosity: Verbosity | None = None
-    links: dict[str, Link] = field(name="_links")
+    links: dict[str, Link] = msgspec.field(name="_links")
 
 
 @dataclass(frozen=True)
@@ -79,9 +79,11 @@ class Resource:
 
     :ivar name: of the data type, for answers: ``LccnSubscription``.
     :ivar path: ``/vnflcm/v2/subscriptions``.
-    :ivar version: of the notifications, for their ``Version`` header.
+    :ivar version: of the notifications, for their ``Version`` header; ``None``: without one.
     :ivar schema: of the read model.
     :ivar verbose: whether the representation shows the verbosity.
+    :ivar dialect: in which this resource's subscribers are told, if it is that of an older version of the interface.
+    :ivar dialects: all that the interface knows, by name.
     """
 
     name: str
@@ -90,8 +92,10 @@ class Resource:
     request: type[SubscriptionRequest]
     schema: str
     definition: SubscriptionDefinition
-    version: str
+    version: str | None
     verbose: bool = True
+    dialect: str = ""
+    dialects: Mapping[str, Dialect] = field(default_factory=dict[str, Dialect])
 
     def document(self, subscription: Subscription) -> Json:
         """The representation without links and, for ever, without the authentication."""
@@ -156,6 +160,7 @@ class SubscriptionApi:
             filter=msgspec.to_builtins(body.filter),
             authentication=await self._sealed(id_, body.authentication),
             verbosity=body.verbosity,
+            dialect=self._resource.dialect,
         )
         state = (await self._subscriptions.execute(id_, command, _origin(request))).state
         assert state is not None, "it was just made"  # noqa: S101

@@ -67,27 +67,27 @@ class Callbacks:
     _with_certificate: ssl.SSLContext | None
     _tokens: dict[tuple[str, ...], _Token] = field(default_factory=dict[tuple[str, ...], _Token])
 
-    async def test(self, uri: str, authentication: SubscriptionAuthentication | None, version: str) -> None:
+    async def test(self, uri: str, authentication: SubscriptionAuthentication | None, version: str | None) -> None:
         """Ask a new subscription's callback whether it is one (SOL003 5.4.20): GET must answer 204.
 
         :raises Rejected: 422, it does not.
         """
         try:
-            status, text = await self._request("GET", uri, authentication, {"Version": version})
+            status, text = await self._request("GET", uri, authentication, _versioned(version))
         except NotDelivered as error:
             raise _no_callback(str(error)) from error
         if status != 204:
             raise _no_callback(f"it answered {status} to GET, not 204{_excerpt(text)}")
 
     async def deliver(
-        self, uri: str, authentication: SubscriptionAuthentication | None, version: str, body: bytes
+        self, uri: str, authentication: SubscriptionAuthentication | None, version: str | None, body: bytes
     ) -> None:
         """POST a notification.
 
-        :param version: of the API, for the ``Version`` header.
+        :param version: of the API, for the ``Version`` header; ``None``: without one.
         :raises NotDelivered: it was not accepted with a 2xx, as far as can be known.
         """
-        headers = inject({"Version": version, hdrs.CONTENT_TYPE: "application/json"})
+        headers = inject(_versioned(version) | {hdrs.CONTENT_TYPE: "application/json"})
         status, text = await self._request("POST", uri, authentication, headers, body)
         if not 200 <= status < 300:
             down = status >= 500 or status in _NOT_ABOUT_THE_NOTIFICATION
@@ -211,6 +211,10 @@ def _context(settings: NotifySettings, *, certified: bool) -> ssl.SSLContext:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
+
+
+def _versioned(version: str | None) -> dict[str, str]:
+    return {} if version is None else {"Version": version}
 
 
 def _no_callback(reason: str) -> Rejected:

@@ -50,10 +50,12 @@ class Subscriber:
     """Where notifications go.
 
     :ivar authentication: opened.
+    :ivar dialect: as :class:`~forestay_notify.subscription.Subscription` has it; an older version knows no ``Version`` header.
     """
 
     callback_uri: str
     authentication: SubscriptionAuthentication | None = None
+    dialect: str = ""
 
 
 #: Finds a subscriber by the id of the subscription, ``None`` when it is gone. Errors: those of :mod:`forestay_events.errors`.
@@ -73,7 +75,7 @@ class Deliverer:
     """Empties one outbox.
 
     :param dsn: of the database, for the connection that holds the lock.
-    :param version: of the API, for the ``Version`` header.
+    :param version: of the API, for the ``Version`` header; ``None``: without one.
     :param longest_pause: seconds between two tries at most.
     """
 
@@ -84,7 +86,7 @@ class Deliverer:
         outgoing: Outgoing,
         directory: Directory,
         *,
-        version: str,
+        version: str | None,
         longest_pause: float,
     ) -> None:
         self._dsn = dsn
@@ -203,7 +205,8 @@ class Deliverer:
             if subscriber is None:
                 return NotDelivered("the subscription is not known", down=True)
             with span("notification", subscription=lane.subscription_id):
-                await callbacks.deliver(subscriber.callback_uri, subscriber.authentication, self._version, item.body)
+                version = None if subscriber.dialect else self._version
+                await callbacks.deliver(subscriber.callback_uri, subscriber.authentication, version, item.body)
         except NotDelivered as failure:
             return failure
         except ForestayError as error:

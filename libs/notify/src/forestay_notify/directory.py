@@ -26,8 +26,9 @@ def directory(pool: asyncpg.Pool, vault: Vault, schema: str) -> Directory:
             return None
         subscription = decode_state(state)
         if subscription.authentication is None:
-            return Subscriber(subscription.callback_uri)
+            return Subscriber(subscription.callback_uri, dialect=subscription.dialect)
         opened = await vault.open_members(subscription_id, subscription.authentication, path=AUTHENTICATION)
-        return Subscriber(subscription.callback_uri, msgspec.convert(opened, SubscriptionAuthentication))
+        authentication = msgspec.convert(opened, SubscriptionAuthentication)
+        return Subscriber(subscription.callback_uri, authentication, subscription.dialect)
 
     return find

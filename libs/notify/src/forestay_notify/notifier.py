@@ -32,6 +32,7 @@ def projection(
         wanted=wanted,
         document=resource.document,
         uri=lambda id_: f"{endpoint}{resource.path}/{id_}",
+        dialects=resource.dialects,
         dispatch=dispatch,
     )
 
@@ -53,26 +54,30 @@ class Notifier:
         broken: Callable[[str], str | None],
         loopback: bool = True,
     ) -> None:
+        self._platform = platform
+        self._resource = resource
         self._settings = settings
         self._loopback = loopback
         self._callbacks: Callbacks | None = None
         outgoing = Outgoing(resource.schema)
-        subscriptions = Aggregates(platform.store, resource.definition, platform.clock, broken=broken)
-        self._api = SubscriptionApi(
-            platform, resource, subscriptions, DeliveryLog(platform.pool, outgoing), self._opened,
-            test=settings.notify_test_callback,
-        )  # fmt: skip
+        self._deliveries = DeliveryLog(platform.pool, outgoing)
+        self._subscriptions = Aggregates(platform.store, resource.definition, platform.clock, broken=broken)
         self._deliverer = Deliverer(
             platform.pool, platform.config.database_url, outgoing, directory(platform.pool, platform.vault, resource.schema),
             version=resource.version, longest_pause=settings.notify_retry_pause,
         )  # fmt: skip
         self._housekeeping = Housekeeping(
-            platform.pool, outgoing, settings, recording(subscriptions),
+            platform.pool, outgoing, settings, recording(self._subscriptions),
             also=shredding(platform.pool, platform.vault, resource.schema),
         )  # fmt: skip
 
-    def routes(self) -> list[Route]:
-        return self._api.routes()
+    def routes(self, resource: Resource | None = None, kind: type[SubscriptionApi] = SubscriptionApi) -> list[Route]:
+        """The routes of the interface's resource, or of the one that an older version of the interface has beside it."""
+        test = self._settings.notify_test_callback
+        api = kind(
+            self._platform, resource or self._resource, self._subscriptions, self._deliveries, self._opened, test=test
+        )
+        return api.routes()
 
     def background(self) -> Mapping[str, Callable[[], Awaitable[None]]]:
         """The jobs that run in every replica."""

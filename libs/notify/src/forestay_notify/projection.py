@@ -7,7 +7,7 @@ the subscriptions that were made before it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -19,6 +19,7 @@ from forestay_notify.filter_index import Facts, FilterIndex, Wanted
 from forestay_notify.outgoing import Notification, Outgoing, notification_id
 from forestay_notify.subscription import (
     CODEC,
+    Dialect,
     NotificationsExpired,
     RedeliveryRequested,
     Subscription,
@@ -74,6 +75,7 @@ class Announcement(msgspec.Struct, frozen=True, kw_only=True):
 class _Known(NamedTuple):
     seq: int
     verbosity: Verbosity
+    dialect: str
 
 
 class SubscriptionProjection:
@@ -84,6 +86,7 @@ class SubscriptionProjection:
     :param wanted: what a filter (JSON of the API, or ``None``) wants of the facts of an event.
     :param document: the representation without links.
     :param uri: of a subscription, from its id.
+    :param dialects: those that subscriptions may ask for, by name.
     :param dispatch: write into the outbox; off while a read model is rebuilt from old commits.
     """
 
@@ -95,6 +98,7 @@ class SubscriptionProjection:
         wanted: Callable[[Json | None], Wanted],
         document: Callable[[Subscription], Json],
         uri: Callable[[str], str],
+        dialects: Mapping[str, Dialect] | None = None,
         dispatch: bool = True,
     ) -> None:
         self._definition = definition
@@ -102,6 +106,7 @@ class SubscriptionProjection:
         self._wanted = wanted
         self._document = document
         self._uri = uri
+        self._dialects = dialects or {}
         self._dispatch = dispatch
         self._index = FilterIndex()
         self._known: dict[str, _Known] = {}
@@ -140,11 +145,13 @@ class SubscriptionProjection:
         return [id_ for id_ in self._index.match(facts) if self._known[id_].seq < announcement.seq]
 
     def _notification(self, announcement: Announcement, subscription_id: str) -> Notification:
-        short = self._known[subscription_id].verbosity == "SHORT"
-        content = announcement.short if short else announcement.full
+        known = self._known[subscription_id]
+        content = announcement.short if known.verbosity == "SHORT" else announcement.full
         id_ = notification_id(announcement.event)
         links = content.get("_links", {}) | {"subscription": {"href": self._uri(subscription_id)}}
         body = {"id": id_, "subscriptionId": subscription_id} | content | {"_links": links}
+        spoken = self._dialects.get(known.dialect)
+        body = spoken(body) if spoken else body
         return Notification(
             subscription_id=subscription_id,
             id=id_,
@@ -191,5 +198,5 @@ class SubscriptionProjection:
                 self._index.put(
                     subscription.id, {**self._wanted(subscription.filter), _PROJECT: (subscription.project,)}
                 )
-                self._known[subscription.id] = _Known(row["seq"], subscription.verbosity)
+                self._known[subscription.id] = _Known(row["seq"], subscription.verbosity, subscription.dialect)
             self._newest = row["seq"]

@@ -21,6 +21,9 @@ from forestay_events.errors import Rejected
 Json = dict[str, Any]
 Verbosity = Literal["FULL", "SHORT"]
 
+#: Says a whole notification in the words of an older version of the interface.
+Dialect = Callable[[Json], Json]
+
 AUTHENTICATION = "/authentication"
 """JSON pointer at which the secrets of a subscription are sealed."""
 

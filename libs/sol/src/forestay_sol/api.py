@@ -146,11 +146,26 @@ VNFLCM_V2 = Api(
 )
 """VNF lifecycle management, version 2 (SOL003 5, SOL002 5)."""
 
+VNFLCM_V1 = Api(name="vnflcm-v1", prefix="/vnflcm/v1", consumes=ANY, produces=())
+"""VNF lifecycle management, version 1 (SOL003 2.6.1); ``Version`` and ``Accept`` are ignored as in Tacker."""
+
 VNFLCM_VERSIONS = Api(name="vnflcm-versions", prefix="/vnflcm", version="2.0.0", ranges="none")
 """``/vnflcm/api_versions`` and ``/vnflcm/v2/api_versions``: any ``Version`` may be asked for (SOL013 9.2)."""
 
 VNFPKGM_V1 = Api(name="vnfpkgm-v1", prefix="/vnfpkgm/v1", consumes=ANY, produces=())
 """VNF package management, version 1 (SOL005 9); ``Version`` and ``Accept`` are ignored as in Tacker."""
+
+VNFPKGM_V2 = Api(
+    name="vnfpkgm-v2",
+    prefix="/vnfpkgm/v2",
+    version="2.4.0",
+    accepted=frozenset({"2.0.0", "2.1.0", "2.2.0", "2.3.0", "2.4.0"}),
+    ranges="none",
+)
+"""VNF package management, version 2 (SOL005 9, SOL003 10); each minor version holds the ones before it."""
+
+VNFPKGM_VERSIONS = Api(name="vnfpkgm-versions", prefix="/vnfpkgm", version="2.4.0", ranges="none")
+"""``/vnfpkgm/api_versions`` and ``/vnfpkgm/v2/api_versions``: any ``Version`` may be asked for (SOL013 9.2)."""
 
 VNFFM_V1 = Api(
     name="vnffm-v1",
