@@ -1,15 +1,24 @@
-"""Stream ``PKG``, aggregates ``pkg.package.<VnfPkgInfo id>``: the life of a VNF package."""
+"""Stream ``PKG``, aggregates ``pkg.package.<VnfPkgInfo id>``: the life of a VNF package.
+
+The stream also has ``pkg.subscription.<id>``: who reads it looks at the kind first (:func:`facts`).
+"""
 
 from __future__ import annotations
 
 from typing import Any, Literal
 
 import msgspec
-from forestay_events.commit import EventCodec
+from forestay_events.commit import Commit, EventCodec
 
 from forestay_sol.vnfd import Checksum, SoftwareImage, Vnfd
 
 OperationalState = Literal["ENABLED", "DISABLED"]
+
+KIND = "package"
+UPLOAD = "/upload"
+"""JSON pointer at which the secrets of an upload are sealed."""
+EXTERNAL = "/externalArtifacts"
+"""JSON pointer at which the secrets of the access to external artifacts are sealed."""
 
 
 class PackageEventBase(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag=str):
@@ -20,6 +29,23 @@ class PackageCreated(PackageEventBase, frozen=True, kw_only=True):
     """The resource was created, without content."""
 
     user_defined_data: dict[str, Any] = {}
+
+
+class PackageUploadRequested(PackageEventBase, frozen=True, kw_only=True):
+    """The content is to be fetched from where the client said (SOL005 9.4.6); sealed for the package and ``UPLOAD``.
+
+    :ivar uri: without its query, which may be a signature that gives access.
+    :ivar access: ``queryToken`` and ``authentication`` (SOL013 8.3.4), as far as they were given; secrets sealed.
+    """
+
+    uri: str
+    access: dict[str, Any] = {}
+
+
+class PackageExternalAccessConfigured(PackageEventBase, frozen=True, kw_only=True):
+    """How external artifacts are to be reached (SOL005 9.5.2.10), all of them anew; sealed for ``EXTERNAL``."""
+
+    artifacts: dict[str, Any]
 
 
 class PackageContentStored(PackageEventBase, frozen=True, kw_only=True):
@@ -45,11 +71,13 @@ class PackageOnboarded(PackageEventBase, frozen=True, kw_only=True):
     """The content was checked; VNFs can be made from it. Operational state is ENABLED, as in Tacker.
 
     :ivar definitions: paths of the VNFD's YAML files in the package, the entry first.
+    :ivar manifest: path of the package's manifest, if it has one.
     """
 
     vnfd: Vnfd
     single_yaml: bool = False
     definitions: tuple[str, ...] = ()
+    manifest: str | None = None
     software_images: tuple[SoftwareImage, ...] = ()
 
 
@@ -72,6 +100,8 @@ class PackageDeleted(PackageEventBase, frozen=True, kw_only=True):
 
 PackageEvent = (
     PackageCreated
+    | PackageUploadRequested
+    | PackageExternalAccessConfigured
     | PackageContentStored
     | PackageVnfdIdClaimed
     | PackageOnboarded
@@ -81,3 +111,8 @@ PackageEvent = (
 )
 
 CODEC: EventCodec[PackageEvent] = EventCodec(PackageEvent)
+
+
+def facts(commit: Commit) -> list[PackageEvent]:
+    """The events of a commit of stream PKG about a package; none if it is about something else."""
+    return list(CODEC.decode(commit)) if commit.kind == KIND else []

@@ -45,7 +45,7 @@ class VnfdProjection:
     async def apply(self, connection: Connection, schema: str, commits: Sequence[Stored]) -> None:
         for stored in commits:
             commit = stored.commit
-            for event in package.CODEC.decode(commit):
+            for event in package.facts(commit):
                 if isinstance(event, package.PackageContentStored):
                     await connection.execute(
                         f"INSERT INTO {schema}.package_content VALUES ($1, $2)"

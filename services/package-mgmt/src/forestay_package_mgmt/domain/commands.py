@@ -1,7 +1,7 @@
 """What can be asked of a VNF package.
 
 Commands are complete: what a decision needs to know of other aggregates was looked up before. Those that onboarding sends
-name the upload that they are about, so that a report about an earlier one leads to nothing.
+name the upload that they are about, so that a report about an earlier one leads to nothing. Secrets are sealed before.
 """
 
 from __future__ import annotations
@@ -30,6 +30,21 @@ class StoreContent:
 
 
 @dataclass(frozen=True)
+class RequestUpload:
+    """POST package_content/upload_from_uri, see :class:`~forestay_sol.streams.package.PackageUploadRequested`."""
+
+    uri: str
+    access: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class ConfigureExternalAccess:
+    """PUT ext_artifacts_access: for each ``artifactUri``, how to reach it."""
+
+    artifacts: dict[str, Any]
+
+
+@dataclass(frozen=True)
 class ModifyPackage:
     """PATCH vnf_packages/{id}; ``user_defined_data`` is a JSON merge patch (RFC 7396)."""
 
@@ -42,6 +57,16 @@ class DeletePackage:
     """DELETE vnf_packages/{id}. ``in_use``: VNF instances made from it exist."""
 
     in_use: bool
+
+
+@dataclass(frozen=True)
+class FinishUpload:
+    """The content was fetched; the rest as in :class:`StoreContent`."""
+
+    upload: int
+    digest: str
+    size: int
+    checksum: Checksum
 
 
 @dataclass(frozen=True)
@@ -60,6 +85,7 @@ class FinishOnboarding:
     vnfd: Vnfd
     definitions: tuple[str, ...]
     single_yaml: bool
+    manifest: str | None = None
 
 
 @dataclass(frozen=True)
@@ -71,5 +97,14 @@ class FailOnboarding:
 
 
 PackageCommand = (
-    CreatePackage | StoreContent | ModifyPackage | DeletePackage | ClaimVnfdId | FinishOnboarding | FailOnboarding
+    CreatePackage
+    | StoreContent
+    | RequestUpload
+    | ConfigureExternalAccess
+    | ModifyPackage
+    | DeletePackage
+    | FinishUpload
+    | ClaimVnfdId
+    | FinishOnboarding
+    | FailOnboarding
 )

@@ -13,24 +13,30 @@ from forestay_events.aggregate import Context, Decision, Definition
 from forestay_events.errors import Rejected
 from forestay_sol.streams.package import (
     CODEC,
+    KIND,
     PackageContentStored,
     PackageCreated,
     PackageDeleted,
     PackageEvent,
+    PackageExternalAccessConfigured,
     PackageModified,
     PackageOnboarded,
     PackageOnboardingFailed,
+    PackageUploadRequested,
     PackageVnfdIdClaimed,
 )
 
 from forestay_package_mgmt.domain.commands import (
     ClaimVnfdId,
+    ConfigureExternalAccess,
     CreatePackage,
     DeletePackage,
     FailOnboarding,
     FinishOnboarding,
+    FinishUpload,
     ModifyPackage,
     PackageCommand,
+    RequestUpload,
     StoreContent,
 )
 from forestay_package_mgmt.domain.state import Package, evolve
@@ -43,9 +49,8 @@ def decide(package: Package | None, command: PackageCommand, ctx: Context) -> De
     """:raises Rejected: the command is not possible now."""
     if isinstance(command, CreatePackage):
         return _create(package, command)
-    if isinstance(command, ClaimVnfdId | FinishOnboarding | FailOnboarding):
-        awaited = package.awaited if package else None
-        if package is None or awaited is None or awaited.upload != command.upload:
+    if isinstance(command, FinishUpload | ClaimVnfdId | FinishOnboarding | FailOnboarding):
+        if package is None or package.upload != command.upload:
             return Decided([])
         return _REPORTS[type(command)](package, command)
     return _REQUESTS[type(command)](owned(package, ctx.origin.project), command)
@@ -76,9 +81,22 @@ def _create(package: Package | None, command: CreatePackage) -> Decided:
 
 
 def _store(package: Package, command: StoreContent) -> Decided:
-    uploadable(package)
+    return _stored(uploadable(package), command)
+
+
+def _stored(package: Package, command: StoreContent | FinishUpload) -> Decided:
     stored = PackageContentStored(digest=command.digest, size=command.size, checksum=command.checksum)
     return Decided([stored], f"{command.size} bytes uploaded, to be onboarded")
+
+
+def _request_upload(package: Package, command: RequestUpload) -> Decided:
+    uploadable(package)
+    return Decided([PackageUploadRequested(uri=command.uri, access=command.access)], "upload from a URI requested")
+
+
+def _configure(package: Package, command: ConfigureExternalAccess) -> Decided:
+    uploadable(package)
+    return Decided([PackageExternalAccessConfigured(artifacts=command.artifacts)], "access configured")
 
 
 def _modify(package: Package, command: ModifyPackage) -> Decided:
@@ -123,13 +141,15 @@ def _finish(package: Package, command: FinishOnboarding) -> Decided:
         vnfd=command.vnfd,
         definitions=command.definitions,
         single_yaml=command.single_yaml,
+        manifest=command.manifest,
         software_images=command.vnfd.software_images(),
     )
     return Decided([onboarded], f"VNFD {command.vnfd.vnfd_id} is onboarded")
 
 
 def _fail(package: Package, command: FailOnboarding) -> Decided:
-    reason = f"onboarding failed: {command.error.get('detail', '')}"
+    what = "upload" if package.source else "onboarding"
+    reason = f"{what} failed: {command.error.get('detail', '')}"
     return Decided([PackageOnboardingFailed(error=command.error)], reason[:_REASON_LIMIT])
 
 
@@ -147,14 +167,17 @@ def merged(data: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
 
 _REQUESTS: Mapping[type[PackageCommand], Callable[[Package, Any], Decided]] = {
     StoreContent: _store,
+    RequestUpload: _request_upload,
+    ConfigureExternalAccess: _configure,
     ModifyPackage: _modify,
     DeletePackage: _delete,
 }
 
 _REPORTS: Mapping[type[PackageCommand], Callable[[Package, Any], Decided]] = {
+    FinishUpload: _stored,
     ClaimVnfdId: _claim,
     FinishOnboarding: _finish,
     FailOnboarding: _fail,
 }
 
-PACKAGE: Definition[Package, PackageCommand, PackageEvent] = Definition("PKG", "package", CODEC, decide, evolve)
+PACKAGE: Definition[Package, PackageCommand, PackageEvent] = Definition("PKG", KIND, CODEC, decide, evolve)

@@ -1,9 +1,10 @@
 """The state of a VNF package: what its events add up to.
 
-``TRANSITIONS`` is the whole life of a package (SOL005 clause 9.5.2); a key that is missing cannot happen. There is no
-UPLOADING in it on purpose: until the content is stored whole nothing has happened, so an upload that is cut, by the client
-or by a crash, leaves a package in CREATED and nothing to repair. A refused content leads back to CREATED, as in Tacker, and
-the package keeps the reason until the next content comes.
+``TRANSITIONS`` is the whole life of a package (SOL005 clause 9.5.2); a key that is missing cannot happen. UPLOADING is there
+for a content that Forestay fetches itself. While a client sends one there is none on purpose: until the content is stored
+whole nothing has happened, so an upload that is cut, by the client or by a crash, leaves a package in CREATED and nothing to
+repair. A content that is refused or cannot be fetched leads back to CREATED, as in Tacker, and the package keeps the reason
+until the next content comes; API v2 calls a package with such a reason ERROR.
 """
 
 from __future__ import annotations
@@ -20,18 +21,32 @@ from forestay_sol.streams.package import (
     PackageCreated,
     PackageDeleted,
     PackageEvent,
+    PackageExternalAccessConfigured,
     PackageModified,
     PackageOnboarded,
     PackageOnboardingFailed,
+    PackageUploadRequested,
     PackageVnfdIdClaimed,
 )
 from forestay_sol.vnfd import Checksum, SoftwareImage, Vnfd
 
-OnboardingState = Literal["CREATED", "PROCESSING", "ONBOARDED", "DELETED"]
+OnboardingState = Literal["CREATED", "UPLOADING", "PROCESSING", "ONBOARDED", "DELETED"]
 
 TRANSITIONS: Mapping[OnboardingState | None, Mapping[type[PackageEvent], OnboardingState]] = {
     None: {PackageCreated: "CREATED"},
-    "CREATED": {PackageContentStored: "PROCESSING", PackageModified: "CREATED", PackageDeleted: "DELETED"},
+    "CREATED": {
+        PackageUploadRequested: "UPLOADING",
+        PackageContentStored: "PROCESSING",
+        PackageExternalAccessConfigured: "CREATED",
+        PackageModified: "CREATED",
+        PackageDeleted: "DELETED",
+    },
+    "UPLOADING": {
+        PackageContentStored: "PROCESSING",
+        PackageOnboardingFailed: "CREATED",
+        PackageModified: "UPLOADING",
+        PackageDeleted: "DELETED",
+    },
     "PROCESSING": {
         PackageVnfdIdClaimed: "PROCESSING",
         PackageOnboarded: "ONBOARDED",
@@ -45,6 +60,14 @@ TRANSITIONS: Mapping[OnboardingState | None, Mapping[type[PackageEvent], Onboard
 
 class IllegalTransition(ValueError):
     """An event that the table does not allow in this state: a defect, never a user's mistake."""
+
+
+class Source(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Where a content is to be fetched, see :class:`PackageUploadRequested`; ``upload`` as in :class:`Content`."""
+
+    uri: str
+    access: dict[str, Any]
+    upload: int
 
 
 class Content(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,6 +85,7 @@ class Onboarded(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     vnfd: Vnfd
     definitions: tuple[str, ...]
     single_yaml: bool
+    manifest: str | None = None
     software_images: tuple[SoftwareImage, ...]
     at: datetime
 
@@ -69,6 +93,8 @@ class Onboarded(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Package(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A VNF package.
 
+    :ivar source: where the content is being fetched, in UPLOADING.
+    :ivar external_access: how external artifacts are to be reached, secrets sealed.
     :ivar vnfd_id: the claimed VNFD id, from the moment that the content was found sound.
     :ivar failure: ProblemDetails about the last content, when it was refused.
     """
@@ -78,7 +104,9 @@ class Package(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     onboarding_state: OnboardingState
     operational_state: OperationalState = "DISABLED"
     user_defined_data: dict[str, Any] = {}
+    source: Source | None = None
     content: Content | None = None
+    external_access: dict[str, Any] = {}
     vnfd_id: str | None = None
     onboarded: Onboarded | None = None
     failure: dict[str, Any] | None = None
@@ -91,6 +119,12 @@ class Package(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def awaited(self) -> Content | None:
         """The content whose onboarding is due or going on."""
         return self.content if self.onboarding_state == "PROCESSING" else None
+
+    @property
+    def upload(self) -> int | None:
+        """The number of the upload that is being fetched or onboarded, ``None`` if there is none."""
+        pending = self.source or self.awaited
+        return pending.upload if pending else None
 
 
 def evolve(package: Package | None, event: PackageEvent, commit: Commit) -> Package:
@@ -112,9 +146,17 @@ def _created(package: Package, event: PackageCreated, commit: Commit) -> _Member
     return {"user_defined_data": event.user_defined_data}
 
 
+def _requested(package: Package, event: PackageUploadRequested, commit: Commit) -> _Members:
+    return {"source": Source(uri=event.uri, access=event.access, upload=commit.version), "failure": None}
+
+
+def _configured(package: Package, event: PackageExternalAccessConfigured, commit: Commit) -> _Members:
+    return {"external_access": event.artifacts}
+
+
 def _stored(package: Package, event: PackageContentStored, commit: Commit) -> _Members:
     content = Content(digest=event.digest, size=event.size, checksum=event.checksum, upload=commit.version)
-    return {"content": content, "failure": None}
+    return {"source": None, "content": content, "failure": None}
 
 
 def _claimed(package: Package, event: PackageVnfdIdClaimed, commit: Commit) -> _Members:
@@ -126,6 +168,7 @@ def _onboarded(package: Package, event: PackageOnboarded, commit: Commit) -> _Me
         vnfd=event.vnfd,
         definitions=event.definitions,
         single_yaml=event.single_yaml,
+        manifest=event.manifest,
         software_images=event.software_images,
         at=commit.at,
     )
@@ -133,7 +176,7 @@ def _onboarded(package: Package, event: PackageOnboarded, commit: Commit) -> _Me
 
 
 def _failed(package: Package, event: PackageOnboardingFailed, commit: Commit) -> _Members:
-    return {"content": None, "vnfd_id": None, "failure": event.error}
+    return {"source": None, "content": None, "vnfd_id": None, "failure": event.error}
 
 
 def _modified(package: Package, event: PackageModified, commit: Commit) -> _Members:
@@ -142,11 +185,13 @@ def _modified(package: Package, event: PackageModified, commit: Commit) -> _Memb
 
 
 def _deleted(package: Package, event: PackageDeleted, commit: Commit) -> _Members:
-    return {"content": None, "vnfd_id": None, "onboarded": None}
+    return {"source": None, "content": None, "external_access": {}, "vnfd_id": None, "onboarded": None}
 
 
 _CHANGES: Mapping[type[PackageEvent], Callable[[Any, Any, Commit], _Members]] = {
     PackageCreated: _created,
+    PackageUploadRequested: _requested,
+    PackageExternalAccessConfigured: _configured,
     PackageContentStored: _stored,
     PackageVnfdIdClaimed: _claimed,
     PackageOnboarded: _onboarded,
