@@ -19,7 +19,7 @@ from weakref import WeakValueDictionary
 import structlog
 
 from forestay_events.commit import Commit, EventCodec, Stored, commit_id, refuse_nul, subject
-from forestay_events.errors import Conflict, ForestayError, LogIntegrityBroken
+from forestay_events.errors import Conflict, ForestayError, LogIntegrityBroken, Rejected
 from forestay_events.failpoints import failpoint
 from forestay_events.store import EventStore
 
@@ -38,6 +38,8 @@ class Origin:
     """Who asks for something, for which project, and what caused it.
 
     :ivar command_id: the same id for the same request, however often it is sent: makes the decision idempotent.
+    :ivar repeated: the command may have been executed before: then what came of it is looked for, and nothing decided anew.
+    :ivar expected: versions of the aggregate that the command is meant for; ``None``: whatever it is.
     """
 
     command_id: str
@@ -45,6 +47,8 @@ class Origin:
     actor: str
     correlation_id: str | None = None
     causation_id: str | None = None
+    repeated: bool = False
+    expected: frozenset[int] | None = None
 
 
 @dataclass(frozen=True)
@@ -181,7 +185,7 @@ class Aggregates(Generic[S, C, E]):
     async def execute(self, aggregate_id: str, command: C, origin: Origin) -> Loaded[S]:
         """Decide a command and append what it decides; returns the aggregate behind it.
 
-        :raises Rejected: the state does not allow the command.
+        :raises Rejected: the state does not allow the command; 412, it is not one of the versions that are expected.
         :raises Conflict: others kept writing the aggregate.
         :raises LogIntegrityBroken: the aggregate is read-only.
         :raises Unavailable: the log does not answer.
@@ -189,12 +193,26 @@ class Aggregates(Generic[S, C, E]):
         async with self._turns.setdefault(aggregate_id, asyncio.Lock()):
             loaded = self._cache.get(aggregate_id) or await self.load(aggregate_id)
             for attempt in range(_ATTEMPTS):
+                if origin.repeated and (made := await self.made(aggregate_id, origin)) is not None:
+                    return made
                 try:
                     return await self._attempt(aggregate_id, loaded, command, Context(self._clock(), origin))
                 except Conflict:
                     await asyncio.sleep(random.uniform(0, 0.002 * attempt))  # noqa: S311 - spreads racing writers
                     loaded = await self.load(aggregate_id)
         raise Conflict(f"{self._definition.kind} {aggregate_id} is being changed by others; try again")
+
+    async def made(self, aggregate_id: str, origin: Origin) -> Loaded[S] | None:
+        """The aggregate right behind what a command of this origin has appended to it; ``None``: it has not.
+
+        :raises Unavailable: the log does not answer.
+        """
+        loaded = Loaded[S](None)
+        for stored in await self._store.load(self._definition.subject(aggregate_id)):
+            loaded = self._next(loaded, stored)
+            if stored.commit.id == commit_id(origin.command_id, aggregate_id, loaded.version):
+                return loaded
+        return None
 
     async def preview(self, aggregate_id: str, command: C, origin: Origin) -> tuple[Decision[E], S | None]:
         """What a command would decide now, and the state behind that; nothing is appended.
@@ -211,6 +229,7 @@ class Aggregates(Generic[S, C, E]):
         """Decide once. An append is checked by the log; a verdict that appends nothing must not rest on an old state either."""
         try:
             decision = self._definition.decide(loaded.state, command, context)
+            _check_expected(loaded.version, context.origin)
         except ForestayError:
             await self._check_newest(aggregate_id, loaded)
             raise
@@ -275,6 +294,13 @@ class Aggregates(Generic[S, C, E]):
         self._cache.move_to_end(aggregate_id)
         if len(self._cache) > self._cached:
             self._cache.popitem(last=False)
+
+
+def _check_expected(version: int, origin: Origin) -> None:
+    """Comes behind the decision: who may not do it at all learns that first (RFC 9110 13.2.1)."""
+    if origin.expected is not None and version not in origin.expected:
+        detail = "The resource is not as If-Match says: somebody has changed it. Read it again, then decide again."
+        raise Rejected(412, detail)
 
 
 def _place(stored: Stored) -> tuple[int, int, str]:

@@ -11,6 +11,7 @@ from typing import Any
 import structlog
 
 from forestay_events.aggregate import Definition
+from forestay_events.commit import Stored
 from forestay_events.errors import Unavailable
 from forestay_events.platform import Platform
 
@@ -19,10 +20,10 @@ log = structlog.get_logger(__name__)
 
 async def caught_up(
     platform: Platform, schema: str, definition: Definition[Any, Any, Any], aggregate_id: str
-) -> Unavailable | None:
+) -> Stored | Unavailable | None:
     """Wait until read model ``schema`` has the newest commit of an aggregate.
 
-    :returns: why the newest commit cannot be known, ``None`` if the read model has it.
+    :returns: that commit, ``None`` if there is none; or why it cannot be known.
     :raises Rejected: 404, the id cannot be an aggregate's.
     :raises Unavailable: the read model does not get there.
     """
@@ -34,7 +35,12 @@ async def caught_up(
         return error
     if last is not None:
         await platform.positions.wait(schema, definition.stream, last.seq)
-    return None
+    return last
+
+
+def version_of(newest: Stored | Unavailable | None) -> int | None:
+    """The version that a read behind :func:`caught_up` has at least, if it is known."""
+    return newest.commit.version if isinstance(newest, Stored) else None
 
 
 async def caught_up_with_all(platform: Platform, schema: str, stream: str) -> None:

@@ -32,8 +32,9 @@ class Api(msgspec.Struct, frozen=True, kw_only=True):
 
     :param name: for logs and metrics.
     :param prefix: path under which it lives; an unknown path below it is answered in its error flavour.
-    :param version: value of the ``Version`` response header (SOL013 9.3), ``None`` if the API has none.
-    :param accepted: versions that a request may ask for; empty if the request's header is ignored.
+    :param version: value of the ``Version`` response header (SOL013 9.3) while no other is agreed, ``None`` if there is none.
+    :param accepted: versions that a request may ask for; empty if the request's header is ignored. A newer minor version only
+        adds to an older one, so all are answered alike.
     :param consumes: media types of request bodies, the first is assumed when the header is missing.
     :param produces: media types of answers; empty if ``Accept`` is ignored.
     :param ranges: ``Accept-Ranges`` of successful answers, ``None`` if it is left to the handler.
@@ -53,10 +54,13 @@ class Api(msgspec.Struct, frozen=True, kw_only=True):
     authenticated: bool = True
     suffix: str = ""
 
-    def check_version(self, request: web.Request) -> None:
-        """Apply the ``Version`` rule: 400 when missing or malformed, 406 when the version is not served."""
+    def check_version(self, request: web.Request) -> str | None:
+        """Give the version in which the request is answered (SOL013 9.3): that which it asks for, if it has to ask.
+
+        :raises Rejected: 400, ``Version`` is missing or malformed; 406, that version is not served.
+        """
         if not self.accepted:
-            return
+            return self.version
         given = request.headers.get("Version")
         if given is None:
             raise Rejected(400, f"'Version' HTTP header missing. This API serves {self._served()}.")
@@ -65,6 +69,7 @@ class Api(msgspec.Struct, frozen=True, kw_only=True):
             raise Rejected(400, f"'Version' HTTP header is malformed, write it as {self._served()}.")
         if match["number"] not in self.accepted:
             raise Rejected(406, f"Version {match['number']} not supported. This API serves {self._served()}.")
+        return match["number"]
 
     def _served(self) -> str:
         return ", ".join(sorted(self.accepted))
@@ -141,7 +146,7 @@ VNFLCM_V2 = Api(
     name="vnflcm-v2",
     prefix="/vnflcm/v2",
     version="2.0.0",
-    accepted=frozenset({"2.0.0"}),
+    accepted=frozenset({"2.0.0", "2.1.0", "2.2.0", "2.3.0"}),
     ranges="none",
 )
 """VNF lifecycle management, version 2 (SOL003 5, SOL002 5)."""
@@ -171,7 +176,7 @@ VNFFM_V1 = Api(
     name="vnffm-v1",
     prefix="/vnffm/v1",
     version="1.3.0",
-    accepted=frozenset({"1.3.0"}),
+    accepted=frozenset({"1.3.0", "1.4.0", "1.5.0"}),
     ranges="none",
 )
 """VNF fault management, version 1 (SOL003 7, SOL002 7)."""

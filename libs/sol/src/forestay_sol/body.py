@@ -43,6 +43,11 @@ def parse_into(request: web.Request, raw: bytes) -> None:
     request[_DOCUMENT] = parse(raw)
 
 
+def canonical(request: web.Request) -> bytes:
+    """Give the body in one form, whatever the order of its members and the space between them; empty if there is none."""
+    return msgspec.json.encode(request[_DOCUMENT], order="deterministic") if _DOCUMENT in request else b""
+
+
 def parse(raw: bytes) -> Any:
     """Parse JSON.
 

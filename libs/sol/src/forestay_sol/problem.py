@@ -65,7 +65,8 @@ def _problem(status: int, detail: str, title: str | None = None, **members: Any)
     return ProblemDetails(status=status, detail=detail, title=title or title_of(status), **members)
 
 
-def _rejected(error: Rejected) -> Answer:
+def rejected(error: Rejected) -> Answer:
+    """Give the answer to a refusal."""
     params = () if error.pointer is None else (InvalidParam(pointer=error.pointer, reason=error.detail),)
     problem = _problem(
         error.status, error.detail, error.title, type=error.type, invalid_params=params, extra=dict(error.extra)
@@ -109,7 +110,7 @@ def _unreadable(error: web.RequestPayloadError) -> Answer:
 
 
 _ROWS: tuple[tuple[type[Exception], Callable[[Any], Answer]], ...] = (
-    (Rejected, _rejected),
+    (Rejected, rejected),
     (Conflict, _conflict),
     (Retryable, _retryable),
     (Permanent, _permanent),

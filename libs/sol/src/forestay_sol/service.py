@@ -24,6 +24,7 @@ from forestay_sol.api import Route
 from forestay_sol.background import Background, background
 from forestay_sol.caller import NoAuthentication
 from forestay_sol.health import Check, Health
+from forestay_sol.idempotency import kept_answers
 from forestay_sol.process import run_process, until_stopped
 from forestay_sol.web import application
 
@@ -69,11 +70,16 @@ async def serving(platform: Platform, services: Sequence[Service], name: str) ->
         for component, check in service.checks.items():
             health.register(component, check)
     routes = [route for service in services for route in service.routes] + health.routes()
-    app = application(
-        routes, service=name, authenticator=NoAuthentication(config.default_project), page_size=config.page_size
-    )
-    async with background(work), _listening(app, config) as url:
-        yield url
+    async with kept_answers(platform) as kept:
+        app = application(
+            routes,
+            service=name,
+            authenticator=NoAuthentication(config.default_project),
+            page_size=config.page_size,
+            kept=kept,
+        )
+        async with background(work | {"kept-answers": kept.run}), _listening(app, config) as url:
+            yield url
 
 
 @asynccontextmanager

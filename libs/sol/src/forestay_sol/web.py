@@ -1,7 +1,8 @@
 """Serving APIs with aiohttp: routes in, application out.
 
 A service gives a list of :class:`~forestay_sol.api.Route`; several lists can be served by one application. Each request
-passes: observation, then errors into answers, then what its API asks for (see :mod:`forestay_sol.api`), its handler.
+passes: observation, then errors into answers, then what its API asks for (see :mod:`forestay_sol.api`), then its handler, and
+this only once under an ``Idempotency-Key``.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import functools
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
+from uuid import uuid4
 
 import msgspec
 import structlog
@@ -18,17 +20,19 @@ from aiohttp.typedefs import Handler, Middleware
 from forestay_events.config import DEFAULT_PAGE_SIZE
 from forestay_events.errors import Rejected
 
-from forestay_sol import body
+from forestay_sol import body, idempotency, preconditions
 from forestay_sol.api import ROOT, Api, Route, covers, media_type, negotiate
 from forestay_sol.caller import CALLER, Authenticator
+from forestay_sol.idempotency import KeptAnswers
 from forestay_sol.observe import REQUEST_ID, TEMPLATE, observing
 from forestay_sol.paging import PAGE_SIZE
-from forestay_sol.problem import CLIENT_LEFT, answer_to, bug
+from forestay_sol.problem import CLIENT_LEFT, answer_to, bug, rejected
 
 BODY_LIMIT = 1 << 20
 
 _API = web.RequestKey("api", Api)
 _STARTED = web.RequestKey("started", bool)
+_VERSION = web.RequestKey("version", str)
 _BODIES = frozenset({hdrs.METH_POST, hdrs.METH_PATCH, hdrs.METH_PUT})
 _encoder = msgspec.json.Encoder()
 _log = structlog.stdlib.get_logger("forestay.http")
@@ -41,6 +45,7 @@ def application(
     authenticator: Authenticator,
     body_limit: int = BODY_LIMIT,
     page_size: int = DEFAULT_PAGE_SIZE,
+    kept: KeptAnswers | None = None,
 ) -> web.Application:
     """Make the application that serves routes.
 
@@ -49,6 +54,7 @@ def application(
     :param authenticator: finds the caller.
     :param body_limit: bytes that a body may have unless its route is streamed; more is 413.
     :param page_size: entries of a page of a list, 0: all.
+    :param kept: the answers to requests with an ``Idempotency-Key``, which is not heeded without them.
     :raises ValueError: two routes are for the same method and path.
     """
     served = tuple(routes)
@@ -59,7 +65,7 @@ def application(
     app = web.Application(middlewares=[observing(service), _answering(apis)], client_max_size=body_limit)
     app[PAGE_SIZE] = page_size
     for route in served:
-        endpoint = functools.partial(_serve, route, authenticator)
+        endpoint = functools.partial(_serve, route, authenticator, kept)
         for suffix in sorted({"", route.api.suffix}, reverse=True):
             app.router.add_route(route.method, route.path + suffix, endpoint)
     app.on_response_prepare.append(_complete)
@@ -72,31 +78,55 @@ def answer(
     status: int = 200,
     location: str | None = None,
     link: str | None = None,
+    version: int | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> web.Response:
     """Make a successful answer: JSON of ``content`` (anything msgspec encodes), or no body when it is ``None``.
 
     :param location: ``Location`` header: URI of the resource or of the operation occurrence.
     :param link: ``Link`` header of a page.
+    :param version: of the aggregate that is shown, for the ``ETag``.
     """
-    named = {hdrs.LOCATION: location, hdrs.LINK: link}
+    encoded = None if content is None else _encoder.encode(content)
+    etag = None if version is None or encoded is None else preconditions.tag(version, encoded)
+    named = {hdrs.LOCATION: location, hdrs.LINK: link, hdrs.ETAG: etag}
     given = dict(headers or {}) | {name: value for name, value in named.items() if value is not None}
-    if content is None:
+    if encoded is None:
         return web.Response(status=status, headers=given)
-    return web.Response(status=status, headers=given, body=_encoder.encode(content), content_type="application/json")
+    return web.Response(status=status, headers=given, body=encoded, content_type="application/json")
 
 
-async def _serve(route: Route, authenticator: Authenticator, request: web.Request) -> web.StreamResponse:
+async def _serve(
+    route: Route, authenticator: Authenticator, kept: KeptAnswers | None, request: web.Request
+) -> web.StreamResponse:
     request[_API], request[TEMPLATE] = route.api, route.path
     body.refuse_nul(request)
     if route.api.authenticated:
-        request[CALLER] = await authenticator.authenticate(request)
+        sender = await authenticator.authenticate(request)
+        expected = preconditions.expected(request)
+        request[CALLER] = msgspec.structs.replace(sender, command_id=str(uuid4()), expected=expected)
     if request.method in _BODIES:
         await _read_body(route, request)
     if route.answer_types:
         negotiate(",".join(request.headers.getall(hdrs.ACCEPT, ())), route.answer_types)
-    route.api.check_version(request)
-    return await route.handler(request)
+    if agreed := route.api.check_version(request):
+        request[_VERSION] = agreed
+    if (
+        kept is not None
+        and request.method == hdrs.METH_POST
+        and idempotency.HEADER in request.headers
+        and CALLER in request
+    ):
+        return await kept.once(request, functools.partial(_decided, route, request))
+    return preconditions.unless_known(request, await route.handler(request))
+
+
+async def _decided(route: Route, request: web.Request) -> web.StreamResponse:
+    """What a handler answers, its refusals too. Other errors say nothing for good: they go on as errors."""
+    try:
+        return await route.handler(request)
+    except Rejected as refusal:
+        return route.api.failure(rejected(refusal))
 
 
 async def _read_body(route: Route, request: web.Request) -> None:
@@ -151,7 +181,7 @@ async def _complete(request: web.Request, response: web.StreamResponse) -> None:
     api = request.get(_API)
     if api is None:
         return
-    if api.version is not None:
-        response.headers["Version"] = api.version
+    if version := request.get(_VERSION, api.version):
+        response.headers["Version"] = version
     if api.ranges is not None and response.status < 400:
         response.headers.setdefault(hdrs.ACCEPT_RANGES, api.ranges)
