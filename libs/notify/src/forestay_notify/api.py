@@ -10,14 +10,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
-from uuid import uuid4
 
 import msgspec
 import structlog
 from aiohttp import web
-from forestay_events.aggregate import Origin
 from forestay_events.database import answering
-from forestay_events.errors import Rejected, Unavailable
+from forestay_events.errors import Rejected
+from forestay_events.freshness import caught_up, version_of
 from forestay_events.platform import Platform
 from forestay_sol.api import Api, Route
 from forestay_sol.body import decode, decode_optional
@@ -154,7 +153,7 @@ class SubscriptionApi:
             check(body.authentication, callbacks.thumbprint)
         if self._test:
             await callbacks.test(body.callback_uri, body.authentication, self._resource.version)
-        id_ = str(uuid4())
+        id_ = caller(request).new_id("subscription")
         command = Subscribe(
             callback_uri=body.callback_uri,
             filter=msgspec.to_builtins(body.filter),
@@ -162,7 +161,7 @@ class SubscriptionApi:
             verbosity=body.verbosity,
             dialect=self._resource.dialect,
         )
-        state = (await self._subscriptions.execute(id_, command, _origin(request))).state
+        state = (await self._subscriptions.execute(id_, command, caller(request).origin())).state
         assert state is not None, "it was just made"  # noqa: S101
         return answer(self._linked(self._resource.document(state)), status=201, location=self._uri(id_))
 
@@ -174,7 +173,8 @@ class SubscriptionApi:
         return answer([self._linked(document) for document in listed.documents], link=listed.link)
 
     async def show(self, request: web.Request) -> web.Response:
-        return answer(self._linked(await self._document(request)))
+        document, version = await self._versioned(request)
+        return answer(self._linked(document), version=version)
 
     async def delete(self, request: web.Request) -> web.Response:
         await self._execute(request, Unsubscribe())
@@ -195,7 +195,7 @@ class SubscriptionApi:
     async def _execute(self, request: web.Request, command: Unsubscribe | Redeliver) -> None:
         id_ = request.match_info["id"]
         try:
-            await self._subscriptions.execute(id_, command, _origin(request))
+            await self._subscriptions.execute(id_, command, caller(request).origin())
         except Rejected as error:
             raise self._not_found(id_) if error.status == 404 else error from None
 
@@ -206,8 +206,12 @@ class SubscriptionApi:
 
     async def _document(self, request: web.Request) -> Json:
         """The subscription of a request's path, without links. :raises Rejected: 404."""
+        return (await self._versioned(request))[0]
+
+    async def _versioned(self, request: web.Request) -> tuple[Json, int | None]:
+        """The same, and its version if the log tells."""
         id_ = request.match_info["id"]
-        await self._catch_up(id_)
+        newest = await caught_up(self._platform, self._resource.schema, self._resource.definition, id_)
         read = "SELECT doc FROM {schema}.subscription WHERE id = $1 AND project = $2 AND NOT deleted"
         with answering():
             document = await self._platform.pool.fetchval(
@@ -215,18 +219,7 @@ class SubscriptionApi:
             )
         if document is None:
             raise self._not_found(id_)
-        return msgspec.json.decode(document)
-
-    async def _catch_up(self, id_: str) -> None:
-        """Wait for the newest commit. Without the log nobody can have written: the read model is all there is."""
-        definition = self._resource.definition
-        try:
-            last = await self._platform.store.last(definition.subject(id_))
-        except Unavailable as error:
-            log.warning("read.without_log", subscription=id_, reason=str(error))
-            return
-        if last is not None:
-            await self._platform.positions.wait(self._resource.schema, definition.stream, last.seq)
+        return msgspec.json.decode(document), version_of(newest)
 
     def _not_found(self, id_: str) -> Rejected:
         return Rejected(404, f"{self._resource.name} {id_} not found.")
@@ -236,8 +229,3 @@ class SubscriptionApi:
 
     def _linked(self, document: Json) -> Json:
         return document | {"_links": {"self": {"href": self._uri(document["id"])}}}
-
-
-def _origin(request: web.Request) -> Origin:
-    who = caller(request)
-    return Origin(command_id=str(uuid4()), project=who.project, actor=who.actor)

@@ -9,7 +9,7 @@ from aiohttp import web
 from forestay_events.aggregate import Aggregates
 from forestay_events.database import answering
 from forestay_events.errors import Rejected
-from forestay_events.freshness import caught_up, caught_up_with_all
+from forestay_events.freshness import caught_up, caught_up_with_all, version_of
 from forestay_events.platform import Platform
 from forestay_sol.listing import Listed, Listing
 
@@ -33,13 +33,17 @@ class Reads:
 
     async def vnf(self, project: str, vnf_id: str) -> Json:
         """VnfInstance without links. :raises Rejected: 404."""
-        await caught_up(self._platform, SCHEMA, VNF, vnf_id)
+        return (await self.versioned_vnf(project, vnf_id))[0]
+
+    async def versioned_vnf(self, project: str, vnf_id: str) -> tuple[Json, int | None]:
+        """VnfInstance without links, and its version if the log tells. :raises Rejected: 404."""
+        newest = await caught_up(self._platform, SCHEMA, VNF, vnf_id)
         doc = await self._value(
             "SELECT doc FROM lcm.vnf WHERE id = $1 AND project = $2 AND NOT deleted", vnf_id, project
         )
         if doc is None:
             raise Rejected(404, f"VnfInstance {vnf_id} not found.")
-        return msgspec.json.decode(doc)
+        return msgspec.json.decode(doc), version_of(newest)
 
     async def op_occ(self, project: str, op_id: str) -> Json:
         """VnfLcmOpOcc without links. :raises Rejected: 404."""

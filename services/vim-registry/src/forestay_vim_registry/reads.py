@@ -11,8 +11,8 @@ from collections.abc import Sequence
 
 from forestay_events.aggregate import Aggregates
 from forestay_events.database import Connection, answering
-from forestay_events.errors import Rejected
-from forestay_events.freshness import caught_up
+from forestay_events.errors import Rejected, Unavailable
+from forestay_events.freshness import caught_up, version_of
 from forestay_events.platform import Platform
 from forestay_sol.streams.vim import VimEvent
 
@@ -35,20 +35,24 @@ class Reads:
         self.pool = platform.pool
 
     async def vim(self, project: str, vim_id: str) -> Vim:
-        """The VIM as it is now.
+        """The VIM as it is now. :raises as ``versioned``."""
+        return (await self.versioned(project, vim_id))[0]
+
+    async def versioned(self, project: str, vim_id: str) -> tuple[Vim, int | None]:
+        """The VIM as it is now, and its version if the log tells.
 
         :raises Rejected: 404.
         :raises Unavailable: PostgreSQL does not answer, or the log does not and the VIM is not in its copy.
         """
         try:
-            behind = await caught_up(self._platform, SCHEMA, VIM, vim_id)
+            newest = await caught_up(self._platform, SCHEMA, VIM, vim_id)
         except Rejected:
             raise not_found(vim_id) from None
         with answering():
             state = await self.pool.fetchval("SELECT state FROM vim.vim WHERE id = $1", vim_id)
-        if state is None and behind is not None:
-            raise behind
-        return owned(None if state is None else decode_state(state), project, vim_id)
+        if state is None and isinstance(newest, Unavailable):
+            raise newest
+        return owned(None if state is None else decode_state(state), project, vim_id), version_of(newest)
 
     async def own_writes(self) -> None:
         """Wait until the read model has what this process wrote."""

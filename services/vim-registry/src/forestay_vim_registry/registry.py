@@ -17,11 +17,9 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
-from uuid import uuid4
 
 import msgspec
 import structlog
-from forestay_events.aggregate import Origin
 from forestay_events.database import Connection, answering
 from forestay_events.errors import Unavailable
 from forestay_events.platform import Platform
@@ -98,8 +96,8 @@ class Registry:
         async with self._exclusive(caller.project) as connection:
             project = await self._reads.project(connection, caller.project)
             commands: dict[str, RegisterVim] = {}
-            for new, login, found in zip(batch, logins, regions, strict=True):
-                vim_id = str(uuid4())
+            for number, (new, login, found) in enumerate(zip(batch, logins, regions, strict=True)):
+                vim_id = caller.new_id(f"vim {number}")
                 commands[vim_id] = RegisterVim(_registered(new, login, found), project)
                 project = project.admit(vim_id, new.name, new.is_default)
             return [await self._append_new(caller, vim_id, command) for vim_id, command in commands.items()]
@@ -174,8 +172,7 @@ class Registry:
     async def _execute(self, caller: Caller, vim_id: str, command: VimCommand) -> Vim:
         # Another replica may have written the VIM since this one last saw it.
         await self._vims.load(vim_id)
-        origin = Origin(command_id=str(uuid4()), project=caller.project, actor=caller.actor)
-        loaded = await self._vims.execute(vim_id, command, origin)
+        loaded = await self._vims.execute(vim_id, command, caller.origin())
         assert loaded.state is not None, "the command has made it, or found it"  # noqa: S101
         return loaded.state
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from typing import Any
-from uuid import uuid4
 
 import msgspec
 from aiohttp import web
-from forestay_events.aggregate import Origin
 from forestay_events.database import answering
-from forestay_events.freshness import caught_up
+from forestay_events.freshness import caught_up, version_of
 from forestay_events.platform import Platform
 from forestay_sol.api import MERGE_PATCH, VNFFM_V1, Route
 from forestay_sol.body import decode
@@ -58,21 +56,19 @@ class AlarmApi:
 
     async def show(self, request: web.Request) -> web.Response:
         alarm_id = request.match_info["id"]
-        await caught_up(self._platform, SCHEMA, ALARM, alarm_id)
+        newest = await caught_up(self._platform, SCHEMA, ALARM, alarm_id)
         with answering():
             document = await self._platform.pool.fetchval(
                 "SELECT doc FROM mon.alarm WHERE id = $1 AND project = $2", alarm_id, caller(request).project
             )
         if document is None:
             raise not_found(alarm_id)
-        return answer(self._linked(msgspec.json.decode(document)))
+        return answer(self._linked(msgspec.json.decode(document)), version=version_of(newest))
 
     async def modify(self, request: web.Request) -> web.Response:
         body = await decode(request, AlarmModifications)
-        who = caller(request)
-        origin = Origin(command_id=str(uuid4()), project=who.project, actor=who.actor)
         alarm_id = request.match_info["id"]
-        await self._alarms.execute(alarm_id, SetAckState(alarm_id, body.ack_state), origin)
+        await self._alarms.execute(alarm_id, SetAckState(alarm_id, body.ack_state), caller(request).origin())
         return answer(body)
 
     def _linked(self, document: Json) -> Json:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from uuid import uuid4
-
-from forestay_events.aggregate import Origin
 from forestay_sol.caller import Caller
 
 from forestay_package_mgmt.domain.commands import PackageCommand
@@ -25,7 +22,6 @@ class Commands:
 
     async def send(self, caller: Caller, package_id: str, command: PackageCommand) -> Package:
         """The package after a command. :raises Rejected: its state does not allow the command."""
-        origin = Origin(command_id=str(uuid4()), project=caller.project, actor=caller.actor)
-        loaded = await self._aggregates.execute(package_id, command, origin)
+        loaded = await self._aggregates.execute(package_id, command, caller.origin())
         assert loaded.state is not None, "a command that is not rejected leaves a package"  # noqa: S101
         return loaded.state

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from typing import Any
-from uuid import uuid4
 
 import msgspec
 from aiohttp import web
-from forestay_events.aggregate import Origin
 from forestay_events.database import answering
-from forestay_events.freshness import caught_up
+from forestay_events.freshness import caught_up, version_of
 from forestay_events.platform import Platform
 from forestay_sol.api import POLICY_V1, Route
 from forestay_sol.body import decode
@@ -55,10 +53,10 @@ class PolicyApi:
 
     async def create(self, request: web.Request) -> web.Response:
         rule = await decode(request, Rule)
-        policy_id = str(uuid4())
+        policy_id = caller(request).new_id("policy")
         await self._execute(request, policy_id, CreatePolicy(rule))
-        document = await self._document(request, policy_id)
-        return answer(document, status=201, location=document["_links"]["self"]["href"])
+        document, version = await self._versioned(request, policy_id)
+        return answer(document, version=version, status=201, location=document["_links"]["self"]["href"])
 
     async def list_policies(self, request: web.Request) -> web.Response:
         await self._platform.positions.wait(SCHEMA, POLICY.stream, self._policies.written)
@@ -68,7 +66,8 @@ class PolicyApi:
         return answer(shown, link=listed.link)
 
     async def show(self, request: web.Request) -> web.Response:
-        return answer(await self._document(request, request.match_info["id"]))
+        document, version = await self._versioned(request, request.match_info["id"])
+        return answer(document, version=version)
 
     async def delete(self, request: web.Request) -> web.Response:
         policy_id = request.match_info["id"]
@@ -76,12 +75,10 @@ class PolicyApi:
         return answer(status=204)
 
     async def _execute(self, request: web.Request, policy_id: str, command: PolicyCommand) -> None:
-        who = caller(request)
-        origin = Origin(command_id=str(uuid4()), project=who.project, actor=who.actor)
-        await self._policies.execute(policy_id, command, origin)
+        await self._policies.execute(policy_id, command, caller(request).origin())
 
-    async def _document(self, request: web.Request, policy_id: str) -> Json:
-        await caught_up(self._platform, SCHEMA, POLICY, policy_id)
+    async def _versioned(self, request: web.Request, policy_id: str) -> tuple[Json, int | None]:
+        newest = await caught_up(self._platform, SCHEMA, POLICY, policy_id)
         with answering():
             document = await self._platform.pool.fetchval(
                 "SELECT doc FROM pol.policy WHERE id = $1 AND project = $2 AND NOT deleted",
@@ -89,7 +86,7 @@ class PolicyApi:
             )  # fmt: skip
         if document is None:
             raise not_found(policy_id)
-        return self._linked(msgspec.json.decode(document))
+        return self._linked(msgspec.json.decode(document)), version_of(newest)
 
     def _linked(self, document: Json) -> Json:
         return document | {"_links": {"self": {"href": f"{self._platform.config.endpoint}{PATH}/{document['id']}"}}}

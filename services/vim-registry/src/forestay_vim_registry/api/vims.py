@@ -61,8 +61,8 @@ class VimApi:
         return answer({"vims": found.vims, "vims_links": links}, link=f'<{found.next}>; rel="next"')
 
     async def show(self, request: web.Request) -> web.Response:
-        vim = await self._reads.vim(caller(request).project, request.match_info["id"])
-        return answer({"vim": cut(_plain(vim), request.query)})
+        vim, version = await self._reads.versioned(caller(request).project, request.match_info["id"])
+        return answer({"vim": cut(_plain(vim), request.query)}, version=version)
 
     async def update(self, request: web.Request) -> web.Response:
         body = await decode(request, Updates)
