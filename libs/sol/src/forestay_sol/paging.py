@@ -64,11 +64,13 @@ class Paging(msgspec.Struct, frozen=True, kw_only=True):
 
     :param size: entries of a page, 0 switches paging off; ``None``: what the operator has chosen for all lists.
     :param link: writes the ``Link`` header.
+    :param marker: shape of what entries are ordered by.
     :param all_records: whether ``all_records=yes`` switches paging off for a request (API v1 of Tacker).
     """
 
     size: int | None = None
     link: Callable[[URL], str] = sol_link
+    marker: re.Pattern[str] = _ID
     all_records: bool = False
 
     def page(self, request: web.Request) -> Page:
@@ -78,7 +80,7 @@ class Paging(msgspec.Struct, frozen=True, kw_only=True):
         """
         query = request.query
         marker = query.get(MARKER)
-        if marker is not None and not _ID.fullmatch(marker):
+        if marker is not None and not self.marker.fullmatch(marker):
             raise Rejected(400, f"Paging marker value is invalid: follow the Link header, do not make {MARKER} up.")
         size = request.app[PAGE_SIZE] if self.size is None else self.size
         if self.all_records and query.get("all_records") == "yes":

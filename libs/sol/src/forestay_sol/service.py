@@ -40,12 +40,14 @@ class Service:
 
     :ivar background: coroutines that run for as long as the process, by name.
     :ivar checks: health checks, by component.
+    :ivar stopping: called when the process stops, before it waits for its requests: answers that never end by themselves end.
     """
 
     name: str
     routes: Sequence[Route] = ()
     background: Mapping[str, Background] = field(default_factory=dict[str, Background])
     checks: Mapping[str, Check] = field(default_factory=dict[str, Check])
+    stopping: Sequence[Background] = ()
 
 
 Build = Callable[[Platform], Awaitable[Service]]
@@ -78,8 +80,18 @@ async def serving(platform: Platform, services: Sequence[Service], name: str) ->
             page_size=config.page_size,
             kept=kept,
         )
+        app.on_shutdown.append(_stopping(services))
         async with background(work | {"kept-answers": kept.run}), _listening(app, config) as url:
             yield url
+
+
+def _stopping(services: Sequence[Service]) -> Callable[[web.Application], Awaitable[None]]:
+    async def stopping(_: web.Application) -> None:
+        for service in services:
+            for stop in service.stopping:
+                await stop()
+
+    return stopping
 
 
 @asynccontextmanager

@@ -18,8 +18,12 @@ from forestay_lcm.api.v2 import LcmV2
 from forestay_lcm.catalogue import SCHEMA, Catalogue
 from forestay_lcm.domain.decide import VNF
 from forestay_lcm.domain.plan import ENGINE
+from forestay_lcm.history.api import HistoryApi
+from forestay_lcm.history.live import EventSettings, Live
+from forestay_lcm.history.reads import History
 from forestay_lcm.own_steps import OwnSteps
 from forestay_lcm.projections.catalogue import VimProjection, VnfdProjection
+from forestay_lcm.projections.history import HistoryProjection, RelatedProjection
 from forestay_lcm.projections.instances import InstanceProjection
 from forestay_lcm.projections.snapshots import InstanceSnapshots
 from forestay_lcm.reads import STREAM, Reads, Vnfs
@@ -42,9 +46,10 @@ def projectors(platform: Platform, *, dispatch: bool = True) -> list[Projector]:
     telling = Telling(subscriptions, platform.config.endpoint)
     instances = InstanceProjection(dispatch=dispatch, watch=telling.watch)
     return [
-        platform.projector(SCHEMA, STREAM, [subscriptions, instances]),
+        platform.projector(SCHEMA, STREAM, [subscriptions, instances, HistoryProjection()]),
         platform.projector(SCHEMA, "PKG", [VnfdProjection()], archive=False),
         platform.projector(SCHEMA, "VIM", [VimProjection()], archive=False),
+        *(platform.projector(SCHEMA, stream, [RelatedProjection()], archive=False) for stream in ("MON", "POL")),
     ]
 
 
@@ -67,17 +72,24 @@ async def build(platform: Platform, notify: NotifySettings | None = None) -> Ser
     own = StepWorker(platform, vnfs, ENGINE, OwnSteps(catalogue, platform.clock, ZONES))
     requests = Requests(platform, vnfs)
     reads = Reads(platform, vnfs)
+    history = History(platform, reads)
+    live = Live(platform, history, load(EventSettings))
     settings = notify or load(NotifySettings)
     notifier = Notifier(platform, LCCN_SUBSCRIPTIONS, settings, broken=instances.broken.get)
     return Service(
         name="lcm",
-        routes=[*LcmV2(platform, vnfs, reads, catalogue).routes(), *notifier.routes()],
+        routes=[
+            *LcmV2(platform, vnfs, reads, catalogue).routes(),
+            *HistoryApi(history, live).routes(),
+            *notifier.routes(),
+        ],
         background={
             **{f"projector-{projector.stream}": projector.run for projector in (instances, *others)},
             "outbox": Outbox(instances, platform.queue).run,
             "engine": own.run,
             "requests": requests.run,
             "sweeper": Sweeper(platform).run,
+            "live-events": live.run,
             **notifier.background(),
         },
         checks={
@@ -85,6 +97,7 @@ async def build(platform: Platform, notify: NotifySettings | None = None) -> Ser
             "lcm.engine": own.check,
             "lcm.requests": requests.check,
         },
+        stopping=[live.end],
     )
 
 
