@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 
 import msgspec
 import pytest
@@ -80,6 +81,60 @@ async def test_memory_of_aggregates_is_bounded_and_only_memory() -> None:
         await mine.execute(name, 1, by(f"first {name}"))
     assert (await mine.load("b")).state == Tally(1)
     assert (await mine.load("a")).version == 2
+
+
+async def test_a_repeated_command_gives_what_it_made_the_first_time() -> None:
+    store = MemoryEventStore()
+    first, second = tallies(store), tallies(store)
+    made = await first.execute("a", 2, by("one"))
+    await first.execute("a", 40, by("two"))
+    again = dataclasses.replace(by("one"), repeated=True)
+    assert await second.execute("a", 2, again) == made
+    assert await first.execute("a", 2, again) == made
+    assert (await first.load("a")).state == Tally(42)
+    assert (await second.execute("a", 3, dataclasses.replace(by("three"), repeated=True))).state == Tally(45)
+
+
+async def test_a_repeated_command_finds_what_another_process_made_meanwhile() -> None:
+    class Late(MemoryEventStore):
+        """Somebody appends the same command between our load and our append."""
+
+        async def append(self, commit: Commit, *, after: int) -> Stored:
+            if not self.beaten:
+                self.beaten = True
+                await tallies(self).execute("a", 2, by("one"))
+                await tallies(self).execute("a", 40, by("two"))
+            return await super().append(commit, after=after)
+
+        beaten = False
+
+    store = Late()
+    made = await tallies(store).execute("a", 2, dataclasses.replace(by("one"), repeated=True))
+    assert (made.state, made.version) == (Tally(2), 1)
+    assert (await tallies(store).load("a")).state == Tally(42)
+
+
+async def test_a_command_for_another_version_changes_nothing() -> None:
+    store = MemoryEventStore()
+    mine, other = tallies(store), tallies(store)
+    await mine.execute("a", 1, by("one"))
+    await other.execute("a", 1, by("two"))  # mine still remembers version 1
+    for expected in (frozenset({1}), frozenset[int]()):
+        with pytest.raises(Rejected) as refused:
+            await mine.execute("a", 1, dataclasses.replace(by("three"), expected=expected))
+        assert refused.value.status == 412
+    with pytest.raises(Rejected, match="2"):  # what is not possible at all is said first
+        await mine.execute("a", -5, dataclasses.replace(by("four"), expected=frozenset({1})))
+    assert (await mine.execute("a", 1, dataclasses.replace(by("five"), expected=frozenset({1, 2})))).version == 3
+
+
+async def test_of_those_who_expect_the_same_version_one_wins() -> None:
+    store = MemoryEventStore()
+    await tallies(store).execute("a", 1, by("first"))
+    racing = [dataclasses.replace(by(f"{number}"), expected=frozenset({1})) for number in range(8)]
+    came = await asyncio.gather(*(tallies(store).execute("a", 1, each) for each in racing), return_exceptions=True)
+    assert sum(not isinstance(each, Rejected) for each in came) == 1
+    assert (await tallies(store).load("a")).state == Tally(2)
 
 
 async def test_a_history_that_does_not_fit_together_cannot_be_loaded() -> None:

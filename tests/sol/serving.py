@@ -10,6 +10,7 @@ from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient, TestServer
 from forestay_sol.api import Route
 from forestay_sol.caller import Authenticator, NoAuthentication
+from forestay_sol.idempotency import KeptAnswers
 from forestay_sol.web import application
 
 Client = TestClient[Any, Any]
@@ -22,11 +23,12 @@ async def serving(
     authenticator: Authenticator | None = None,
     body_limit: int = 1 << 20,
     page_size: int = 100,
+    kept: KeptAnswers | None = None,
 ) -> AsyncGenerator[Client]:
     """Serve routes over HTTP for as long as the block runs."""
     app = application(
         routes, service="test", authenticator=authenticator or NoAuthentication("nfv"), body_limit=body_limit,
-        page_size=page_size,
+        page_size=page_size, kept=kept,
     )  # fmt: skip
     async with TestClient(TestServer(app)) as client:
         yield client
