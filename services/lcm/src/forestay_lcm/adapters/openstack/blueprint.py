@@ -11,6 +11,7 @@ Rules of this module:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, cast
 
 import msgspec
@@ -22,11 +23,20 @@ from forestay_lcm.adapters.openstack.connectivity import ext_links, managed_by_o
 from forestay_lcm.adapters.openstack.hot import Json, Path, without_links, without_nulls
 from forestay_lcm.adapters.openstack.job import Order
 from forestay_lcm.adapters.openstack.nfv import Sources, changed_nfv, nfv_parameter, unusable
+from forestay_lcm.adapters.openstack.vnfcs import (
+    Vnfcs,
+    name_of,
+    nodes_of,
+    unrolled,
+    vnfcs_after,
+    vnfcs_before,
+    without_gone,
+)
 from forestay_lcm.domain.connection_points import vdu_cp_id
 
 _REPLACING: frozenset[LcmOperation] = frozenset({"INSTANTIATE", "CHANGE_FLAVOUR", "CHANGE_VNFPKG"})
 
-Concern = Callable[[Order], Callable[[Path], bool]]
+Concern = Callable[[Order, Json], Callable[[Path], bool]]
 
 
 class Blueprint(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,12 +64,13 @@ def blueprint_after(order: Order, before: InstantiatedVnfInfo | None) -> Bluepri
 
     :raises Permanent: 422, the flavour has no BaseHOT, or a template parameter has no value.
     """
-    return _drawn(order.flavour, _nfv_after(order, before), managed_by_others(order, before))
+    vnfcs = vnfcs_after(order, before)
+    return _drawn(order.flavour, vnfcs, _nfv_after(order, before, vnfcs), managed_by_others(order, before))
 
 
 def blueprint_before(order: Order, before: InstantiatedVnfInfo) -> Blueprint:
     """What the stack was made of before the operation. :raises Permanent: 422, its flavour has no BaseHOT."""
-    return _drawn(order.old_flavour or order.flavour, nfv_of(before), managed_of(before))
+    return _drawn(order.old_flavour or order.flavour, vnfcs_before(before), nfv_of(before), managed_of(before))
 
 
 def change_to(wanted: Blueprint, present: Blueprint, order: Order) -> Change:
@@ -88,8 +99,8 @@ def counts_after(order: Order, before: InstantiatedVnfInfo | None) -> dict[str, 
     return counts
 
 
-def _nfv_after(order: Order, before: InstantiatedVnfInfo | None) -> Json:
-    template = parsed(_base_hot(order.flavour))
+def _nfv_after(order: Order, before: InstantiatedVnfInfo | None, vnfcs: Vnfcs) -> Json:
+    template = unrolled(parsed(_base_hot(order.flavour)), order.flavour, vnfcs)
     overlays = (getattr(order.request, "additional_params", None), order.grant.additional_params)
     sources = Sources(
         flavour=order.flavour,
@@ -97,8 +108,9 @@ def _nfv_after(order: Order, before: InstantiatedVnfInfo | None) -> Json:
         grant_request=order.grant_request,
         grant=order.grant,
         overlays=tuple(cast("Json", overlay)["nfv"] for overlay in overlays if overlay and overlay.get("nfv")),
+        granted=vnfcs.granted,
         counts=counts_after(order, before),
-        before=nfv_of(before),
+        before=without_gone(nfv_of(before), order.flavour, vnfcs),
     )
     if order.operation in _REPLACING:
         return nfv_parameter(template, sources)
@@ -106,42 +118,53 @@ def _nfv_after(order: Order, before: InstantiatedVnfInfo | None) -> Json:
         raise unusable(
             "It is not known which 'nfv' the VNF's stack was made with (metadata.nfv of instantiatedVnfInfo)."
         )
-    return changed_nfv(template, sources, _CONCERNS.get(order.operation, _nothing)(order))
+    return changed_nfv(template, sources, _CONCERNS.get(order.operation, _nothing)(order, sources.before))
 
 
-def _nothing(order: Order) -> Callable[[Path], bool]:
+def _nothing(order: Order, before: Json) -> Callable[[Path], bool]:
     return lambda path: False
 
 
-def _capacities(order: Order) -> Callable[[Path], bool]:
-    return lambda path: path[0] == "VDU" and path[2:] == ("desired_capacity",)
+def _sizes(order: Order, before: Json) -> Callable[[Path], bool]:
+    """The sizes of groups, and all of VNFCs that were not there."""
+    return lambda path: path[2:] == ("desired_capacity",) or path[1] not in (before.get(str(path[0])) or {})
 
 
-def _named_cps(order: Order) -> Callable[[Path], bool]:
+def _named_cps(order: Order, before: Json) -> Callable[[Path], bool]:
     cpds = (cp.cpd_id for link in new_ext_links(order) for cp in link.ext_cps)
-    named = {vdu_cp_id(order.flavour, cpd) for cpd in cpds}
-    return lambda path: path[0] == "CP" and path[1] in named
+    named, nodes = {vdu_cp_id(order.flavour, cpd) for cpd in cpds}, nodes_of(order.flavour)
+    return lambda path: path[0] == "CP" and name_of(str(path[1]), nodes).node in named
 
 
 #: Which leaves of ``nfv`` an operation that keeps the template is about.
 _CONCERNS: Mapping[LcmOperation, Concern] = {
-    "SCALE": _capacities,
-    "SCALE_TO_LEVEL": _capacities,
+    "SCALE": _sizes,
+    "SCALE_TO_LEVEL": _sizes,
     "CHANGE_EXT_CONN": _named_cps,
 }
 
 
-def _drawn(flavour: Flavour, nfv: Json, managed: Mapping[str, ExtManagedVirtualLinkData]) -> Blueprint:
+def _drawn(flavour: Flavour, vnfcs: Vnfcs, nfv: Json, managed: Mapping[str, ExtManagedVirtualLinkData]) -> Blueprint:
     hot = _base_hot(flavour)
     template = parsed(hot)
     parameters = {"nfv": nfv} if "nfv" in _declared(template, hot.path) else {}
     networks = {name: link.resource_id for name, link in managed.items()}
-    changed = without_nulls(without_links(template, networks), parameters)
+    changed = without_nulls(without_links(unrolled(template, flavour, vnfcs), networks), parameters, _optional(hot))
     return Blueprint(
         template=hot.template if changed == template else yaml.safe_dump(changed, sort_keys=False),
         parameters=parameters,
         files=dict(hot.files),
     )
+
+
+def _optional(hot: BaseHot) -> dict[str, frozenset[str]]:
+    """The parameters that nested templates have a default for, by template; a file may be something else."""
+    optional: dict[str, frozenset[str]] = {}
+    for name, text in hot.files.items():
+        with suppress(yaml.YAMLError, AttributeError):
+            declared: Json = yaml.safe_load(text).get("parameters") or {}
+            optional[name] = frozenset(key for key, schema in declared.items() if "default" in (schema or {}))
+    return optional
 
 
 def _base_hot(flavour: Flavour) -> BaseHot:
@@ -152,12 +175,17 @@ def _base_hot(flavour: Flavour) -> BaseHot:
 
 def parsed(hot: BaseHot) -> Json:
     """A BaseHOT's template. :raises Permanent: 422, it is no HOT."""
+    return parsed_text(hot.template, hot.path)
+
+
+def parsed_text(text: str, path: str = "The template") -> Json:
+    """A template. :raises Permanent: 422, it is no HOT; ``path`` is what it is called."""
     try:
-        template = yaml.safe_load(hot.template)
+        template = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise unusable(f"{hot.path} is not YAML: {error}") from error
+        raise unusable(f"{path} is not YAML: {error}") from error
     if not isinstance(template, dict) or not isinstance(cast("Json", template).get("resources"), dict):
-        raise unusable(f"{hot.path} has no resources.")
+        raise unusable(f"{path} has no resources.")
     return cast("Json", template)
 
 

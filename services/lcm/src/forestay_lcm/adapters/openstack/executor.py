@@ -7,23 +7,28 @@ from types import TracebackType
 from typing import Self
 
 import msgspec
+from forestay_events.blobs import FileBlobStore
 from forestay_sol.vnflcm import InstantiatedVnfInfo
 
 from forestay_lcm.adapters.openstack.cloud import Clouds
+from forestay_lcm.adapters.openstack.images import IMAGE_HANDLERS, ImageJob
 from forestay_lcm.adapters.openstack.job import Job
 from forestay_lcm.adapters.openstack.orders import order_of
+from forestay_lcm.adapters.openstack.packaged import Package, packaged_images
 from forestay_lcm.adapters.openstack.steps import take
 from forestay_lcm.catalogue import Catalogue
+from forestay_lcm.domain.grants.operations import flavour_after, vnfd_after
 from forestay_lcm.domain.state import Operation, StepRun, Vnf
-from forestay_lcm.executor import Confirmed, Fence, Outcome
+from forestay_lcm.executor import Confirmed, Outcome, Turn
 from forestay_lcm.secrets import Secrets
 
 
 class OpenStackSteps:
     """:class:`~forestay_lcm.executor.Executor` for VIMs of type ``ETSINFV.OPENSTACK_KEYSTONE.V_3``."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    def __init__(self, catalogue: Catalogue, blobs: FileBlobStore) -> None:
         self._catalogue = catalogue
+        self._blobs = blobs
         self._clouds = Clouds()
 
     async def __aenter__(self) -> Self:
@@ -33,9 +38,11 @@ class OpenStackSteps:
     async def __aexit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
         await self._clouds.close()
 
-    async def run(self, vnf: Vnf, operation: Operation, run: StepRun, fence: Fence) -> Outcome:
+    async def run(self, vnf: Vnf, operation: Operation, run: StepRun, turn: Turn) -> Outcome:
         key, info = next(iter(vnf.vim_connections.items()))
-        connection = await self._catalogue.open_connection(vnf.project, vnf.id, key, info)
+        cloud = self._clouds.cloud(await self._catalogue.open_connection(vnf.project, vnf.id, key, info))
+        if run.step.kind in IMAGE_HANDLERS:
+            return await IMAGE_HANDLERS[run.step.kind](cloud, await self._image_job(vnf, operation, turn))
         assert run.since is not None, "an intended step has a time"  # noqa: S101
         secrets = self._catalogue.secrets_of(vnf.id)
         operation = msgspec.structs.replace(operation, params=await secrets.open_params(operation.params))
@@ -50,12 +57,26 @@ class OpenStackSteps:
             results=await secrets.open_results(operation.results),
             order=await order_of(vnf, operation, lambda vnfd_id: self._catalogue.vnfd(vnf.project, vnfd_id)),
             before=await _opened(secrets, vnf.instantiated_vnf_info),
-            fence=fence,
+            vnfc_ids=vnf.metadata.get("VDU_VNFc_mapping") or {},
+            fence=turn,
         )
-        outcome = await take(self._clouds.cloud(connection), job)
+        outcome = await take(cloud, job)
         if isinstance(outcome, Confirmed):
             return Confirmed(await secrets.seal_result(run.step.name, outcome.result))
         return outcome
+
+    async def _image_job(self, vnf: Vnf, operation: Operation, turn: Turn) -> ImageJob:
+        """The images of the flavour that the VNF is going to have; to delete, it does not matter which."""
+        vnfd = await self._catalogue.vnfd(vnf.project, vnfd_after(vnf, operation))
+        digest = await self._catalogue.package(vnf.project, vnfd.vnfd_id)
+        flavour = vnfd.flavours.get(flavour_after(vnf, operation) or "")
+        return ImageJob(
+            vnf_id=vnf.id,
+            op_id=operation.id,
+            fence=turn,
+            images=packaged_images(vnfd, flavour, digest) if flavour else (),
+            package=Package(self._blobs, digest),
+        )
 
 
 async def _opened(secrets: Secrets, info: InstantiatedVnfInfo | None) -> InstantiatedVnfInfo | None:

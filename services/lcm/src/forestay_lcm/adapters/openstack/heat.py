@@ -51,6 +51,7 @@ class StackResource(msgspec.Struct, frozen=True, kw_only=True):
 
     :ivar stack: ``name/id`` of the stack that it is in.
     :ivar required_by: names of the resources of the same stack that refer to it.
+    :ivar index: the number of the VNFC that it belongs to, once that is known.
     """
 
     name: str
@@ -61,6 +62,7 @@ class StackResource(msgspec.Struct, frozen=True, kw_only=True):
     stack: str
     creation_time: str
     required_by: tuple[str, ...] = ()
+    index: int | None = None
 
     @property
     def is_marked(self) -> bool:

@@ -5,12 +5,12 @@ Rules of this module: pure; the given template stays as it is.
 * Internal virtual links that somebody else manages leave the template with their subnets, and references become the
   given network's id.
 * A property whose leaf of ``nfv`` is null or not there leaves it, because Heat takes that for an empty text, which is
-  no address and no zone. A nested template keeps all of its properties: it may have no default for them.
+  no address and no zone. A nested template keeps those of its properties for which it has no default.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, cast
 
 Json = dict[str, Any]
@@ -36,8 +36,11 @@ def value_at(tree: Any, path: Path) -> Any:
     return tree
 
 
-def without_nulls(template: Json, parameters: Json) -> Json:
-    """The template without the properties whose leaf of the parameter ``nfv`` is null or not there."""
+def without_nulls(template: Json, parameters: Json, optional: Mapping[str, Collection[str]] = {}) -> Json:
+    """The template without the properties whose leaf of the parameter ``nfv`` is null or not there.
+
+    :param optional: the parameters that nested templates have a default for, by template.
+    """
 
     def is_null(node: Any) -> bool:
         path = nfv_path(node)
@@ -49,8 +52,13 @@ def without_nulls(template: Json, parameters: Json) -> Json:
         if not isinstance(node, dict):
             return node
         members = cast("Json", node)
-        if not str(members.get("type", "OS::")).startswith("OS::"):
-            return members
+        kind = str(members.get("type", "OS::"))
+        if not kind.startswith("OS::"):
+            given: Json = members.get("properties") or {}
+            kept = {
+                name: value for name, value in given.items() if name not in optional.get(kind, ()) or not is_null(value)
+            }
+            return members if kept == given else members | {"properties": kept}
         return {key: pruned(value) for key, value in members.items() if not is_null(value)}
 
     return template | {"resources": {name: pruned(resource) for name, resource in template["resources"].items()}}

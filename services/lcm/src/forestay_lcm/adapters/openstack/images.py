@@ -78,6 +78,7 @@ async def delete_images(cloud: Cloud, job: ImageJob) -> Outcome:
 
 IMAGE_HANDLERS: Mapping[str, Callable[[Cloud, ImageJob], Awaitable[Outcome]]] = {
     "upload-images": upload_images,
+    "add-images": upload_images,
     "delete-images": delete_images,
 }
 

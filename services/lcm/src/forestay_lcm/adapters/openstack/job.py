@@ -70,6 +70,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     :ivar connection_id: key of the VIM in the instance's ``vimConnectionInfo``.
     :ivar order: ``None`` for an operation that makes nothing (TERMINATE).
     :ivar before: the VNF before the operation, ``None`` when it was not instantiated.
+    :ivar vnfc_ids: ids that the requester wants for VNFCs, by VDU.
     :ivar fence: called right before each call that acts.
     """
 
@@ -84,6 +85,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     results: Mapping[str, Mapping[str, Any]] = {}
     order: Order | None = None
     before: InstantiatedVnfInfo | None = None
+    vnfc_ids: Mapping[str, tuple[str, ...]] = {}
 
 
 def ordered(job: Job) -> Order:

@@ -11,7 +11,7 @@ Rules of this module:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, cast
 
 import msgspec
@@ -23,10 +23,12 @@ from forestay_sol.vnflcm import (
     GrantRequest,
     IpOverEthernetAddressData,
     VimAssets,
+    VnfExtCpConfig,
     VnfExtCpData,
 )
 
 from forestay_lcm.adapters.openstack.hot import Json, Path, nfv_path, value_at
+from forestay_lcm.adapters.openstack.vnfcs import Name, name_of, nodes_of
 from forestay_lcm.domain.connection_points import vdu_cp_id
 from forestay_lcm.domain.merge_patch import merge_patch
 
@@ -36,6 +38,7 @@ class Sources(msgspec.Struct, frozen=True, kw_only=True):
 
     :ivar links: the external virtual links after the operation.
     :ivar overlays: ``additionalParams.nfv`` of the request and of the grant, in this order.
+    :ivar granted: the id of the definition that adds a VNFC, by the VNFC's name, where each is a resource of its own.
     :ivar counts: how many instances of each VDU there shall be; of others, as many as the grant adds.
     :ivar before: ``nfv`` before the operation.
     """
@@ -45,6 +48,7 @@ class Sources(msgspec.Struct, frozen=True, kw_only=True):
     grant_request: GrantRequest
     grant: Grant
     overlays: tuple[Json, ...] = ()
+    granted: Mapping[str, str] = {}
     counts: Mapping[str, int] = {}
     before: Json = {}
 
@@ -139,36 +143,46 @@ def _is_missing(nfv: Json, path: Path) -> bool:
 def _value(path: Path, sources: Sources) -> Any:
     group, node, leaf, *rest = path
     source = _LEAVES.get((group, leaf, len(rest)))
-    value = source(sources, str(node), *rest) if source else None
+    name = name_of(str(node), nodes_of(sources.flavour))
+    value = source(sources, name, *rest) if source else None
     if value is not None or (source and leaf != "locationConstraints"):
         return value
-    known = value_at(sources.before, path)
-    return None if known is ... else known
+    known = [value_at(sources.before, path)]
+    if source is None and name.index is not None:
+        known += [value_at(sources.before, (group, other, leaf, *rest)) for other in _siblings(sources, group, name)]
+    return next((value for value in known if value not in (None, ...)), None)
 
 
-def _compute_flavour(sources: Sources, vdu_id: str) -> str | None:
+def _siblings(sources: Sources, group: str | int, name: Name) -> list[str]:
+    """The names of a node at other VNFCs: what only the requester knows, he said of one for all."""
+    nodes, there = nodes_of(sources.flavour), sources.before.get(str(group)) or {}
+    return [text for text in there if name_of(text, nodes).node == name.node]
+
+
+def _compute_flavour(sources: Sources, name: Name) -> str | None:
     assets = sources.grant.vim_assets or VimAssets()
     granted = {item.vnfd_virtual_compute_desc_id: item.vim_flavour_id for item in assets.compute_resource_flavours}
-    vdu = sources.flavour.vdus.get(vdu_id)
-    return granted.get(vdu_id) or (vdu.requested_capability if vdu else None)
+    vdu = sources.flavour.vdus.get(name.node)
+    return granted.get(name.node) or (vdu.requested_capability if vdu else None)
 
 
-def _image(sources: Sources, node: str) -> str | None:
+def _image(sources: Sources, name: Name) -> str | None:
     assets = sources.grant.vim_assets or VimAssets()
     granted = {item.vnfd_software_image_id: item.vim_software_image_id for item in assets.software_images}
-    image = sources.flavour.software_images().get(node)
-    return granted.get(node) or (image.name if image else None)
+    image = sources.flavour.software_images().get(name.node)
+    return granted.get(name.node) or (image.name if image else None)
 
 
-def _zone(sources: Sources, vdu_id: str) -> str | None:
-    grant, ours = sources.grant, _computes(sources, vdu_id)
+def _zone(sources: Sources, name: Name) -> str | None:
+    grant = sources.grant
+    ours = _computes(sources, name.node) if name.index is None else {sources.granted.get(str(name))}
     zones: dict[str | None, str] = {zone.id: zone.zone_id for zone in grant.zones}
     chosen = (zones.get(info.zone_id) for info in grant.add_resources if info.resource_definition_id in ours)
     return next(filter(None, chosen), None)
 
 
-def _capacity(sources: Sources, vdu_id: str) -> int:
-    return sources.counts.get(vdu_id, len(_computes(sources, vdu_id)))
+def _capacity(sources: Sources, name: Name) -> int:
+    return sources.counts.get(name.node, len(_computes(sources, name.node)))
 
 
 def _computes(sources: Sources, vdu_id: str) -> set[str]:
@@ -176,31 +190,54 @@ def _computes(sources: Sources, vdu_id: str) -> set[str]:
     return {item.id for item in added if (item.type, item.resource_template_id) == ("COMPUTE", vdu_id)}
 
 
-def _network(sources: Sources, cp_id: str) -> str | None:
-    connected = (link.resource_id for link in sources.links for cp in link.ext_cps if _is(sources, cp, cp_id))
+def _network(sources: Sources, name: Name) -> str | None:
+    connected = (link.resource_id for link in sources.links for cp in link.ext_cps if _is(sources, cp, name))
     return next(connected, None)
 
 
-def _fixed_ip(sources: Sources, cp_id: str, at: str | int, member: str) -> str | None:
-    addresses = [address for layer in _addresses(sources, cp_id) for address in layer.ip_addresses or ()]
-    if not isinstance(at, int) or at >= len(addresses):
-        return None
-    address = addresses[at]
-    return {"subnet": address.subnet_id, "ip_address": next(iter(address.fixed_addresses or ()), None)}.get(member)
+def _fixed_ip(sources: Sources, name: Name, at: str | int, member: str) -> str | None:
+    wanted = _wanted_ips(sources, name)
+    return wanted[at].get(member) if isinstance(at, int) and at < len(wanted) else None
 
 
-def _mac_address(sources: Sources, cp_id: str) -> str | None:
-    return next((layer.mac_address for layer in _addresses(sources, cp_id) if layer.mac_address), None)
+def _fixed_ips(sources: Sources, name: Name) -> list[dict[str, str]] | None:
+    return list(filter(None, _wanted_ips(sources, name))) or None
 
 
-def _addresses(sources: Sources, cp_id: str) -> Iterator[IpOverEthernetAddressData]:
-    for link in sources.links:
-        for config in (config for cp in link.ext_cps if _is(sources, cp, cp_id) for config in cp.cp_config.values()):
-            yield from (data.ip_over_ethernet for data in config.cp_protocol_data if data.ip_over_ethernet)
+def _wanted_ips(sources: Sources, name: Name) -> list[dict[str, str]]:
+    """What is asked of each address: its subnet, itself, both or nothing."""
+    configs, beyond = _configs(sources, name)
+    addresses = [address for layer in _layers(configs) for address in layer.ip_addresses or ()]
+    fixed = [None if beyond else next(iter(address.fixed_addresses or ()), None) for address in addresses]
+    pairs = zip(addresses, fixed, strict=True)
+    members = ({"subnet": address.subnet_id, "ip_address": wanted} for address, wanted in pairs)
+    return [{key: value for key, value in each.items() if value is not None} for each in members]
 
 
-def _is(sources: Sources, cp: VnfExtCpData, cp_id: str) -> bool:
-    return vdu_cp_id(sources.flavour, cp.cpd_id) == cp_id
+def _mac_address(sources: Sources, name: Name) -> str | None:
+    configs, beyond = _configs(sources, name)
+    return None if beyond else next((layer.mac_address for layer in _layers(configs) if layer.mac_address), None)
+
+
+def _configs(sources: Sources, name: Name) -> tuple[list[VnfExtCpConfig], bool]:
+    """What is asked of a connection point; for a numbered VNFC, what has its number.
+
+    An address can be given once: a VNFC beyond what was asked for (``True``) shares the last one's subnets only.
+    """
+    ours = (cp for link in sources.links for cp in link.ext_cps if _is(sources, cp, name))
+    configs = [config for cp in ours for config in cp.cp_config.values()]
+    if name.index is None:
+        return configs, False
+    return configs[: name.index + 1][-1:], name.index >= len(configs)
+
+
+def _layers(configs: Iterable[VnfExtCpConfig]) -> Iterator[IpOverEthernetAddressData]:
+    for config in configs:
+        yield from (data.ip_over_ethernet for data in config.cp_protocol_data if data.ip_over_ethernet)
+
+
+def _is(sources: Sources, cp: VnfExtCpData, name: Name) -> bool:
+    return vdu_cp_id(sources.flavour, cp.cpd_id) == name.node
 
 
 _LEAVES: dict[tuple[str | int, str | int, int], Callable[..., Any]] = {
@@ -209,6 +246,7 @@ _LEAVES: dict[tuple[str | int, str | int, int], Callable[..., Any]] = {
     ("VDU", "locationConstraints", 0): _zone,
     ("VDU", "desired_capacity", 0): _capacity,
     ("CP", "network", 0): _network,
+    ("CP", "fixed_ips", 0): _fixed_ips,
     ("CP", "fixed_ips", 2): _fixed_ip,
     ("CP", "mac_address", 0): _mac_address,
 }

@@ -6,8 +6,9 @@ Rules of this module:
   names and properties of VNFCs that live on, metadata of others).
 * Ids are those of the VIM, so that a resource keeps its id as long as it lives: server, volume, network and port ids;
   ``<cpd>-<server>`` for a VNFC's CP, ``cp-<port>`` for an external CP, ``<vdu>-<server>`` for a VnfcInfo.
-* A VNFC is an OS::Nova::Server named as a VDU; its ports and volumes are those of its stack that its VDU has.
-* Order is fixed: VNFCs by VDU, the newest first; everything else by node and id.
+* A VNFC is an OS::Nova::Server named as a VDU; its ports and volumes are those of its stack and its number that its VDU
+  has. A resource goes by its node, without the number (:mod:`vnfcs`).
+* Order is fixed: VNFCs by VDU, the highest number first, then the newest; everything else by node and id.
 * A server that does not run is a VNFC that is stopped; a VNF is started as long as one of its VNFCs is.
 
 Wire contract section 7; SOL003 clause 5.5.2.2. Addresses are the real ones, dynamic ones too.
@@ -44,6 +45,7 @@ from forestay_lcm.adapters.openstack.groups import SERVER
 from forestay_lcm.adapters.openstack.heat import Stack, StackResource
 from forestay_lcm.adapters.openstack.neutron import Port
 from forestay_lcm.adapters.openstack.nova import STOPPED, Server
+from forestay_lcm.adapters.openstack.vnfcs import Name, by_node
 from forestay_lcm.domain.connection_points import GIVEN_PORT, vdu_cp_id
 
 PORT, NET, VOLUME = "OS::Neutron::Port", "OS::Neutron::Net", "OS::Cinder::Volume"
@@ -62,6 +64,7 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     """What the VIM does not know.
 
     :ivar links: the external virtual links; ``managed`` the externally managed ones by the internal one they replace.
+    :ivar vnfc_ids: ids that the requester wants for VNFCs, by VDU (metadata ``VDU_VNFc_mapping``, wire section 3.1).
     :ivar before: the VNF before the operation.
     """
 
@@ -73,12 +76,14 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     tenant: str
     localization_language: str | None = None
     before: InstantiatedVnfInfo | None = None
+    vnfc_ids: Mapping[str, tuple[str, ...]] = {}
 
 
 def servers(resources: Iterable[StackResource], flavour: Flavour) -> list[StackResource]:
-    """The resources that are VNFCs: by VDU, the newest first."""
-    found = [item for item in resources if item.type == SERVER and item.name in flavour.vdus and item.physical_id]
-    found.sort(key=lambda item: (item.creation_time, item.physical_id), reverse=True)
+    """The resources that are VNFCs: by VDU, the highest number first, then the newest."""
+    ours = by_node(list(resources), flavour)
+    found = [item for item in ours if item.type == SERVER and item.name in flavour.vdus and item.physical_id]
+    found.sort(key=lambda item: (item.index or 0, item.creation_time, item.physical_id), reverse=True)
     return sorted(found, key=lambda item: item.name)
 
 
@@ -128,12 +133,13 @@ class _View:
     def __init__(self, observed: Observed, known: Known) -> None:
         self.observed = observed
         self.known = known
+        self.resources = by_node(observed.resources, known.flavour)
         self.servers = servers(observed.resources, known.flavour)
         self.links, self.managed = known.links, known.managed
 
     def of_type(self, kind: str, nodes: Iterable[str]) -> list[StackResource]:
         names = set(nodes)
-        found = (item for item in self.observed.resources if item.type == kind and item.name in names)
+        found = (item for item in self.resources if item.type == kind and item.name in names)
         return sorted((item for item in found if item.physical_id), key=lambda item: (item.name, item.physical_id))
 
     def handle(self, resource_id: str, kind: str) -> ResourceHandle:
@@ -163,7 +169,8 @@ class _View:
     def _made_port(self, resource: StackResource) -> _ConnectedPort:
         details = self.observed.ports.get(resource.physical_id)
         vdu_id = self.known.flavour.cps[resource.name].vdu_id
-        home = (item.physical_id for item in self.servers if (item.stack, item.name) == (resource.stack, vdu_id))
+        here = (resource.stack, resource.index, vdu_id)
+        home = (item.physical_id for item in self.servers if (item.stack, item.index, item.name) == here)
         return _ConnectedPort(
             cp_id=resource.name,
             port_id=resource.physical_id,
@@ -235,7 +242,7 @@ def _vnfcs(view: _View) -> Iterator[VnfcResourceInfo]:
             vdu_id=vdu.id,
             compute_resource=view.handle(server.physical_id, SERVER),
             zone_id=view.zone(server),
-            storage_resource_ids=tuple(item.physical_id for item in storages if item.stack == server.stack),
+            storage_resource_ids=tuple(item.physical_id for item in storages if is_home(item, server)),
             vnfc_cp_info=tuple(_vnfc_cp(view, port) for port in view.ports if port.server == server.physical_id),
             metadata=_vnfc_metadata(view, server, vdu.storage_ids),
         )
@@ -256,8 +263,9 @@ def _vnfc_cp(view: _View, port: _ConnectedPort) -> VnfcCpInfo:
 
 def _vnfc_metadata(view: _View, server: StackResource, storage_ids: Iterable[str]) -> dict[str, Any]:
     vdus = cast("Mapping[str, Mapping[str, Any]]", view.nfv.get("VDU") or {})
-    own = vdus.get(server.name) or {}
-    images = {f"image-{node}": vdus[node].get("vcImageId") for node in (server.name, *storage_ids) if node in vdus}
+    nodes = {node: vdus.get(str(Name(node, server.index)), vdus.get(node)) for node in (server.name, *storage_ids)}
+    own = nodes[server.name] or {}
+    images = {f"image-{node}": leaves.get("vcImageId") for node, leaves in nodes.items() if leaves}
     stack_id = server.stack.rpartition("/")[2]
     parent = next((item for item in view.observed.resources if item.physical_id == stack_id), None)
     metadata = {
@@ -265,6 +273,7 @@ def _vnfc_metadata(view: _View, server: StackResource, storage_ids: Iterable[str
         "stack_id": server.stack,
         "parent_stack_id": parent.stack if parent else None,
         "parent_resource_name": parent.name if parent else None,
+        "vdu_idx": server.index,
         "flavor": own.get("computeFlavourId"),
         "zone": own.get("locationConstraints"),
         **images,
@@ -277,15 +286,35 @@ def _vnfc_metadata(view: _View, server: StackResource, storage_ids: Iterable[str
 def _vnfc_infos(view: _View) -> Iterator[VnfcInfo]:
     before = view.known.before.vnfc_info if view.known.before else ()
     known = {vnfc.vnfc_resource_info_id: vnfc for vnfc in before}
+    ids = _vnfc_ids(view, {server: vnfc.id for server, vnfc in known.items() if server})
     for server in view.servers:
         old = known.get(server.physical_id)
         yield VnfcInfo(
-            id=old.id if old else f"{server.name}-{server.physical_id}",
+            id=ids[server.physical_id],
             vdu_id=server.name,
             vnfc_resource_info_id=server.physical_id,
             vnfc_state="STOPPED" if view.is_stopped(server) else "STARTED",
             vnfc_configurable_properties=old.vnfc_configurable_properties if old else None,
         )
+
+
+def _vnfc_ids(view: _View, known: Mapping[str, str]) -> dict[str, str]:
+    """The id of each VnfcInfo, by server: the one that it has, else the one that the requester has chosen for its number.
+
+    A VNFC without a number gets the first that is free of those for its VDU, the oldest first; beyond them, its own.
+    """
+    ids = {server.physical_id: known[server.physical_id] for server in view.servers if server.physical_id in known}
+    for server in reversed(view.servers):
+        chosen = list(view.known.vnfc_ids.get(server.name, ()))
+        wanted = chosen if server.index is None else chosen[server.index : server.index + 1]
+        free = (each for each in wanted if each not in ids.values())
+        ids.setdefault(server.physical_id, next(free, f"{server.name}-{server.physical_id}"))
+    return ids
+
+
+def is_home(resource: StackResource, server: StackResource) -> bool:
+    """Whether a resource (by node) belongs to a server's VNFC."""
+    return (resource.stack, resource.index) == (server.stack, server.index)
 
 
 def _storages(view: _View) -> Iterator[VirtualStorageResourceInfo]:

@@ -15,9 +15,10 @@ from forestay_lcm.adapters.openstack.cloud import Cloud
 from forestay_lcm.adapters.openstack.groups import SERVER
 from forestay_lcm.adapters.openstack.heat import StackResource
 from forestay_lcm.adapters.openstack.job import Job, existing, ordered
-from forestay_lcm.adapters.openstack.read_back import VOLUME
+from forestay_lcm.adapters.openstack.read_back import VOLUME, is_home
 from forestay_lcm.adapters.openstack.steps.marks import mark, unmark
 from forestay_lcm.adapters.openstack.steps.stack import vnf_stack
+from forestay_lcm.adapters.openstack.vnfcs import by_node
 from forestay_lcm.domain.grants import vnfcs_of
 from forestay_lcm.executor import Confirmed, Outcome
 
@@ -43,14 +44,14 @@ def _doomed(job: Job, resources: Sequence[StackResource]) -> Iterator[StackResou
     request = order.request
     ids = request.vnfc_instance_id if isinstance(request, HealVnfRequest) else ()
     with_volumes = bool((request.additional_params or {}).get("all")) if isinstance(request, HealVnfRequest) else False
+    flavour = order.old_flavour or order.flavour
     chosen = {vnfc.compute_resource.resource_id: vnfc.vdu_id for vnfc in vnfcs_of(existing(job), ids)}
-    vdus = (order.old_flavour or order.flavour).vdus
-    for server in resources:
-        if server.type == SERVER and server.physical_id in chosen:
-            yield server
-            own = vdus[chosen[server.physical_id]].storage_ids if with_volumes else ()
-            for volume in resources:
-                if (volume.type, volume.stack) == (VOLUME, server.stack) and (
-                    volume.name in own or server.name in volume.required_by
-                ):
-                    yield volume
+    by_id = {item.physical_id: item for item in resources}
+    nodes = by_node(resources, flavour)
+    for server in (item for item in nodes if item.type == SERVER and item.physical_id in chosen):
+        given = by_id[server.physical_id]
+        yield given
+        own = flavour.vdus[chosen[server.physical_id]].storage_ids if with_volumes else ()
+        for volume in (item for item in nodes if (item.type, item.stack) == (VOLUME, server.stack)):
+            if given.name in volume.required_by or (volume.name in own and is_home(volume, server)):
+                yield by_id[volume.physical_id]

@@ -39,6 +39,7 @@ def _known(cloud: Cloud, job: Job) -> Known:
         tenant=cloud.project,
         localization_language=before.localization_language if before else language,
         before=before,
+        vnfc_ids=job.vnfc_ids,
     )
 
 

@@ -3,26 +3,34 @@
 Rules of this module:
 
 * ``n`` of ``update-vnfc:<n>`` counts the COMPUTEs of the grant request's ``removeResources``.
-* A member of a group is a stack of its own: it gets the new nested template, and those of its parameters that the group
-  takes from ``nfv``. The group itself is not touched, because Heat then brings all of its members back to what it knows.
-* Any other VNFC is in the top stack: ``nfv`` changes for its VDU, and for those that were updated before it.
+* A VNFC in a nested template is a stack of its own, be it a member of a group or not: it gets the new nested template, and
+  those of its parameters that come from ``nfv``. The VNF's stack is not touched, because Heat then brings all VNFCs back to
+  what it knows.
+* Any other VNFC is in the top stack: its resources and ``nfv`` change, with those of the VNFCs that were updated before it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, NamedTuple, cast
+from collections.abc import Container, Iterator
+from typing import NamedTuple, cast
 
+import yaml
 from forestay_events.errors import Permanent
-from forestay_sol.vnfd import BaseHot, Flavour
 from forestay_sol.vnflcm import VnfcResourceInfo
 
-from forestay_lcm.adapters.openstack.blueprint import Change, blueprint_after, nfv_of, parsed
+from forestay_lcm.adapters.openstack.blueprint import (
+    Blueprint,
+    Change,
+    blueprint_after,
+    blueprint_before,
+    parsed_text,
+)
 from forestay_lcm.adapters.openstack.cloud import Cloud
 from forestay_lcm.adapters.openstack.heat import Stack
 from forestay_lcm.adapters.openstack.hot import Json, nfv_path, value_at
-from forestay_lcm.adapters.openstack.job import Job, existing, ordered
+from forestay_lcm.adapters.openstack.job import Job, Order, existing, ordered
 from forestay_lcm.adapters.openstack.steps.stack import changed, send, sent, vnf_stack
+from forestay_lcm.adapters.openstack.vnfcs import Name, index_of, name_of, nodes_of
 from forestay_lcm.executor import Outcome
 
 
@@ -30,7 +38,7 @@ async def update_vnfc(cloud: Cloud, job: Job) -> Outcome:
     """Start to update one VNFC."""
     turn = _turns(job)[_index(job)]
     stack = await _home(cloud, job, turn.vnfc)
-    change = _of_member(job, turn.vnfc) if _is_member(turn.vnfc) else _of_vdus(job)
+    change = _of_member(job, turn.vnfc) if _is_member(turn.vnfc) else _of_top(job)
     return await send(cloud, job, stack, change) or sent(stack)
 
 
@@ -74,22 +82,49 @@ async def _home(cloud: Cloud, job: Job, vnfc: VnfcResourceInfo) -> Stack:
     return stack
 
 
-def _of_vdus(job: Job) -> Change:
-    """Only what belongs to the VDUs up to this one changes; the template stays until the whole stack is replaced."""
-    order, before = ordered(job), existing(job)
-    old, new = nfv_of(before), blueprint_after(order, before).parameters.get("nfv", {})
-    nodes: set[str] = set()
-    for vdu_id, _ in _turns(job)[: _index(job) + 1]:
-        nodes |= {vdu_id, *order.flavour.vdus[vdu_id].storage_ids}
-    vdus = old.get("VDU", {}) | {node: value for node, value in new.get("VDU", {}).items() if node in nodes}
-    return Change(fields={"parameters": {"nfv": old | {"VDU": vdus}}}, existing=True)
+def _of_top(job: Job) -> Change:
+    """Only what belongs to the VNFCs up to this one changes; the rest stays until the whole stack is replaced."""
+    order, info = ordered(job), existing(job)
+    before, after = blueprint_before(order, info), blueprint_after(order, info)
+    updated = {name for turn in _turns(job)[: _index(job) + 1] for name in _own(order, turn.vnfc)}
+    old, new = before.parameters.get("nfv", {}), after.parameters.get("nfv", {})
+    parameters = {"nfv": old | {group: _mixed(old.get(group, {}), new.get(group, {}), updated) for group in _GROUPS}}
+    if after.template == before.template:
+        return Change(fields={"parameters": parameters}, existing=True)
+    template, coming = parsed_text(before.template), parsed_text(after.template)["resources"]
+    owned = nodes_of(order.flavour)
+    shared = {name for name in coming.keys() - template["resources"].keys() if name_of(name, owned).node not in owned}
+    resources = _mixed(template["resources"], coming, updated | shared)
+    fields = {
+        "template": yaml.safe_dump(template | {"resources": resources}, sort_keys=False),
+        "parameters": parameters,
+        "files": after.files | before.files,
+    }
+    return Change(fields=fields, existing=True)
+
+
+_GROUPS = ("VDU", "CP")
+
+
+def _own(order: Order, vnfc: VnfcResourceInfo) -> Iterator[str]:
+    """The names of a VNFC's own resources and parameters, before and after."""
+    for flavour in (order.flavour, order.old_flavour or order.flavour):
+        if vdu := flavour.vdus.get(vnfc.vdu_id):
+            yield from (str(Name(node, index_of(vnfc))) for node in (vdu.id, *vdu.cp_ids, *vdu.storage_ids))
+
+
+def _mixed(old: Json, new: Json, names: Container[str]) -> Json:
+    """``old`` with these members as in ``new``."""
+    kept = {name: value for name, value in old.items() if name not in names}
+    return kept | {name: value for name, value in new.items() if name in names}
 
 
 def _of_member(job: Job, vnfc: VnfcResourceInfo) -> Change:
     order, before = ordered(job), existing(job)
     blueprint = blueprint_after(order, before)
-    member = _member_definition(order.flavour, vnfc.vdu_id)
-    asked = {name: nfv_path(value) for name, value in cast("Json", member.get("properties") or {}).items()}
+    member = _member_definition(blueprint, vnfc)
+    given: Json = member.get("properties") or {}
+    asked = {name: nfv_path(value) for name, value in given.items()}
     parameters = {
         name: value_at(blueprint.parameters, ("nfv", *path)) for name, path in asked.items() if path is not None
     }
@@ -98,22 +133,16 @@ def _of_member(job: Job, vnfc: VnfcResourceInfo) -> Change:
     return Change(fields={"template": template, "parameters": known, "files": blueprint.files}, existing=True)
 
 
-def _member_definition(flavour: Flavour, vdu_id: str) -> Json:
-    """The ``resource`` of the group whose nested template has this VDU.
+def _member_definition(blueprint: Blueprint, vnfc: VnfcResourceInfo) -> Json:
+    """The resource that is the VNFC, or the ``resource`` of the group whose nested template has its VDU.
 
-    :raises Permanent: 422, there is no such group.
+    :raises Permanent: 422, there is neither.
     """
-    files = flavour.base_hot.files if flavour.base_hot else {}
-    for member in _groups(flavour):
+    resources, files = parsed_text(blueprint.template)["resources"], blueprint.files
+    own: Json = resources.get((vnfc.metadata or {}).get("parent_resource_name"), {})
+    groups = ((resource.get("properties") or {}).get("resource") for resource in resources.values())
+    for member in (own, *(cast("Json", group) for group in groups if isinstance(group, dict))):
         name = str(member.get("type"))
-        if name in files and vdu_id in parsed(BaseHot(path=name, template=files[name]))["resources"]:
+        if name in files and vnfc.vdu_id in parsed_text(files[name])["resources"]:
             return member
-    raise Permanent(f"No group of the template holds {vdu_id}.", status=422, title="Template cannot be used")
-
-
-def _groups(flavour: Flavour) -> Iterator[Json]:
-    template: Json = parsed(flavour.base_hot) if flavour.base_hot else {"resources": {}}
-    for resource in template["resources"].values():
-        member: Any = (resource.get("properties") or {}).get("resource")
-        if isinstance(member, dict):
-            yield cast("Json", member)
+    raise Permanent(f"Nothing in the template holds {vnfc.vdu_id}.", status=422, title="Template cannot be used")
