@@ -23,13 +23,14 @@ from forestay_sol.body import decode, decode_optional
 from forestay_sol.caller import caller
 from forestay_sol.listing import Listing
 from forestay_sol.paging import Paging
+from forestay_sol.parameters import FILTER, PAGE
 from forestay_sol.selectors import Attributes
 from forestay_sol.types import Identifier, Link, Sol
 from forestay_sol.web import answer
 
 from forestay_notify.authentication import SubscriptionAuthentication, Uri, check
 from forestay_notify.callbacks import Callbacks
-from forestay_notify.delivery_log import DeliveryLog
+from forestay_notify.delivery_log import Delivery, DeliveryLog
 from forestay_notify.housekeeping import Subscriptions
 from forestay_notify.subscription import (
     AUTHENTICATION,
@@ -62,7 +63,7 @@ class RedeliveryRequest(Sol, frozen=True, kw_only=True):
     since: datetime | None = None
 
 
-class _Shown(Sol, frozen=True, kw_only=True):
+class ShownSubscription(Sol, frozen=True, kw_only=True):
     """The attributes of a subscription in answers."""
 
     id: Identifier
@@ -131,19 +132,32 @@ class SubscriptionApi:
             table=f"{resource.schema}.subscription",
             alive="NOT deleted",
             paging=Paging(),
-            attributes=Attributes.of(_Shown, excluded=()),
+            attributes=Attributes.of(ShownSubscription, excluded=()),
         )
 
     def routes(self) -> list[Route]:
         path, api = self._resource.path, self._resource.api
+        one = f"{path}/{{id}}"
         return [
-            Route("POST", path, self.create, api),
-            Route("GET", path, self.list_all, api),
-            Route("GET", f"{path}/{{id}}", self.show, api),
-            Route("DELETE", f"{path}/{{id}}", self.delete, api),
-            Route("GET", f"{path}/{{id}}/deliveries", self.list_deliveries, api),
-            Route("POST", f"{path}/{{id}}/redeliver", self.redeliver, api),
-        ]
+            Route(
+                "POST", path, self.create, api, summary="Subscribe", takes=self._resource.request,
+                gives=ShownSubscription, status=201,
+            ),
+            Route(
+                "GET", path, self.list_all, api, summary="List subscriptions", gives=tuple[ShownSubscription, ...],
+                query=(FILTER, *PAGE),
+            ),
+            Route("GET", one, self.show, api, summary="Show a subscription", gives=ShownSubscription, versioned=True),
+            Route("DELETE", one, self.delete, api, summary="Unsubscribe", status=204, versioned=True),
+            Route(
+                "GET", f"{one}/deliveries", self.list_deliveries, api, summary="List what was sent to the subscriber",
+                gives=tuple[Delivery, ...], query=(FILTER, *PAGE),
+            ),
+            Route(
+                "POST", f"{one}/redeliver", self.redeliver, api, summary="Send notifications again",
+                takes=RedeliveryRequest | None, status=202,
+            ),
+        ]  # fmt: skip
 
     async def create(self, request: web.Request) -> web.Response:
         body = await decode(request, self._resource.request)

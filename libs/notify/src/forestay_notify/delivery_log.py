@@ -11,6 +11,7 @@ from forestay_events.database import answering
 from forestay_sol import filters
 from forestay_sol.filter_sql import Condition, where
 from forestay_sol.paging import Paging
+from forestay_sol.types import Identifier, Sol
 
 from forestay_notify.outgoing import Outgoing
 
@@ -29,6 +30,21 @@ WHERE ($2::text IS NULL OR seq > (SELECT seq FROM {notify}.notification WHERE su
     AND {condition} ORDER BY seq LIMIT $3
 """
 _DATE_TIME = """to_char({column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')"""
+
+
+class Delivery(Sol, frozen=True, kw_only=True):
+    """One notification and how far it has come; times are RFC 3339."""
+
+    notification_id: Identifier
+    notification_type: str
+    object_instance_id: str
+    state: str
+    attempts: int
+    time_stamp: str
+    last_try_time: str | None = None
+    end_time: str | None = None
+    last_error: str | None = None
+    next_try_time: str | None = None
 
 
 class DeliveryLog:

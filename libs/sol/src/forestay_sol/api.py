@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
 import msgspec
 from aiohttp import web
 from forestay_events.errors import Rejected
 
+from forestay_sol.parameters import Query
 from forestay_sol.problem import Answer, problem_response, tacker_error_response
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -82,6 +84,15 @@ class Route(msgspec.Struct, frozen=True):
     :param consumes: overrides the API's media types of request bodies (``MERGE_PATCH``, ``("application/zip",)``).
     :param produces: overrides the API's media types of answers; empty leaves ``Accept`` to the handler.
     :param streamed: the body is left unread for the handler, whatever its size.
+
+    What follows is for the OpenAPI document only (:mod:`forestay_sol.openapi`), which shows the routes that have a summary:
+
+    :param summary: what it does, in a few words.
+    :param takes: type of the body, ``T | None`` if it may be missing, ``bytes`` if it is no JSON; ``None`` if there is none.
+    :param gives: type of a successful answer's body, as above.
+    :param status: of a successful answer.
+    :param query: the query parameters.
+    :param versioned: whether the resource has an ``ETag`` to be compared with.
     """
 
     method: str
@@ -91,6 +102,12 @@ class Route(msgspec.Struct, frozen=True):
     consumes: tuple[str, ...] | None = None
     produces: tuple[str, ...] | None = None
     streamed: bool = False
+    summary: str = ""
+    takes: Any = None
+    gives: Any = None
+    status: int = 200
+    query: tuple[Query, ...] = ()
+    versioned: bool = False
 
     @property
     def request_types(self) -> tuple[str, ...]:

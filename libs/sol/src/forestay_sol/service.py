@@ -23,6 +23,7 @@ from forestay_events.telemetry import configure_logging, configure_tracing
 from forestay_sol.api import Route
 from forestay_sol.background import Background, background
 from forestay_sol.caller import NoAuthentication
+from forestay_sol.docs import docs
 from forestay_sol.health import Check, Health
 from forestay_sol.idempotency import kept_answers
 from forestay_sol.process import run_process, until_stopped
@@ -71,7 +72,8 @@ async def serving(platform: Platform, services: Sequence[Service], name: str) ->
         work |= {f"{service.name}.{job}": run for job, run in service.background.items()}
         for component, check in service.checks.items():
             health.register(component, check)
-    routes = [route for service in services for route in service.routes] + health.routes()
+    served = [route for service in services for route in service.routes]
+    routes = [*served, *health.routes(), *docs(served)]
     async with kept_answers(platform) as kept:
         app = application(
             routes,

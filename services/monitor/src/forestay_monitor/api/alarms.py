@@ -14,6 +14,7 @@ from forestay_sol.body import decode
 from forestay_sol.caller import caller
 from forestay_sol.listing import Listing
 from forestay_sol.paging import Paging
+from forestay_sol.parameters import LIST
 from forestay_sol.selectors import Attributes
 from forestay_sol.vnffm import Alarm, AlarmModifications
 from forestay_sol.web import answer
@@ -41,11 +42,15 @@ class AlarmApi:
         )
 
     def routes(self) -> list[Route]:
+        one = f"{PATH}/{{id}}"
         return [
-            Route("GET", PATH, self.list_alarms, VNFFM_V1),
-            Route("GET", f"{PATH}/{{id}}", self.show, VNFFM_V1),
-            Route("PATCH", f"{PATH}/{{id}}", self.modify, VNFFM_V1, consumes=MERGE_PATCH),
-        ]
+            Route("GET", PATH, self.list_alarms, VNFFM_V1, summary="List alarms", gives=tuple[Alarm, ...], query=LIST),
+            Route("GET", one, self.show, VNFFM_V1, summary="Show an alarm", gives=Alarm, versioned=True),
+            Route(
+                "PATCH", one, self.modify, VNFFM_V1, consumes=MERGE_PATCH, summary="Acknowledge an alarm",
+                takes=AlarmModifications, gives=AlarmModifications, versioned=True,
+            ),
+        ]  # fmt: skip
 
     async def list_alarms(self, request: web.Request) -> web.Response:
         await self._platform.positions.wait(SCHEMA, ALARM.stream, self._alarms.written)

@@ -14,12 +14,14 @@ from forestay_sol.body import decode
 from forestay_sol.caller import caller
 from forestay_sol.listing import Listing
 from forestay_sol.paging import Paging
+from forestay_sol.parameters import LIST
 from forestay_sol.selectors import Attributes
 from forestay_sol.web import answer
 
 from forestay_policy.domain.events import Rule
 from forestay_policy.domain.policy import POLICY, CreatePolicy, DeletePolicy, PolicyCommand, not_found
 from forestay_policy.projections import SCHEMA
+from forestay_policy.projections.policies import ShownPolicy
 from forestay_policy.reactions import Policies
 
 Json = dict[str, Any]
@@ -44,11 +46,29 @@ class PolicyApi:
         self._policies = policies
 
     def routes(self) -> list[Route]:
+        one = f"{PATH}/{{id}}"
         return [
-            Route("POST", PATH, self.create, POLICY_V1),
-            Route("GET", PATH, self.list_policies, POLICY_V1),
-            Route("GET", f"{PATH}/{{id}}", self.show, POLICY_V1),
-            Route("DELETE", f"{PATH}/{{id}}", self.delete, POLICY_V1),
+            Route(
+                "POST",
+                PATH,
+                self.create,
+                POLICY_V1,
+                summary="Create a policy",
+                takes=Rule,
+                gives=ShownPolicy,
+                status=201,
+            ),
+            Route(
+                "GET",
+                PATH,
+                self.list_policies,
+                POLICY_V1,
+                summary="List policies",
+                gives=tuple[ShownPolicy, ...],
+                query=LIST,
+            ),
+            Route("GET", one, self.show, POLICY_V1, summary="Show a policy", gives=ShownPolicy, versioned=True),
+            Route("DELETE", one, self.delete, POLICY_V1, summary="Delete a policy", status=204, versioned=True),
         ]
 
     async def create(self, request: web.Request) -> web.Response:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from forestay_events.archive import Connection
@@ -11,9 +11,10 @@ from forestay_events.commit import Stored
 from forestay_events.folding import folded
 from forestay_events.outbox import OUTBOX_TABLE, post
 from forestay_events.work import Work
-from forestay_sol.types import rfc3339
+from forestay_sol.types import Identifier, Link, Sol, rfc3339
+from msgspec import UNSET, UnsetType
 
-from forestay_policy.domain.events import CODEC, PolicyTriggered
+from forestay_policy.domain.events import CODEC, PolicyTriggered, Rule
 from forestay_policy.domain.policy import POLICY, LastReaction, Policy
 from forestay_policy.projections import SCHEMA
 from forestay_policy.work import due_action
@@ -62,6 +63,25 @@ def _due(stored: Stored) -> list[tuple[Work, float]]:
     ]
 
 
+class ShownReaction(Sol, frozen=True, kw_only=True):
+    """The latest reaction of a policy, as the API shows it; ``attempt`` if it was triggered."""
+
+    at: str
+    alarm_id: Identifier
+    managed_object_id: Identifier
+    outcome: Literal["TRIGGERED", "SKIPPED"]
+    reason: str
+    attempt: int | None = None
+
+
+class ShownPolicy(Rule, frozen=True, kw_only=True):
+    """A policy as the API shows it."""
+
+    id: Identifier
+    last_reaction: ShownReaction | None = None
+    links: dict[str, Link] | UnsetType = msgspec.field(name="_links", default=UNSET)
+
+
 def document(policy: Policy) -> str:
     """A policy as the API shows it, without links, as JSON text."""
     rule: dict[str, Any] = msgspec.to_builtins(policy.rule)
@@ -69,16 +89,17 @@ def document(policy: Policy) -> str:
     return msgspec.json.encode({"id": policy.id} | rule | last).decode()
 
 
-def _shown(last: LastReaction) -> dict[str, Any]:
+def _shown(last: LastReaction) -> ShownReaction:
     event = last.event
-    attempt = {"attempt": event.attempt} if isinstance(event, PolicyTriggered) else {}
-    return {
-        "at": rfc3339(last.at),
-        "alarmId": event.alarm_id,
-        "managedObjectId": event.managed_object_id,
-        "outcome": "TRIGGERED" if isinstance(event, PolicyTriggered) else "SKIPPED",
-        "reason": event.reason,
-    } | attempt
+    triggered = isinstance(event, PolicyTriggered)
+    return ShownReaction(
+        at=rfc3339(last.at),
+        alarm_id=event.alarm_id,
+        managed_object_id=event.managed_object_id,
+        outcome="TRIGGERED" if triggered else "SKIPPED",
+        reason=event.reason,
+        attempt=event.attempt if triggered else None,
+    )
 
 
 async def active_policies(connection: Connection, project: str) -> list[str]:

@@ -12,6 +12,7 @@ from typing import Any
 import asyncpg
 import msgspec
 from aiohttp import web
+from forestay_sol.parameters import Query
 from multidict import MultiMapping
 
 from forestay_vim_registry.domain.refusals import bad_input
@@ -19,6 +20,15 @@ from forestay_vim_registry.projections.representation import ATTRIBUTES
 
 MOST = 1000
 _IGNORED = frozenset({"sort_key", "sort_dir", "page_reverse"})
+PARAMETERS = (
+    Query(name="fields", description="Attribute to show; may be given several times."),
+    Query(name="limit", description="VIMs that the page has at most.", schema={"type": "integer", "minimum": 0}),
+    Query(name="marker", description="Id of the last VIM of the page before."),
+    *(
+        Query(name=name, description="Show the VIMs that have this.")
+        for name in ("name", "type", "status", "is_default")
+    ),
+)
 _PARAMETERS = frozenset({"fields", "limit", "marker"}) | _IGNORED
 
 Json = dict[str, Any]

@@ -11,9 +11,9 @@ from forestay_sol.caller import caller
 from forestay_sol.web import answer
 
 from forestay_vim_registry.api.bodies import Registrations, Updates, owner
-from forestay_vim_registry.api.listing import Json, cut, page
+from forestay_vim_registry.api.listing import PARAMETERS, Json, cut, page
 from forestay_vim_registry.domain.state import Vim
-from forestay_vim_registry.projections.representation import resource
+from forestay_vim_registry.projections.representation import ManyVims, OneVim, Registered, resource
 from forestay_vim_registry.reads import Reads
 from forestay_vim_registry.registry import Registry
 
@@ -33,12 +33,17 @@ class VimApi:
         one = "/v1.0/vims/{id}"
         return [
             Route("GET", "/v1.0/", self.index, LEGACY),
-            Route("POST", "/v1.0/vims", self.register, LEGACY),
-            Route("GET", "/v1.0/vims", self.list_vims, LEGACY),
-            Route("GET", one, self.show, LEGACY),
-            Route("PUT", one, self.update, LEGACY),
-            Route("DELETE", one, self.delete, LEGACY),
-        ]
+            Route(
+                "POST", "/v1.0/vims", self.register, LEGACY, summary="Register a VIM, or several", takes=Registrations,
+                gives=Registered, status=201,
+            ),
+            Route("GET", "/v1.0/vims", self.list_vims, LEGACY, summary="List VIMs", gives=ManyVims, query=PARAMETERS),
+            Route("GET", one, self.show, LEGACY, summary="Show a VIM", gives=OneVim, query=PARAMETERS[:1], versioned=True),
+            Route(
+                "PUT", one, self.update, LEGACY, summary="Update a VIM", takes=Updates, gives=OneVim, versioned=True
+            ),
+            Route("DELETE", one, self.delete, LEGACY, summary="Delete a VIM", status=204, versioned=True),
+        ]  # fmt: skip
 
     async def index(self, request: web.Request) -> web.Response:
         links = [{"rel": "self", "href": f"{self._endpoint}/v1.0/vims"}]

@@ -29,6 +29,26 @@ class VimResource(msgspec.Struct, frozen=True, kw_only=True):
     updated_at: str | None
 
 
+class OneVim(msgspec.Struct, frozen=True, kw_only=True):
+    """A VIM by itself."""
+
+    vim: VimResource
+
+
+class ManyVims(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A page of VIMs; the link leads to the next one."""
+
+    vims: tuple[VimResource, ...]
+    vims_links: tuple[dict[str, str], ...] = ()
+
+
+class Registered(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What was registered: as the request had it, one VIM or several."""
+
+    vim: VimResource | None = None
+    vims: tuple[VimResource, ...] | None = None
+
+
 ATTRIBUTES = VimResource.__struct_fields__
 
 
