@@ -62,7 +62,7 @@ def flavour(path: Path) -> Flavour:
 def test_single_yaml_with_its_manifest(pack: Pack) -> None:
     text = (SINGLE % "tiny").replace("topology_template:", WORKER_TYPE)
     digest = hashlib.sha224(text.encode()).hexdigest().upper()
-    manifest = f"metadata:\n\nSource: vnf.yaml\nAlgorithm: sha-224\nHash: {digest}\n\n-----BEGIN CMS-----\nMIIB\n"
+    manifest = f"metadata:\n\nSource: vnf.yaml\nAlgorithm: sha-224\nHash: {digest}\n"
     package = read_package(pack({"vnf.yaml": text, "vnf.mf": manifest, "Files/img.qcow2": "image"}))
     assert (package.single_yaml, package.definitions, package.manifest) == (True, ("vnf.yaml",), "vnf.mf")
     vnfd = package.vnfd

@@ -126,7 +126,7 @@ def test_packed_folder_instead_of_its_content(files: Files, pack: Pack) -> None:
             FLAVOUR,
             "scope: nfvi_node}\n        targets: [VDU1]",
             "scope: zone}\n        targets: [VDU7]",
-            "reference-unknown",
+            "affinity-target",
         ),
         (FLAVOUR, "default_level: instantiation_level_1", "default_level: level_7", "default-level-undefined"),
         (FLAVOUR, "instantiation_level_2: {number", "level_7: {number", "level-undefined"),
@@ -179,7 +179,7 @@ def test_two_top_templates(files: Files, pack: Pack) -> None:
     ("artifacts", "rule"),
     [
         ("sw_image: {type: tosca.artifacts.nfv.SwImage, file: ../Files/missing.img}", "artifact-missing"),
-        ("sw_image: {type: tosca.artifacts.nfv.SwImage, file: 'http://example.com/x.img'}", "artifact-missing"),
+        ("sw_image: {type: tosca.artifacts.nfv.SwImage, file: 'file:///etc/passwd'}", "artifact-missing"),
         ("sw_image: ../../../../etc/passwd", "artifact-missing"),
         ("{one: ../Files/a.img, two: ../Files/a.img}", "software-image-count"),
     ],

@@ -66,6 +66,8 @@ def test_asg_sample_is_read_whole(tmp_path: Path) -> None:
             cp_ids=("VDU1_CP1",),
             min_instances=1,
             max_instances=3,
+            virtual_cpus=1,
+            virtual_memory=512 << 20,
         )
     }
     assert flavour.external_cps() == {

@@ -1,14 +1,35 @@
-"""Reads a VNF package (CSAR, ETSI GS NFV-SOL 004) that may be hostile, from a file, without unpacking it.
+"""VNF packages (CSAR, ETSI GS NFV-SOL 004): read where they lie, judged, made, signed. A package may be hostile.
 
-``read_package`` judges and understands a package; ``Archive`` streams its members; ``write_vnfd_zip`` makes the answer
-to GET ``/vnfd``. All of it is synchronous and meant for a thread; every refusal is a ``PackageInvalid``.
+``inspect`` finds everything that is wrong with one, ``read_package`` refuses one that has errors; ``open_csar`` streams its
+members; ``write_vnfd_zip`` makes the answer to GET ``/vnfd``; ``build_csar`` makes a package. All of it is synchronous and
+meant for a thread or, where nobody is trusted, a process apart; every refusal is a ``PackageInvalid``.
 """
 
 from __future__ import annotations
 
 from forestay_csar.archive import Archive, Limits
-from forestay_csar.problem import PackageInvalid
-from forestay_csar.reader import ReadPackage, read_package
+from forestay_csar.build import Signing, build_csar
+from forestay_csar.entry import open_csar
+from forestay_csar.findings import Finding, PackageInvalid
+from forestay_csar.reader import ReadPackage, Report, inspect, read_package
+from forestay_csar.rules import RULES, Rule
+from forestay_csar.signature import Policy
 from forestay_csar.vnfd_zip import write_vnfd_zip
 
-__all__ = ["Archive", "Limits", "PackageInvalid", "ReadPackage", "read_package", "write_vnfd_zip"]
+__all__ = [
+    "RULES",
+    "Archive",
+    "Finding",
+    "Limits",
+    "PackageInvalid",
+    "Policy",
+    "ReadPackage",
+    "Report",
+    "Rule",
+    "Signing",
+    "build_csar",
+    "inspect",
+    "open_csar",
+    "read_package",
+    "write_vnfd_zip",
+]

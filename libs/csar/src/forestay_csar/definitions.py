@@ -3,8 +3,8 @@
 Rules of this module:
 
 * Documents are the entry, what it imports, and - as in Tacker's packages - every YAML file beside it.
-* An import of an ``etsi_nfv_sol001_*.yaml`` that the package does not ship is known by name: the reader has the meaning
-  of SOL001's types built in. No import leaves the package.
+* An import of SOL001's or TOSCA's own type file that the package does not ship is known by name: the reader has the
+  meaning of their types built in (:mod:`sol001`). No import leaves the package.
 * ``get_input`` stands for the input's default, or for nothing: values that a request brings are not in a package.
 """
 
@@ -17,10 +17,13 @@ from typing import Any, cast
 
 from forestay_csar.archive import Archive
 from forestay_csar.documents import Documents, Tree
-from forestay_csar.problem import PackageInvalid
+from forestay_csar.findings import PackageInvalid
+from forestay_csar.sol001 import PARENTS
 
 YAML = (".yaml", ".yml")
-_SOL001_TYPES = re.compile(r"etsi_nfv_sol001_\w+\.ya?ml")
+_BUILT_IN = re.compile(
+    r"(etsi_nfv_sol001_|tosca_simple_yaml_|TOSCA_(simple_yaml_)?definition_)[\w.]+\.ya?ml", re.IGNORECASE
+)
 _TYPE_SECTIONS = ("node_types", "policy_types", "group_types", "artifact_types")
 
 
@@ -55,7 +58,7 @@ class Definitions:
         for document in self.documents.values():
             if topology := document.at("topology_template"):
                 inputs = {name: each.at("default").value for name, each in topology.at("inputs").mapping().items()}
-                yield Tree(_with_inputs(topology.value, inputs), topology.file, topology.path)
+                yield topology.replaced(_with_inputs(topology.value, inputs))
 
     def lineage(self, node: Tree) -> Iterator[str]:
         """The type of a node, policy, group or artifact and what it derives from, as far as is known.
@@ -69,7 +72,11 @@ class Definitions:
         while name and name not in seen:
             seen.add(name)
             yield name
-            name = self.types[name].at("derived_from").optional_text() if name in self.types else None
+            name = self.types[name].at("derived_from").optional_text() if name in self.types else PARENTS.get(name)
+
+    def knows(self, name: str) -> bool:
+        """Whether the package, TOSCA or SOL001 defines a type."""
+        return name in self.types or name in PARENTS
 
     def of_type(self, nodes: list[tuple[str, Tree]], *types: str) -> dict[str, Tree]:
         """Those of ``nodes`` whose type is, or derives from, one of ``types``."""
@@ -82,9 +89,9 @@ def _imports(document: Tree, archive: Archive) -> Iterator[str]:
         path = posixpath.normpath(posixpath.join(posixpath.dirname(document.file), reference))
         if path in archive:
             yield path
-        elif not _SOL001_TYPES.fullmatch(posixpath.basename(reference)):
-            detail = f"{document.file} imports {reference!r}, which is not in the package and never fetched."
-            raise PackageInvalid("import-missing", detail, file=document.file)
+        elif not _BUILT_IN.fullmatch(posixpath.basename(reference)):
+            message = f"{document.file} imports {reference!r}, which is not in the package."
+            raise PackageInvalid("import-missing", message, file=document.file, line=element.line)
 
 
 def _import_file(element: Tree) -> str:

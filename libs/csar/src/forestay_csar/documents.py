@@ -10,13 +10,15 @@ Rules of this module:
 from __future__ import annotations
 
 import datetime
+import functools
 import re
+from collections.abc import Callable
 from typing import Any, cast
 
 import yaml
 
 from forestay_csar.archive import Archive, Limits
-from forestay_csar.problem import PackageInvalid
+from forestay_csar.findings import PackageInvalid
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NUMBER_LENGTH = 256
@@ -26,15 +28,19 @@ _UNITS = {f"{prefix}{i}b": (1024 if i else 1000) ** at for at, prefix in enumera
 }
 
 
+Lines = Callable[[tuple[str, ...]], int | None]
+
+
 class Tree:
     """A value of a YAML document that knows where it stands; ``value`` is ``None`` where the document has nothing."""
 
-    __slots__ = ("file", "path", "value")
+    __slots__ = ("_lines", "file", "path", "value")
 
-    def __init__(self, value: Any, file: str, path: tuple[str, ...] = ()) -> None:
+    def __init__(self, value: Any, file: str, path: tuple[str, ...] = (), lines: Lines | None = None) -> None:
         self.value = value
         self.file = file
         self.path = path
+        self._lines = lines
 
     def __bool__(self) -> bool:
         return bool(self.value)
@@ -43,8 +49,21 @@ class Tree:
         """The value under nested keys, empty when one is missing. :raises PackageInvalid: no mapping on the way."""
         tree = self
         for key in keys:
-            tree = tree.mapping().get(key, Tree(None, self.file, (*tree.path, key)))
+            below = tree.mapping()
+            tree = below[key] if key in below else tree._at(None, key)
         return tree
+
+    def _at(self, value: Any, *keys: str) -> Tree:
+        return Tree(value, self.file, (*self.path, *keys), self._lines)
+
+    def replaced(self, value: Any) -> Tree:
+        """Another value at the same place."""
+        return self._at(value)
+
+    @property
+    def line(self) -> int | None:
+        """The line of the value, or of what is nearest around it; the first is 1."""
+        return self._lines(self.path) if self._lines else None
 
     def mapping(self) -> dict[str, Tree]:
         """:raises PackageInvalid: the value is not a mapping."""
@@ -53,7 +72,7 @@ class Tree:
         if not isinstance(self.value, dict):
             raise self.wrong("a mapping")
         items = cast("dict[Any, Any]", self.value).items()
-        return {str(key): Tree(value, self.file, (*self.path, str(key))) for key, value in items}
+        return {str(key): self._at(value, str(key)) for key, value in items}
 
     def elements(self) -> list[Tree]:
         """:raises PackageInvalid: the value is not a list."""
@@ -61,7 +80,7 @@ class Tree:
             return []
         if not isinstance(self.value, list):
             raise self.wrong("a list")
-        return [Tree(each, self.file, (*self.path, str(at))) for at, each in enumerate(cast("list[Any]", self.value))]
+        return [self._at(each, str(at)) for at, each in enumerate(cast("list[Any]", self.value))]
 
     def named(self) -> list[tuple[str, Tree]]:
         """The items of a mapping, or of a list of mappings, as TOSCA writes policies, groups and requirements."""
@@ -101,7 +120,8 @@ class Tree:
         """The error that ``expected`` is not here."""
         place = "/".join(self.path) or "the document"
         found = "nothing" if self.value is None else f"{str(self.value)[:60]!r}"
-        return PackageInvalid(rule, f"{self.file}: {place} has to be {expected}, but is {found}.", file=self.file)
+        message = f"{self.file}: {place} has to be {expected}, but is {found}."
+        return PackageInvalid(rule, message, file=self.file, line=self.line)
 
 
 class Documents:
@@ -110,26 +130,45 @@ class Documents:
     def __init__(self, archive: Archive) -> None:
         self._archive = archive
         self._budget = archive.limits.texts
+        self._read: dict[str, tuple[str, Tree]] = {}
 
     def text(self, name: str) -> str:
         """A YAML member that holds a mapping, as text. :raises PackageInvalid: see ``load``."""
-        return self._read(name)[0]
+        return self._once(name)[0]
 
     def load(self, name: str) -> Tree:
         """A YAML member. :raises PackageInvalid: too large, a YAML bomb, bad syntax, or not a mapping."""
-        return self._read(name)[1]
+        return self._once(name)[1]
 
-    def _read(self, name: str) -> tuple[str, Tree]:
-        self._budget -= self._archive.size(name)
-        if self._budget < 0:
-            limit = self._archive.limits.texts
-            raise PackageInvalid(
-                "text-total-size", f"The package's YAML files have more than {limit} bytes.", file=name
-            )
-        text = self._archive.text(name)
-        tree = Tree(_constructed(text, name, self._archive.limits), name)
-        tree.mapping()
-        return text, tree
+    def _once(self, name: str) -> tuple[str, Tree]:
+        if name not in self._read:
+            self._budget -= self._archive.size(name)
+            if self._budget < 0:
+                message = f"The package's YAML files have more than {self._archive.limits.texts} bytes."
+                raise PackageInvalid("text-total-size", message, file=name)
+            text = self._archive.text(name)
+            root = functools.cache(lambda: yaml.compose(text, Loader=_Loader))
+            tree = Tree(_constructed(text, name, self._archive.limits), name, lines=lambda path: _line(root(), path))
+            tree.mapping()
+            self._read[name] = (text, tree)
+        return self._read[name]
+
+
+def _line(node: Any, path: tuple[str, ...]) -> int | None:
+    """The line of the node under a path, or of the last one on the way to it."""
+    line = None
+    for key in path:
+        if isinstance(node, yaml.MappingNode):
+            found = next(((k, v) for k, v in reversed(node.value) if k.value == key), None)
+            if found is None:
+                break
+            line, node = found[0].start_mark.line + 1, found[1]
+        elif isinstance(node, yaml.SequenceNode) and key.isdigit() and int(key) < len(node.value):
+            node = node.value[int(key)]
+            line = node.start_mark.line + 1
+        else:
+            break
+    return line
 
 
 def _constructed(text: str, name: str, limits: Limits) -> Any:
@@ -161,10 +200,10 @@ def _measure(text: str, name: str, limits: Limits) -> None:
             if event.anchor:
                 sizes[event.anchor] = 1
             if "\0" in event.value:
-                detail = f"{name} holds the character U+0000 (line {line}). Remove it."
+                detail = f"{name} holds the character U+0000 (line {line})."
                 raise PackageInvalid("text-nul", detail, file=name, line=line)
             if len(event.value) > _NUMBER_LENGTH and event.implicit[0] and event.value[0] in "+-.0123456789":
-                detail = f"{name}: a number of {len(event.value)} digits (line {line}). Quote it if it is a text."
+                detail = f"{name}: a number of {len(event.value)} digits (line {line})."
                 raise PackageInvalid("yaml-number", detail, file=name, line=line)
         elif isinstance(event, yaml.CollectionStartEvent):
             nodes += 1
@@ -177,6 +216,6 @@ def _measure(text: str, name: str, limits: Limits) -> None:
         if nodes > limits.yaml_nodes or len(open_nodes) > limits.yaml_depth:
             detail = (
                 f"{name} has more than {limits.yaml_nodes} values (an alias counts as what it stands for) or nests "
-                f"deeper than {limits.yaml_depth} (line {line}): it looks like a YAML bomb."
+                f"deeper than {limits.yaml_depth} (line {line}), as YAML bombs have."
             )
             raise PackageInvalid("yaml-bomb", detail, file=name, line=line)

@@ -1,203 +1,189 @@
-"""From a CSAR to what Forestay knows of it: the VNFD model, the hashed files, and which members are the VNFD.
+"""From a CSAR to what Forestay knows of it, and everything that is wrong with it.
 
 Rules of this module:
 
-* Both forms of SOL004 are read: with ``TOSCA-Metadata/TOSCA.meta`` (4.1.2), and one YAML file in the root (4.1.3).
 * Cheap checks come first: the directory, the metadata, the definitions; at last each byte is read once for the digests.
-* A VNF's properties are what its node templates say, the entry's first; then the defaults of the VNF's node type.
-* What the read models could not take is refused here: once it is in the log, it stops everybody who follows the log.
+* A breach ends the step that found it, not the inspection, so that an author learns of several mistakes at once.
+* Onboarding and the linter are the same inspection: an error refuses the package, the rest is kept with it.
 """
 
 from __future__ import annotations
 
+import datetime
+import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
-from forestay_sol.vnfd import Artifact, Flavour, Vnfd
+from forestay_sol.vnfd import Artifact, Vnfd
 
 from forestay_csar.archive import Archive, Limits
-from forestay_csar.definitions import YAML, Definitions
-from forestay_csar.documents import Documents, Tree
-from forestay_csar.manifest import Block, read_artifacts, read_blocks, verify
-from forestay_csar.problem import PackageInvalid
+from forestay_csar.definitions import Definitions
+from forestay_csar.documents import Documents
+from forestay_csar.entry import Entry, open_csar, read_entry, read_envelope
+from forestay_csar.findings import Finding, Findings, PackageInvalid, finding
+from forestay_csar.lint import Subject, lint
+from forestay_csar.manifest import Promise, read_artifacts, verify
+from forestay_csar.model import read_vnfd
+from forestay_csar.signature import Digest, Policy, certificates_in, trust
+from forestay_csar.signature import verify as verify_signature
 from forestay_csar.topology import FlavourReader
 
-TOSCA_META = "TOSCA-Metadata/TOSCA.meta"
-_VNF = "tosca.nodes.nfv.VNF"
-_LONGEST_ID = 255
-_MANDATORY = ("descriptor_id", "provider", "product_name", "software_version", "descriptor_version")
 
-
-class ReadPackage(msgspec.Struct, frozen=True, kw_only=True):
+class ReadPackage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A package that was understood.
 
-    ``vnfd.artifacts`` and ``vnfd.software_images()`` are the package's; ``definitions`` are the paths of the VNFD's
-    YAML files, the entry first; ``single_yaml`` says that GET ``/vnfd`` can answer with that one file as ``text/plain``.
+    :ivar vnfd: with the package's hashed files and software images.
+    :ivar definitions: the paths of the VNFD's YAML files, the entry first.
+    :ivar single_yaml: GET ``/vnfd`` can answer with that one file as ``text/plain``.
+    :ivar findings: warnings and hints, of which none forbids to use the package.
+    :ivar signer: the subject of the certificate that it is signed with, when it is signed.
+    :ivar compatible_specification_versions: as the manifest says (SOL004 4.3.2).
     """
 
     vnfd: Vnfd
     definitions: tuple[str, ...]
     manifest: str | None
     single_yaml: bool
+    findings: tuple[Finding, ...] = ()
+    signer: str | None = None
+    compatible_specification_versions: tuple[str, ...] = ()
 
 
-class _Entry(msgspec.Struct, frozen=True, kw_only=True):
-    definitions: str
-    manifest: str | None
-    blocks: list[Block]
-    has_meta: bool
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """What an inspection found; ``package`` is ``None`` when there are errors among the findings."""
+
+    package: ReadPackage | None
+    findings: tuple[Finding, ...]
 
 
-def read_package(path: Path, limits: Limits | None = None) -> ReadPackage:
+def read_package(path: Path, limits: Limits | None = None, policy: Policy | None = None) -> ReadPackage:
     """Read and judge a whole VNF package.
 
     :param path: the CSAR, a zip file on disk. Blocks; memory use does not depend on the size of its members.
-    :raises PackageInvalid: the first rule that the package breaks.
+    :param policy: what is asked of signatures; by default they need to be whole, not known.
+    :raises PackageInvalid: the package breaks a rule; the first error, with the others in ``findings``.
     """
-    with Archive(path, limits) as archive:
-        entry = _entry(archive)
-        artifacts = read_artifacts(entry.blocks, archive)
+    report = inspect(path, limits, policy)
+    if report.package is None:
+        raise PackageInvalid.of(report.findings)
+    return report.package
+
+
+def inspect(path: Path, limits: Limits | None = None, policy: Policy | None = None) -> Report:
+    """As :func:`read_package`, but with all findings and never refusing."""
+    findings = Findings()
+    package: ReadPackage | None = None
+    with findings.catching(), open_csar(path, limits) as archive:
+        package = _Inspection(archive, policy or Policy(), findings).read()
+    return Report(package=None if findings.has_error else package, findings=tuple(findings))
+
+
+class _Inspection:
+    def __init__(self, archive: Archive, policy: Policy, findings: Findings) -> None:
+        self._archive = archive
+        self._policy = policy
+        self._findings = findings
+
+    def read(self) -> ReadPackage | None:
+        """:raises PackageInvalid: nothing could be understood."""
+        archive, entry = self._archive, read_entry(self._archive)
+        signer = self._signer(entry)
+        artifacts = self._artifacts(entry)
         documents = Documents(archive)
-        definitions = Definitions(archive, documents, entry.definitions, with_siblings=entry.has_meta)
-        vnfd = _vnfd(definitions, FlavourReader(archive, documents, definitions), artifacts)
-        if (size := len(msgspec.json.encode(vnfd))) > archive.limits.model:
-            detail = (
-                f"The VNFD with its HOT templates takes {size} bytes; at most {archive.limits.model}. Shorten them."
+        package: ReadPackage | None = None
+        promises = [Promise(path=artifact.path, checksum=artifact.checksum) for artifact in artifacts]
+        with self._findings.catching():
+            definitions = Definitions(archive, documents, entry.definitions, with_siblings=entry.meta is not None)
+            reader = FlavourReader(archive, documents, definitions)
+            vnfd = read_vnfd(definitions, reader, artifacts, archive.limits.model)
+            promises += _image_promises(vnfd)
+            self._findings += lint(
+                Subject(archive=archive, entry=entry, documents=documents, definitions=definitions, vnfd=vnfd)
             )
-            raise PackageInvalid("vnfd-size", detail, file=entry.definitions)
-        verify(archive, artifacts)
-    return ReadPackage(
-        vnfd=vnfd,
-        definitions=tuple(definitions.documents),
-        manifest=entry.manifest,
-        single_yaml=not entry.has_meta and len(definitions.documents) == 1,
-    )
+            package = ReadPackage(
+                vnfd=vnfd,
+                definitions=tuple(definitions.documents),
+                manifest=entry.manifest.file if entry.manifest else None,
+                single_yaml=entry.meta is None and len(definitions.documents) == 1,
+                findings=(),
+                signer=signer,
+                compatible_specification_versions=_versions(entry),
+            )
+        self._findings += verify(archive, promises)
+        return msgspec.structs.replace(package, findings=tuple(self._findings)) if package else None
+
+    def _artifacts(self, entry: Entry) -> list[Artifact]:
+        artifacts: list[Artifact] = []
+        for manifest in entry.manifests:
+            for each in read_artifacts(manifest, self._archive):
+                (self._findings if isinstance(each, Finding) else artifacts).append(each)  # type: ignore[arg-type]
+        return artifacts
+
+    def _signer(self, entry: Entry) -> str | None:
+        """Verify every signature that the package has, and give its signer."""
+        signer: str | None = None
+        with self._findings.catching():
+            signer = self._signer_of_manifest(entry)
+        with self._findings.catching():
+            signer = self._signer_of_whole() or signer
+        if self._policy.signature_required and signer is None and not self._findings.has_error:
+            raise PackageInvalid(
+                "signature-missing", "The package is not signed, and this Forestay asks for signatures."
+            )
+        return signer
+
+    def _signer_of_manifest(self, entry: Entry) -> str | None:
+        manifest, certificate = entry.manifest, entry.certificate
+        if manifest is None or manifest.signature is None:
+            return None
+        content = manifest.signed
+
+        def digests(algorithm: str) -> Iterator[bytes]:
+            # Without -binary, openssl signs a text with network line ends.
+            for text in (content, content.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")):
+                yield hashlib.new(algorithm, text).digest()
+
+        files = {certificate: self._archive.content(certificate)} if certificate else {}
+        return self._trusted(manifest.signature, manifest.file, digests, files)
+
+    def _signer_of_whole(self) -> str | None:
+        outer = self._archive.outer
+        envelope = read_envelope(outer) if outer else None
+        if outer is None or envelope is None:
+            return None
+
+        def digests(algorithm: str) -> Iterator[bytes]:
+            digest = hashlib.new(algorithm)
+            for chunk in outer.chunks(envelope.csar):
+                digest.update(chunk)
+            yield digest.digest()
+
+        files = {name: outer.content(name) for name in envelope.certificates}
+        return self._trusted(outer.content(envelope.signature), envelope.signature, digests, files)
+
+    def _trusted(self, signature: bytes, file: str, digests: Digest, files: dict[str, bytes]) -> str:
+        certificates = [each for name, content in files.items() for each in certificates_in(content, name)]
+        signer, known = verify_signature(signature, file, digests, certificates)
+        subject = signer.subject.rfc4514_string()
+        if anchors := self._policy.anchors():
+            trust(signer, known, anchors, datetime.datetime.now(datetime.UTC))
+        else:
+            self._findings.append(
+                finding("signature-unverified", f"Whether {subject} can be trusted is not known.", file=file)
+            )
+        return subject
 
 
-def _entry(archive: Archive) -> _Entry:
-    if TOSCA_META not in archive:
-        return _single_yaml(archive)
-    blocks = read_blocks(archive, TOSCA_META)
-    fields = {key: value for block in blocks if "Name" not in block.fields for key, value in block.fields.items()}
-    definitions = fields.get("Entry-Definitions")
-    if not definitions:
-        detail = f"{TOSCA_META} has no Entry-Definitions; it says which YAML file the VNFD starts with."
-        raise PackageInvalid("entry-definitions-missing", detail, file=TOSCA_META)
-    if definitions not in archive:
-        detail = f"{TOSCA_META} names {definitions!r} as Entry-Definitions, which is not in the package."
-        raise PackageInvalid("entry-definitions-file", detail, file=TOSCA_META)
-    manifest = fields.get("ETSI-Entry-Manifest")
-    if manifest is not None and (not manifest.lower().endswith(".mf") or manifest not in archive):
-        detail = (
-            f"{TOSCA_META} names {manifest!r} as ETSI-Entry-Manifest; it has to be a file of the package ending in .mf."
-        )
-        raise PackageInvalid("manifest-missing", detail, file=TOSCA_META)
-    blocks += read_blocks(archive, manifest) if manifest else []
-    return _Entry(definitions=definitions, manifest=manifest, blocks=blocks, has_meta=True)
-
-
-def _single_yaml(archive: Archive) -> _Entry:
-    root = [name for name in archive.names if "/" not in name]
-    yamls = [name for name in root if name.endswith(YAML)]
-    if len(yamls) != 1:
-        outer = next((name.removesuffix(TOSCA_META) for name in archive.names if name.endswith(f"/{TOSCA_META}")), None)
-        hint = f"Pack the content of {outer}, not the folder." if outer else "Add one of both."
-        detail = (
-            f"The package has neither {TOSCA_META} nor exactly one YAML file in its root (found {len(yamls)}). {hint}"
-        )
-        raise PackageInvalid("no-entry", detail)
-    manifests = [name for name in root if name.lower().endswith(".mf")]
-    wanted = f"{yamls[0].rpartition('.')[0]}.mf"
-    if any(name != wanted for name in manifests):
-        detail = f"The manifest of a package without TOSCA.meta has to be {wanted}, not {', '.join(manifests)}."
-        raise PackageInvalid("manifest-missing", detail, file=manifests[0])
-    blocks = read_blocks(archive, wanted) if manifests else []
-    return _Entry(definitions=yamls[0], manifest=wanted if manifests else None, blocks=blocks, has_meta=False)
-
-
-def _vnfd(definitions: Definitions, reader: FlavourReader, artifacts: list[Artifact]) -> Vnfd:
-    properties = _Properties(definitions)
-    values = {name: properties.at(name).optional_text() for name in _MANDATORY}
-    if missing := [name for name, value in values.items() if not value]:
-        detail = f"{definitions.entry}: the VNF node has no {', '.join(missing)}."
-        raise PackageInvalid("vnf-property-missing", detail, file=definitions.entry)
-    if len(values["descriptor_id"] or "") > _LONGEST_ID:
-        raise properties.at("descriptor_id").wrong(
-            f"an identifier of at most {_LONGEST_ID} characters", "vnfd-id-length"
-        )
-    flavours = _flavours(definitions, reader, properties)
-    default = properties.at("flavour_id").optional_text()
-    return Vnfd(
-        vnfd_id=properties.at("descriptor_id").text(),
-        provider=properties.at("provider").text(),
-        product_name=properties.at("product_name").text(),
-        software_version=properties.at("software_version").text(),
-        vnfd_version=properties.at("descriptor_version").text(),
-        product_info_name=properties.at("product_info_name").optional_text(),
-        product_info_description=properties.at("product_info_description").optional_text(),
-        vnfm_info=properties.at("vnfm_info").texts(),
-        flavours=flavours,
-        default_flavour_id=default if default in flavours else None,
-        artifacts={artifact.path: artifact for artifact in artifacts},
-        configurable_properties=properties.defaults("configurable_properties"),
-        extensions=properties.defaults("modifiable_attributes", "extensions"),
-        metadata=properties.defaults("modifiable_attributes", "metadata"),
-    )
-
-
-def _flavours(definitions: Definitions, reader: FlavourReader, properties: _Properties) -> dict[str, Flavour]:
-    """Each topology that stands for a flavour; where none says so, the entry's topology is the VNF's only flavour."""
-    flavours: dict[str, Flavour] = {}
-    topologies = list(definitions.topologies())
-    stated = [
-        (each.at("substitution_mappings", "properties", "flavour_id").optional_text(), each) for each in topologies
+def _image_promises(vnfd: Vnfd) -> list[Promise]:
+    """What ``sw_image_data`` says of the files that the package ships."""
+    return [
+        Promise(path=image.path, checksum=image.checksum, rule="software-image-hash", by=f"sw_image_data of {image.id}")
+        for image in vnfd.software_images()
+        if image.path and image.checksum
     ]
-    if not any(flavour_id for flavour_id, _ in stated):
-        stated = [(properties.at("flavour_id").optional_text(), each) for each in topologies[:1]]
-    for flavour_id, topology in stated:
-        if flavour_id in flavours:
-            detail = f"{topology.file}: flavour {flavour_id!r} is defined in another file too."
-            raise PackageInvalid("flavour-duplicate", detail, file=topology.file)
-        if flavour_id:
-            nodes = definitions.of_type(topology.at("node_templates").named(), _VNF).values()
-            texts = (node.at("properties", "flavour_description").optional_text() for node in nodes)
-            flavours[flavour_id] = reader.read(flavour_id, topology, next((text for text in texts if text), ""))
-    if not flavours:
-        detail = (
-            f"{definitions.entry}: no deployment flavour. Give a topology_template "
-            "substitution_mappings.properties.flavour_id, or the VNF node a flavour_id."
-        )
-        raise PackageInvalid("flavour-missing", detail, file=definitions.entry)
-    return flavours
 
 
-class _Properties:
-    """The VNF's properties: its node templates' over its node type's defaults."""
-
-    def __init__(self, definitions: Definitions) -> None:
-        topologies = list(definitions.topologies())
-        nodes = [
-            node
-            for topology in topologies
-            for node in definitions.of_type(topology.at("node_templates").named(), _VNF).values()
-        ]
-        if not nodes:
-            detail = f"{definitions.entry}: no node template of a type derived from {_VNF}."
-            raise PackageInvalid("vnf-node-missing", detail, file=definitions.entry)
-        self._file = definitions.entry
-        self._templates = [node.at("properties") for node in nodes]
-        lineage = [definitions.types[name] for name in definitions.lineage(nodes[0]) if name in definitions.types]
-        self._declared = [each.at("properties") for each in lineage]
-
-    def at(self, name: str) -> Tree:
-        """A property, empty when nothing says it; a type that allows one value only says that one."""
-        stated = next((value for each in self._templates if (value := each.at(name)).value is not None), None)
-        if stated is not None:
-            return stated
-        declared = next((each.at(name) for each in self._declared if each.at(name)), Tree({}, self._file))
-        valid = [v for each in declared.at("constraints").elements() for v in each.at("valid_values").elements()]
-        return declared.at("default") if declared.at("default") or len(valid) != 1 else valid[0]
-
-    def defaults(self, *names: str) -> dict[str, object]:
-        """The members of a property, that a new VNF instance starts with."""
-        return {key: value.value for key, value in self.at(names[0]).at(*names[1:]).mapping().items()}
+def _versions(entry: Entry) -> tuple[str, ...]:
+    stated = entry.manifest.metadata.get("compatible_specification_versions", "") if entry.manifest else ""
+    return tuple(version.strip() for version in stated.split(",") if version.strip())

@@ -21,7 +21,7 @@ from forestay_sol.vnfd import AffinityRule, InstantiationLevel, ScalingAspect, V
 
 from forestay_csar.definitions import Definitions
 from forestay_csar.documents import Tree
-from forestay_csar.problem import PackageInvalid
+from forestay_csar.findings import PackageInvalid
 
 _NFV = "tosca.policies.nfv."
 _IMPLICIT_LEVEL = "default"
@@ -53,8 +53,15 @@ def read_policies(
     named = topology.at("policies").named()
     groups = _placement_groups(topology, definitions, nodes)
     policies = {kind: _of_kind(kind, named, definitions) for kind in _KINDS}
-    for each in (policy for kind in policies.values() for _, policy in kind):
-        _check_targets(each, {*nodes, *groups})
+    targets = {
+        "delta-target": vdus.keys(),
+        "affinity-target": {*nodes, *groups},
+        "reference-unknown": {*nodes, *groups},
+    }
+    for kind in _KINDS:
+        rule = _TARGET_RULES.get(kind, "reference-unknown")
+        for _, policy in policies[kind]:
+            _check_targets(policy, rule, targets[rule])
     initial = _by_target(policies["VduInitialDelta"], "initial_delta")
     vdus = {
         name: msgspec.structs.replace(vdu, initial_instances=initial[name].at("number_of_instances").number())
@@ -83,6 +90,10 @@ _KINDS = (
     "VirtualLinkInstantiationLevels",
     *_AFFINITY,
 )
+_TARGET_RULES = {
+    **dict.fromkeys(("VduScalingAspectDeltas", "VduInitialDelta", "VduInstantiationLevels"), "delta-target"),
+    **dict.fromkeys(_AFFINITY, "affinity-target"),
+}
 _Named = list[tuple[str, Tree]]
 
 
@@ -100,10 +111,10 @@ def _placement_groups(topology: Tree, definitions: Definitions, nodes: Collectio
     return {name: group.at("members").texts() for name, group in groups.items()}
 
 
-def _check_targets(policy: Tree, known: Collection[str]) -> None:
+def _check_targets(policy: Tree, rule: str, known: Collection[str]) -> None:
     for target in policy.at("targets").elements():
         if target.text() not in known:
-            raise target.wrong("the name of a node template or group of this flavour", "reference-unknown")
+            raise target.wrong(f"a target that this flavour has ({_listed(known)})", rule)
 
 
 def _by_target(policies: _Named, member: str) -> dict[str, Tree]:
@@ -153,8 +164,8 @@ def _levels(
 ) -> tuple[dict[str, InstantiationLevel], str | None]:
     stated = [policy.at("properties") for _, policy in policies["InstantiationLevels"]]
     if len(stated) > 1:
-        detail = f"{file} has {len(stated)} InstantiationLevels policies; a flavour has one."
-        raise PackageInvalid("levels-ambiguous", detail, file=file)
+        message = f"{file} has {len(stated)} InstantiationLevels policies."
+        raise PackageInvalid("levels-ambiguous", message, file=file, line=stated[1].line)
     properties = stated[0] if stated else Tree({"levels": {_IMPLICIT_LEVEL: None}}, file)
     known = properties.at("levels").mapping()
     for kind in ("VduInstantiationLevels", "VirtualLinkInstantiationLevels"):

@@ -18,7 +18,10 @@ from forestay_sol.vnfd import (
     BaseHot,
     Checksum,
     Flavour,
+    FloatingCp,
     LcmScript,
+    Mciop,
+    OsContainer,
     SoftwareImage,
     Vdu,
     VduCp,
@@ -30,8 +33,8 @@ from forestay_sol.vnfd import (
 from forestay_csar.archive import Archive
 from forestay_csar.definitions import YAML, Definitions
 from forestay_csar.documents import Documents, Tree
+from forestay_csar.findings import PackageInvalid
 from forestay_csar.manifest import checksum
-from forestay_csar.problem import PackageInvalid
 from forestay_csar.scaling import read_policies
 
 _NFV = "tosca.nodes.nfv."
@@ -41,8 +44,15 @@ _TYPES = {
     "ext_cps": (f"{_NFV}VnfExtCp",),
     "storages": tuple(f"{_NFV}Vdu.Virtual{kind}Storage" for kind in ("Block", "Object", "File")),
     "links": (f"{_NFV}VnfVirtualLink",),
+    "containers": (f"{_NFV}Vdu.OsContainer",),
+    "mciops": (f"{_NFV}Mciop",),
+    "vip_cps": (f"{_NFV}VipCp",),
+    "virtual_cps": (f"{_NFV}VirtualCp",),
 }
 _SW_IMAGE = "tosca.artifacts.nfv.SwImage"
+_CHART = "tosca.artifacts.nfv.HelmChart"
+_CHARTS = (".tgz", ".tar.gz")
+_URL = ("http://", "https://", "oci://", "docker://")
 _NO_HOOKS = ("type", "inputs", "operations")
 _FLAVOUR_NAME = (
     "capabilities",
@@ -85,6 +95,10 @@ class FlavourReader:
             default_level_id=policies.default_level_id,
             affinity_rules=policies.affinity_rules,
             placement_groups=policies.placement_groups,
+            containers={name: self._container(name, node) for name, node in kinds["containers"].items()},
+            mciops={name: self._mciop(name, node, kinds) for name, node in kinds["mciops"].items()},
+            vip_cps={name: _floating_cp(name, node, kinds) for name, node in kinds["vip_cps"].items()},
+            virtual_cps={name: _floating_cp(name, node, kinds) for name, node in kinds["virtual_cps"].items()},
             lcm_scripts=self._scripts(nodes),
             base_hot=self._base_hot(flavour_id),
         )
@@ -93,6 +107,9 @@ class FlavourReader:
         properties, profile = node.at("properties"), node.at("properties", "vdu_profile")
         least = profile.at("min_number_of_instances")
         most = profile.at("max_number_of_instances")
+        compute = node.at("capabilities", "virtual_compute", "properties")
+        cpus = compute.at("virtual_cpu", "num_virtual_cpu")
+        memory = compute.at("virtual_memory", "virtual_mem_size")
         return Vdu(
             id=name,
             name=properties.at("name").text(name),
@@ -104,7 +121,45 @@ class FlavourReader:
             initial_instances=least.number(1),
             min_instances=least.number(0),
             max_instances=None if most.value is None else most.number(),
+            container_ids=_targets(node, "container", kinds["containers"]),
+            virtual_cpus=None if cpus.value is None else cpus.number(),
+            virtual_memory=None if memory.value is None else memory.size(),
         )
+
+    def _container(self, name: str, node: Tree) -> OsContainer:
+        properties = node.at("properties")
+        return OsContainer(
+            id=name,
+            name=properties.at("name").text(name),
+            description=properties.at("description").text(""),
+            software_image=self._software_image(name, node),
+        )
+
+    def _mciop(self, name: str, node: Tree, kinds: Mapping[str, Mapping[str, Tree]]) -> Mciop:
+        artifacts = [each for _, each in node.at("artifacts").named()]
+        charts = [each for each in artifacts if self._is_chart(each)]
+        rest = [each for each in artifacts if each not in charts and _place(each).text().endswith(YAML)]
+        return Mciop(
+            id=name,
+            vdu_ids=_targets(node, "associatedVdu", kinds["vdus"]),
+            charts=tuple(self._chart(each) for each in charts),
+            manifests=tuple(self._file(each) for each in rest),
+        )
+
+    def _is_chart(self, artifact: Tree) -> bool:
+        if isinstance(artifact.value, str):
+            return artifact.text().endswith(_CHARTS)
+        return bool(self._definitions.of_type([("", artifact)], _CHART))
+
+    def _chart(self, artifact: Tree) -> str:
+        """The path of a chart, a file or a folder; or its URL, for a client that may fetch it."""
+        place = _place(artifact)
+        if place.text().startswith(_URL):
+            return place.text()
+        for path in _candidates(place):
+            if path in self._archive or f"{path}/Chart.yaml" in self._archive:
+                return path
+        raise place.wrong("a chart of the package", "chart-missing")
 
     def _storage(self, name: str, node: Tree) -> VirtualStorage:
         size = next((s for data in node.at("properties").mapping().values() if (s := _storage_size(data))), None)
@@ -117,12 +172,13 @@ class FlavourReader:
         data = node.at("properties", "sw_image_data")
         files = [each for _, each in node.at("artifacts").named() if self._is_image(each)]
         if len(files) > 1:
-            detail = f"{node.file}: {name} has {len(files)} software image artifacts; one is allowed."
-            raise PackageInvalid("software-image-count", detail, file=node.file)
+            message = f"{node.file}: {name} has {len(files)} software image artifacts."
+            raise PackageInvalid("software-image-count", message, file=node.file, line=node.line)
         if files and not data:
             raise data.wrong("given with a software image artifact", "software-image-data")
         if not data:
             return None
+        url = _place(files[0]).text() if files and _place(files[0]).text("").startswith(_URL) else None
         return SoftwareImage(
             id=name,
             name=data.at("name").text(),
@@ -134,7 +190,8 @@ class FlavourReader:
             min_ram=data.at("min_ram").size(),
             size=data.at("size").size(),
             provider=data.at("provider").text(""),
-            path=self._file(files[0]) if files else None,
+            path=self._file(files[0]) if files and not url else None,
+            url=url,
         )
 
     def _is_image(self, artifact: Tree) -> bool:
@@ -161,10 +218,8 @@ class FlavourReader:
         return LcmScript(path=self._file(artifact), type=artifact.at("type").text())
 
     def _file(self, artifact: Tree) -> str:
-        place = artifact if isinstance(artifact.value, str) else artifact.at("file")
-        file = place.text()
-        beside = posixpath.normpath(posixpath.join(posixpath.dirname(artifact.file), file))
-        for path in (beside, posixpath.normpath(file.lstrip("./"))):
+        place = _place(artifact)
+        for path in _candidates(place):
             if path in self._archive:
                 return path
         raise place.wrong("a file of the package (URLs are never fetched)", "artifact-missing")
@@ -176,14 +231,24 @@ class FlavourReader:
             for place in (folder, f"{folder}/nested")
         )
         if len(tops) > 1:
-            detail = (
-                f"{folder} holds several top templates ({', '.join(tops)}); keep one and move the others to nested/."
-            )
-            raise PackageInvalid("base-hot-ambiguous", detail, file=tops[1])
+            message = f"{folder} holds several top templates ({', '.join(tops)})."
+            raise PackageInvalid("base-hot-ambiguous", message, file=tops[1])
         if not tops:
             return None
         files = {posixpath.basename(name): self._documents.text(name) for name in nested}
         return BaseHot(path=tops[0], template=self._documents.text(tops[0]), files=files)
+
+
+def _place(artifact: Tree) -> Tree:
+    """Where an artifact definition names its file: TOSCA's short form is the file alone."""
+    return artifact if isinstance(artifact.value, str) else artifact.at("file")
+
+
+def _candidates(place: Tree) -> tuple[str, str]:
+    """Beside the definitions, and from the CSAR's root."""
+    file = place.text()
+    beside = posixpath.normpath(posixpath.join(posixpath.dirname(place.file), file))
+    return beside, posixpath.normpath(file.lstrip("./"))
 
 
 def _targets(node: Tree, requirement: str, known: Mapping[str, Tree]) -> tuple[str, ...]:
@@ -200,8 +265,9 @@ def _targets(node: Tree, requirement: str, known: Mapping[str, Tree]) -> tuple[s
 def _vdu_cp(name: str, node: Tree, kinds: Mapping[str, Mapping[str, Tree]]) -> VduCp:
     vdus = _targets(node, "virtual_binding", kinds["vdus"])
     if not vdus:
-        detail = f"{node.file}: {name} has no virtual_binding; say which VDU the connection point is of."
-        raise PackageInvalid("cp-unbound", detail, file=node.file)
+        raise PackageInvalid(
+            "cp-unbound", f"{node.file}: {name} has no virtual_binding.", file=node.file, line=node.line
+        )
     links = _targets(node, "virtual_link", kinds["links"])
     order = node.at("properties", "order")
     return VduCp(
@@ -213,12 +279,24 @@ def _vdu_cp(name: str, node: Tree, kinds: Mapping[str, Mapping[str, Tree]]) -> V
     )
 
 
+def _floating_cp(name: str, node: Tree, kinds: Mapping[str, Mapping[str, Tree]]) -> FloatingCp:
+    links = _targets(node, "virtual_link", kinds["links"])
+    return FloatingCp(
+        id=name,
+        virtual_link_id=links[0] if links else None,
+        target_ids=_targets(node, "target", {**kinds["cps"], **kinds["vdus"]}),
+        layer_protocols=node.at("properties", "layer_protocols").texts(),
+    )
+
+
 def _ext_cps(topology: Tree, kinds: Mapping[str, Mapping[str, Tree]]) -> dict[str, VnfExtCp]:
     mapped: dict[str, VnfExtCp] = {}
     for name, value in topology.at("substitution_mappings", "requirements").named():
         target = value.elements()[0].text() if isinstance(value.value, list) and value else None
         if target in kinds["cps"]:
             mapped[name] = VnfExtCp(id=name, vdu_cp_id=target)
+        elif target in kinds["vip_cps"] or target in kinds["virtual_cps"]:
+            mapped[name] = VnfExtCp(id=name, floating_cp_id=target)
     for name, node in kinds["ext_cps"].items():
         links = _targets(node, "internal_virtual_link", kinds["links"])
         protocols = node.at("properties", "layer_protocols").texts()

@@ -6,7 +6,8 @@ import zipfile
 from typing import IO
 
 from forestay_csar.archive import Archive
-from forestay_csar.reader import TOSCA_META, ReadPackage
+from forestay_csar.entry import TOSCA_META
+from forestay_csar.reader import ReadPackage
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 

@@ -31,7 +31,8 @@ class Checksum(msgspec.Struct, frozen=True, kw_only=True):
 class SoftwareImage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """``sw_image_data`` of a VDU or a storage (SOL001 6.2.18), with the file when the package ships it.
 
-    ``id`` is the node that it belongs to; ``path`` is ``None`` when the VIM is expected to know the image by ``name``.
+    ``id`` is the node that it belongs to; ``path`` is ``None`` when the VIM is expected to know the image by ``name``;
+    ``url`` is where the provider has it then, if the VNFD says so: nothing of Forestay fetches it unasked.
     """
 
     id: str
@@ -45,21 +46,27 @@ class SoftwareImage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     size: int = 0
     provider: str = ""
     path: str | None = None
+    url: str | None = None
 
 
 class Artifact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A file of the package that its manifest or TOSCA.meta lists (SOL004 4.3.2)."""
+    """A file of the package that its manifest or TOSCA.meta lists (SOL004 4.3.2).
+
+    ``non_mano_set`` is the non-MANO artifact set that it belongs to (SOL004 4.3.7).
+    """
 
     path: str
     checksum: Checksum
     content_type: str | None = None
+    non_mano_set: str | None = None
 
 
 class Vdu(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A VDU (``tosca.nodes.nfv.Vdu.Compute`` or ``Vdu.OsContainerDeployableUnit``).
 
     ``id`` is the node's name, which HOT resources use; ``name`` the property, which Kubernetes objects use.
-    ``requested_capability`` is the name of the VIM's compute flavour that the VNFD asks for.
+    ``requested_capability`` is the name of the VIM's compute flavour that the VNFD asks for; ``virtual_cpus`` and
+    ``virtual_memory`` (bytes) are the size that it asks for.
     """
 
     id: str
@@ -72,6 +79,39 @@ class Vdu(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     initial_instances: int = 1
     min_instances: int = 0
     max_instances: int | None = None
+    container_ids: tuple[str, ...] = ()
+    virtual_cpus: int | None = None
+    virtual_memory: int | None = None
+
+
+class OsContainer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A container of a VDU (``tosca.nodes.nfv.Vdu.OsContainer``)."""
+
+    id: str
+    name: str
+    description: str = ""
+    software_image: SoftwareImage | None = None
+
+
+class Mciop(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What is given to Kubernetes to make VDUs (``tosca.nodes.nfv.Mciop``, SOL001 6.8.14).
+
+    ``charts`` are Helm charts: paths of ``.tgz`` files or of folders, or URLs; ``manifests`` are paths of YAML files.
+    """
+
+    id: str
+    vdu_ids: tuple[str, ...] = ()
+    charts: tuple[str, ...] = ()
+    manifests: tuple[str, ...] = ()
+
+
+class FloatingCp(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An address before others: a ``VipCp`` (``target_ids`` are VduCps) or a ``VirtualCp`` (they are VDUs too)."""
+
+    id: str
+    virtual_link_id: str | None = None
+    target_ids: tuple[str, ...] = ()
+    layer_protocols: tuple[str, ...] = ()
 
 
 class VduCp(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -89,10 +129,12 @@ class VduCp(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class VnfExtCp(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An external connection point of the VNF: a node of its own, or substitution_mappings' name for a ``VduCp``."""
+    """An external connection point of the VNF: a node of its own, or substitution_mappings' name for a ``VduCp`` or a
+    ``FloatingCp``."""
 
     id: str
     vdu_cp_id: str | None = None
+    floating_cp_id: str | None = None
     virtual_link_id: str | None = None
     layer_protocols: tuple[str, ...] = ()
 
@@ -183,6 +225,10 @@ class Flavour(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     default_level_id: str | None = None
     affinity_rules: tuple[AffinityRule, ...] = ()
     placement_groups: dict[str, tuple[str, ...]] = {}
+    containers: dict[str, OsContainer] = {}
+    mciops: dict[str, Mciop] = {}
+    vip_cps: dict[str, FloatingCp] = {}
+    virtual_cps: dict[str, FloatingCp] = {}
     lcm_scripts: dict[str, LcmScript] = {}
     base_hot: BaseHot | None = None
 
@@ -236,8 +282,9 @@ class Flavour(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return {cp.id: cp for cp in self.cps.values() if cp.is_external}
 
     def software_images(self) -> dict[str, SoftwareImage]:
-        """The software images of VDUs and storages, by node id (the ``vnfdSoftwareImageId`` of a grant)."""
-        images = (node.software_image for node in (*self.vdus.values(), *self.storages.values()))
+        """The software images of VDUs, storages and containers, by node id (the ``vnfdSoftwareImageId`` of a grant)."""
+        nodes = (*self.vdus.values(), *self.storages.values(), *self.containers.values())
+        images = (node.software_image for node in nodes)
         return {image.id: image for image in images if image}
 
 
@@ -264,8 +311,13 @@ class Vnfd(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
         :raises Rejected: 400, the VNFD has no such flavour, or several and no default.
         """
-        chosen = flavour_id or self.default_flavour_id or (next(iter(self.flavours)) if len(self.flavours) == 1 else "")
+        chosen = flavour_id or self.chosen_flavour_id or ""
         return _known(self.flavours, chosen, "flavourId", f"VNFD {self.vnfd_id!r}")
+
+    @property
+    def chosen_flavour_id(self) -> str | None:
+        """The default deployment flavour, or the only one; ``None``: a request has to choose."""
+        return self.default_flavour_id or (next(iter(self.flavours)) if len(self.flavours) == 1 else None)
 
     def software_images(self) -> tuple[SoftwareImage, ...]:
         """The software images of all flavours; one entry for an image that several flavours name alike."""
