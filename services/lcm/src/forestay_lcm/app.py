@@ -14,6 +14,8 @@ from forestay_notify.settings import NotifySettings
 from forestay_sol.service import Service
 
 from forestay_lcm.adapters.openstack.executor import OpenStackSteps
+from forestay_lcm.api.v1.routes import LcmV1
+from forestay_lcm.api.v1.subscriptions import SubscriptionsV1
 from forestay_lcm.api.v2 import LcmV2
 from forestay_lcm.catalogue import SCHEMA, Catalogue
 from forestay_lcm.domain.decide import VNF
@@ -30,7 +32,7 @@ from forestay_lcm.reads import STREAM, Reads, Vnfs
 from forestay_lcm.requests import Requests
 from forestay_lcm.subscriptions.filters import wanted
 from forestay_lcm.subscriptions.notifications import Telling
-from forestay_lcm.subscriptions.resource import LCCN_SUBSCRIPTIONS
+from forestay_lcm.subscriptions.resource import LCCN_SUBSCRIPTIONS, LCCN_SUBSCRIPTIONS_V1
 from forestay_lcm.sweeper import Sweeper
 from forestay_lcm.worker import StepWorker
 
@@ -81,7 +83,9 @@ async def build(platform: Platform, notify: NotifySettings | None = None) -> Ser
         routes=[
             *LcmV2(platform, vnfs, reads, catalogue).routes(),
             *HistoryApi(history, live).routes(),
+            *LcmV1(platform, vnfs, catalogue).routes(),
             *notifier.routes(),
+            *notifier.routes(LCCN_SUBSCRIPTIONS_V1, SubscriptionsV1),
         ],
         background={
             **{f"projector-{projector.stream}": projector.run for projector in (instances, *others)},

@@ -6,7 +6,7 @@ a VIM, at another service, can use it at once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -65,6 +65,25 @@ class Catalogue:
         if model is None:
             raise Permanent(f"The VNFD {vnfd_id} is not in the log of packages.", title="VNFD not found")
         return _model(model)
+
+    async def package_ids(self, project: str, vnfd_ids: Collection[str]) -> dict[str, str]:
+        """The ids of the packages that VNFDs come from, by VNFD id, as far as LCM has heard of them."""
+        found = (
+            "SELECT DISTINCT ON (vnfd_id) vnfd_id, package_id FROM lcm.vnfd WHERE project = $1 AND vnfd_id = ANY($2)"
+            " ORDER BY vnfd_id, state = 'DELETED'"
+        )
+        with answering():
+            rows = await self._platform.pool.fetch(found, project, list(vnfd_ids))
+        return {row["vnfd_id"]: row["package_id"] for row in rows}
+
+    async def vnfd_id_of(self, project: str, package_id: str) -> str | None:
+        """The VNFD of a package, ``None`` if there is no such package."""
+        found = (
+            "SELECT convert_to(vnfd_id, 'UTF8') FROM lcm.vnfd WHERE project = $1 AND package_id = $2"
+            " AND state <> 'DELETED'"
+        )
+        vnfd_id = await self._find("PKG", found, project, package_id)
+        return vnfd_id.decode() if vnfd_id else None
 
     async def package(self, project: str, vnfd_id: str) -> str:
         """The digest of the package that an existing VNF instance is made from, whatever has become of it.

@@ -63,7 +63,11 @@ class Asked:
 
     async def body(self, type_: type[T]) -> T:
         """The body, secrets of additionalParams sealed. :raises Rejected: 400."""
-        return await sealed(self.vault, self.vnf_id, await decode(self.request, type_))
+        return await sealed(self.vault, self.vnf_id, await self.decoded(type_))
+
+    async def decoded(self, type_: type[T]) -> T:
+        """The body as it came. :raises Rejected: 400."""
+        return await decode(self.request, type_)
 
     async def vnfd(self) -> Vnfd:
         return await self.catalogue.vnfd(self.project, self.instance["vnfdId"])

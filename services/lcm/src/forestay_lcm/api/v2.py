@@ -78,8 +78,8 @@ class LcmV2:
         return [
             Route("PATCH", f"{instances}/{{id}}", self.modify, VNFLCM_V2, consumes=MERGE_PATCH),
             *(Route(method, path, handler, VNFLCM_V2) for method, path, handler in v2),
-            Route("GET", "/vnflcm/api_versions", _versions("/vnflcm", "1.3.0", "2.0.0"), VNFLCM_VERSIONS),
-            Route("GET", "/vnflcm/v2/api_versions", _versions("/vnflcm/v2", "2.0.0"), VNFLCM_VERSIONS),
+            Route("GET", "/vnflcm/api_versions", versions("/vnflcm", "1.3.0", "2.0.0"), VNFLCM_VERSIONS),
+            Route("GET", "/vnflcm/v2/api_versions", versions("/vnflcm/v2", "2.0.0"), VNFLCM_VERSIONS),
         ]
 
     async def create(self, request: web.Request) -> web.Response:
@@ -105,7 +105,9 @@ class LcmV2:
         return answer(status=204)
 
     async def modify(self, request: web.Request) -> web.Response:
-        body = await decode(request, VnfInfoModificationRequest)
+        return await self._modify(request, await decode(request, VnfInfoModificationRequest))
+
+    async def _modify(self, request: web.Request, body: VnfInfoModificationRequest) -> web.Response:
         instance, project = await self._instance(request), caller(request).project
         if body.vnfd_id is UNSET:
             vnfd = await self._catalogue.vnfd(project, instance["vnfdId"])
@@ -194,10 +196,11 @@ def _is_dry_run(request: web.Request) -> bool:
     return value != "false"
 
 
-def _versions(prefix: str, *versions: str) -> Handler:
+def versions(prefix: str, *numbers: str) -> Handler:
+    """Answers which versions there are below a prefix (SOL013 9.3.3)."""
     content = {
         "uriPrefix": prefix,
-        "apiVersions": [{"version": version, "isDeprecated": False} for version in versions],
+        "apiVersions": [{"version": number, "isDeprecated": False} for number in numbers],
     }
 
     async def versions_handler(request: web.Request) -> web.Response:
