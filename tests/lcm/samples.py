@@ -151,12 +151,12 @@ def instantiate(vim_type: str = OPENSTACK, vnfd: Vnfd = VNFD, **members: Any) ->
     return Instantiate(request, vnfd, connections)
 
 
-def terminate(kind: str = "FORCEFUL", **members: Any) -> Terminate:
-    return Terminate(msgspec.convert({"terminationType": kind} | members, TerminateVnfRequest))
+def terminate(kind: str = "FORCEFUL", vnfd: Vnfd = VNFD, **members: Any) -> Terminate:
+    return Terminate(msgspec.convert({"terminationType": kind} | members, TerminateVnfRequest), vnfd)
 
 
-def modify(vnfd: Vnfd = VNFD, **members: Any) -> Modify:
-    return Modify(msgspec.convert(members, VnfInfoModificationRequest), vnfd)
+def modify(vnfd: Vnfd = VNFD, present: Vnfd = VNFD, **members: Any) -> Modify:
+    return Modify(msgspec.convert(members, VnfInfoModificationRequest), vnfd, present)
 
 
 def scale(kind: str = "SCALE_OUT", vnfd: Vnfd = VNFD, **members: Any) -> Scale:
@@ -172,8 +172,8 @@ def scale_to_level(level: str | dict[str, int], vnfd: Vnfd = VNFD) -> ScaleToLev
     return ScaleToLevel(msgspec.convert(members, ScaleVnfToLevelRequest), vnfd)
 
 
-def heal(**members: Any) -> Heal:
-    return Heal(msgspec.convert(members, HealVnfRequest))
+def heal(vnfd: Vnfd = VNFD, **members: Any) -> Heal:
+    return Heal(msgspec.convert(members, HealVnfRequest), vnfd)
 
 
 def ext_link(cpd_id: str = "CP1", **members: Any) -> dict[str, Any]:
@@ -196,8 +196,8 @@ def change_flavour(flavour_id: str = "large", vnfd: Vnfd = VNFD, **members: Any)
     return ChangeFlavour(msgspec.convert({"newFlavourId": flavour_id} | members, ChangeVnfFlavourRequest), vnfd)
 
 
-def operate(state: str = "STOPPED", **members: Any) -> Operate:
-    return Operate(msgspec.convert({"changeStateTo": state} | members, OperateVnfRequest))
+def operate(state: str = "STOPPED", vnfd: Vnfd = VNFD, **members: Any) -> Operate:
+    return Operate(msgspec.convert({"changeStateTo": state} | members, OperateVnfRequest), vnfd)
 
 
 def cancel(mode: Literal["GRACEFUL", "FORCEFUL"] = "FORCEFUL") -> Callable[[Vnf | None], Cancel]:

@@ -26,6 +26,7 @@ from forestay_lcm.domain.events import (
     StepConfirmed,
     StepFailed,
     StepIntended,
+    StepNoted,
     StepUnknown,
     VnfCreated,
     VnfDeleted,
@@ -65,6 +66,12 @@ OP = "0f8f7b0e-3f6e-5e0f-9d55-1f2f3a4b5c6d"
 PROBLEM = {"title": "Stack create failed", "status": 422, "detail": "No valid host was found.", "step": "await-stack"}
 AFTER = msgspec.convert(INFO, InstantiatedVnfInfo)
 
+CHANGE = VnfInfoModified(
+    name="edge", description="of the south", vnfd_id="vnfd-2", provider="Forestay", product_name="Sample",
+    software_version="2.0", vnfd_version="2.1", metadata={"owner": "ops"}, extensions={"region": "south"},
+    configurable_properties={"autoscale": True}, vim_connections=CONNECTIONS,
+)  # fmt: skip
+
 EVENTS: tuple[VnfEvent, ...] = (
     VnfCreated(
         vnfd_id="vnfd-1", provider="Forestay", product_name="Sample", software_version="1.0", vnfd_version="1.1",
@@ -75,24 +82,23 @@ EVENTS: tuple[VnfEvent, ...] = (
     OperationStarted(
         op_id=OP, operation="INSTANTIATE", params={"flavourId": "simple"}, steps=plan("openstack", "INSTANTIATE"),
         lane="vim-1", automatic=True, vim_connections=CONNECTIONS,
-        scale_status=(ScaleInfo(aspect_id="VDU1_scale", scale_level=1),),
+        scale_status=(ScaleInfo(aspect_id="VDU1_scale", scale_level=1),), hooks=("instantiate_rollback_start",),
+        modification=CHANGE,
     ),
     ModificationStarted(
         op_id=OP, operation="MODIFY_INFO", params={"vnfInstanceName": "edge"}, steps=plan("openstack", "SCALE"),
         lane="vim-1", automatic=True, vim_connections=CONNECTIONS,
-        scale_status=(ScaleInfo(aspect_id="VDU1_scale", scale_level=1),),
+        scale_status=(ScaleInfo(aspect_id="VDU1_scale", scale_level=1),), hooks=("instantiate_rollback_start",),
+        modification=CHANGE,
     ),
-    VnfInfoModified(
-        name="edge", description="of the south", vnfd_id="vnfd-2", provider="Forestay", product_name="Sample",
-        software_version="2.0", vnfd_version="2.1", metadata={"owner": "ops"}, extensions={"region": "south"},
-        configurable_properties={"autoscale": True}, vim_connections=CONNECTIONS,
-    ),
+    CHANGE,
     CancellationRequested(op_id=OP, mode="GRACEFUL"),
-    OperationProcessing(op_id=OP),
+    OperationProcessing(op_id=OP, vim_connections=CONNECTIONS),
     OperationCompleted(
         op_id=OP, instantiation_state="INSTANTIATED", instantiated_vnf_info=AFTER,
         resource_changes=resource_changes(None, AFTER), extensions={"region": "south"},
         configurable_properties={"autoscale": True}, changed_info={"vnfInstanceName": "edge"},
+        modifications={"vnfdId": "vnfd-2"},
         changed_ext_connectivity=(
             ExtVirtualLinkInfo(
                 id="ext", resource_handle=ResourceHandle(resource_id="net-1"),
@@ -105,6 +111,7 @@ EVENTS: tuple[VnfEvent, ...] = (
     OperationRolledBack(op_id=OP, error=PROBLEM, instantiated_vnf_info=AFTER),
     OperationFailed(op_id=OP),
     StepIntended(op_id=OP, step="create-stack", attempt=2),
+    StepNoted(op_id=OP, step="grant", attempt=1, result={"location": "/grant/v1/grants/1"}),
     StepConfirmed(op_id=OP, step="create-stack", attempt=2, result={"stack_id": "stack-1", "stack_name": "vnf-1"}),
     StepFailed(op_id=OP, step="await-stack", attempt=1, error=PROBLEM),
     StepUnknown(op_id=OP, step="create-stack", attempt=1, reason="no answer"),

@@ -22,6 +22,7 @@ BUILDS: tuple[Build, ...] = (
     forestay_vim_registry.app.build,
     forestay_lcm.app.build,
     forestay_lcm.app.build_openstack_worker,
+    forestay_lcm.app.build_script_worker,
     forestay_monitor.app.build,
     forestay_policy.app.build,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 
 from forestay_events.aggregate import Aggregates
 from forestay_events.archive import Projector
@@ -13,13 +14,16 @@ from forestay_notify.notifier import Notifier, projection
 from forestay_notify.settings import NotifySettings
 from forestay_sol.service import Service
 
+from forestay_lcm.adapters.nfvo.client import Nfvo
+from forestay_lcm.adapters.nfvo.settings import NfvoSettings
 from forestay_lcm.adapters.openstack.executor import OpenStackSteps
 from forestay_lcm.api.v1.routes import LcmV1
 from forestay_lcm.api.v1.subscriptions import SubscriptionsV1
 from forestay_lcm.api.v2 import LcmV2
 from forestay_lcm.catalogue import SCHEMA, Catalogue
 from forestay_lcm.domain.decide import VNF
-from forestay_lcm.domain.plan import ENGINE
+from forestay_lcm.domain.plan import ENGINE, SCRIPTS
+from forestay_lcm.grant_step import GrantStep
 from forestay_lcm.history.api import HistoryApi
 from forestay_lcm.history.live import EventSettings, Live
 from forestay_lcm.history.reads import History
@@ -30,13 +34,13 @@ from forestay_lcm.projections.instances import InstanceProjection
 from forestay_lcm.projections.snapshots import InstanceSnapshots
 from forestay_lcm.reads import STREAM, Reads, Vnfs
 from forestay_lcm.requests import Requests
+from forestay_lcm.scripts.executor import ScriptSteps, runner_of
+from forestay_lcm.scripts.settings import ScriptSettings
 from forestay_lcm.subscriptions.filters import wanted
 from forestay_lcm.subscriptions.notifications import Telling
 from forestay_lcm.subscriptions.resource import LCCN_SUBSCRIPTIONS, LCCN_SUBSCRIPTIONS_V1
 from forestay_lcm.sweeper import Sweeper
 from forestay_lcm.worker import StepWorker
-
-ZONES = ("nova",)
 
 
 def projectors(platform: Platform, *, dispatch: bool = True) -> list[Projector]:
@@ -71,7 +75,10 @@ async def build(platform: Platform, notify: NotifySettings | None = None) -> Ser
         await projector.prepare()
     vnfs = vnfs_of(platform, broken=instances.read_only)
     catalogue = Catalogue(platform)
-    own = StepWorker(platform, vnfs, ENGINE, OwnSteps(catalogue, platform.clock, ZONES))
+    granting = load(NfvoSettings)
+    nfvo = Nfvo(granting, platform.config.endpoint) if granting.is_external else None
+    grant = GrantStep(catalogue, platform.clock, granting, nfvo)
+    own = StepWorker(platform, vnfs, ENGINE, OwnSteps(grant, platform.clock))
     requests = Requests(platform, vnfs)
     reads = Reads(platform, vnfs)
     history = History(platform, reads)
@@ -90,7 +97,7 @@ async def build(platform: Platform, notify: NotifySettings | None = None) -> Ser
         background={
             **{f"projector-{projector.stream}": projector.run for projector in (instances, *others)},
             "outbox": Outbox(instances, platform.queue).run,
-            "engine": own.run,
+            "engine": within(nfvo, own.run),
             "requests": requests.run,
             "sweeper": Sweeper(platform).run,
             "live-events": live.run,
@@ -109,19 +116,41 @@ async def build_openstack_worker(platform: Platform) -> Service:
     """The worker for OpenStack: needs the log, the copy and the queue, not the API."""
     for projector in projectors(platform):
         await projector.prepare()
-    steps = OpenStackSteps(Catalogue(platform))
-    vnfs = vnfs_of(platform)
-    worker = StepWorker(platform, vnfs, "openstack", steps)
+    steps = OpenStackSteps(Catalogue(platform), platform.blobs)
+    return _worker(platform, "openstack", steps)
 
-    async def run() -> None:
-        async with steps:
-            await worker.run()
 
-    return Service(name="openstack-worker", background={"openstack": run}, checks={"openstack-worker": worker.check})
+async def build_script_worker(platform: Platform) -> Service:
+    """The worker that runs scripts of packages in sandboxes: needs what a driver worker needs."""
+    for projector in projectors(platform):
+        await projector.prepare()
+    settings = load(ScriptSettings)
+    return _worker(
+        platform, SCRIPTS, ScriptSteps(platform, Catalogue(platform), settings, runner_of(platform, settings))
+    )
+
+
+def _worker(platform: Platform, executor: str, steps: OpenStackSteps | ScriptSteps) -> Service:
+    worker = StepWorker(platform, vnfs_of(platform), executor, steps)
+    name = f"{executor}-worker"
+    return Service(name=name, background={executor: within(steps, worker.run)}, checks={name: worker.check})
+
+
+def within(
+    resource: AbstractAsyncContextManager[object] | None, run: Callable[[], Awaitable[None]]
+) -> Callable[[], Awaitable[None]]:
+    """The work, with what it needs opened before and closed after it."""
+
+    async def opened() -> None:
+        async with resource or nullcontext():
+            await run()
+
+    return opened
 
 
 #: What ``python -m forestay_lcm [NAME]`` runs.
 PROCESSES: Mapping[str, Callable[[Platform], Awaitable[Service]]] = {
     "lcm": build,
     "openstack-worker": build_openstack_worker,
+    "scripts-worker": build_script_worker,
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from forestay_lcm.domain.state import Operation, StepRun, Vnf
@@ -23,10 +23,11 @@ class Failed:
     title: str
     status: int
     detail: str
+    extra: dict[str, Any] = field(default_factory=dict[str, Any])
 
     def problem(self) -> dict[str, Any]:
-        """As ProblemDetails (RFC 9457)."""
-        return {"title": self.title, "status": self.status, "detail": self.detail}
+        """As ProblemDetails (RFC 9457), ``extra`` among its members."""
+        return {"title": self.title, "status": self.status, "detail": self.detail, **self.extra}
 
 
 @dataclass(frozen=True)
@@ -58,15 +59,30 @@ To be asked between finding something and deleting it: what was found before is 
 after making something: a VIM knows no fence, so what was made too late has to be taken away again."""
 
 
+class Turn(Protocol):
+    """A worker's turn at a step: the fence, and a way to note what must not be forgotten before the step is done."""
+
+    async def __call__(self) -> None:
+        """The fence."""
+        ...
+
+    async def note(self, result: dict[str, Any]) -> None:
+        """Have the log keep this as what is known of the step by now; whoever comes next finds it in ``run.result``.
+
+        :raises Superseded: the step is not the present one any more.
+        """
+        ...
+
+
 class Executor(Protocol):
     """Does the steps of one kind."""
 
-    async def run(self, vnf: Vnf, operation: Operation, run: StepRun, fence: Fence) -> Outcome:
+    async def run(self, vnf: Vnf, operation: Operation, run: StepRun, turn: Turn) -> Outcome:
         """Do a step, or look how it goes on. Looks before it acts: it may have been begun by somebody else.
 
         :raises Retryable: a passing fault; nothing was done.
         :raises UnknownOutcome: the call may have acted.
         :raises Permanent: it cannot work.
-        :raises Superseded: passed on from the fence.
+        :raises Superseded: passed on from the turn.
         """
         ...

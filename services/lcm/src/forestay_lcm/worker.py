@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
 
 import structlog
-from forestay_events.aggregate import Origin
+from forestay_events.aggregate import Loaded, Origin
 from forestay_events.database import answering
 from forestay_events.errors import Permanent, Rejected, Retryable, Unavailable, UnknownOutcome
 from forestay_events.failpoints import failpoint
@@ -47,6 +49,20 @@ class _Due:
         return self.operation.id, self.run.step.name, self.run.attempt
 
 
+class _Turn:
+    """:class:`~forestay_lcm.executor.Turn` at a step that is due."""
+
+    def __init__(self, worker: StepWorker, due: _Due) -> None:
+        self._worker = worker
+        self._due = due
+
+    async def __call__(self) -> None:
+        await self._worker.fence(self._due)
+
+    async def note(self, result: dict[str, Any]) -> None:
+        await self._worker.note(self._due, result)
+
+
 class StepWorker:
     """Does the steps of one executor.
 
@@ -74,18 +90,18 @@ class StepWorker:
         if due is None or not await self._copied(due):
             return None
         with structlog.contextvars.bound_contextvars(vnf=due.vnf.id, op=due.operation.id, step=due.run.step.name):
-            failpoint(f"{due.run.step.name}.before")
+            failpoint(f"{due.run.step.kind}.before")
             try:
                 outcome = await self._try(due)
             except Superseded:
                 log.warning("step.superseded")
                 return None
-            failpoint(f"{due.run.step.name}.done")
+            failpoint(f"{due.run.step.kind}.done")
             if isinstance(outcome, Again):
                 log.info("step.again", delay=outcome.delay, note=outcome.note)
                 return Later(outcome.delay)
             recorded = await self._report(due, outcome)
-            failpoint(f"{due.run.step.name}.reported")
+            failpoint(f"{due.run.step.kind}.reported")
             # The look that a recorded outcome calls for is put by the projection; a repeated "unknown" is not recorded.
             return Later(self._pause(due)) if isinstance(outcome, UnknownOutcome) and not recorded else None
 
@@ -118,13 +134,24 @@ class StepWorker:
         log.error("step.not_in_the_copy", vnf=due.vnf.id, op=due.operation.id, seq=due.seq, copied=seq)
         return False
 
-    async def _fence(self, due: _Due) -> None:
+    async def fence(self, due: _Due) -> None:
+        """:raises Superseded: the step is not the present one any more."""
         vnf = (await self._vnfs.load(due.vnf.id)).state
         operation = vnf.operation if vnf and not vnf.deleted else None
         run = operation.current if operation else None
         if operation is None or run is None or (operation.id, run.step.name, run.attempt) != due.key:
             raise Superseded(operation)
-        failpoint(f"{due.run.step.name}.fenced")
+        failpoint(f"{due.run.step.kind}.fenced")
+
+    async def note(self, due: _Due, result: dict[str, Any]) -> None:
+        """:raises Superseded: the step is not the present one any more."""
+        run = due.run
+        report = ReportStep(due.operation.id, run.step.name, run.attempt, "NOTED", result=result)
+        noted = await self._execute(due, report, str(uuid4()))
+        now = noted.state.operation if noted.state else None
+        if now is None or now.current is None or now.current.result != result:
+            raise Superseded(now)
+        failpoint(f"{run.step.kind}.noted")
 
     async def _try(self, due: _Due) -> Outcome | UnknownOutcome:
         """Run the handler and make of its errors what the engine knows. A call that may have acted is never just repeated."""
@@ -132,7 +159,7 @@ class StepWorker:
         shortest, longest = _PATIENCE
         try:
             async with asyncio.timeout(min(max(step.timeout - self._waited(due), shortest), longest)):
-                outcome = await self._handlers.run(due.vnf, due.operation, due.run, lambda: self._fence(due))
+                outcome = await self._handlers.run(due.vnf, due.operation, due.run, _Turn(self, due))
         except Unavailable:
             raise
         except Retryable as error:
@@ -161,18 +188,19 @@ class StepWorker:
         """Tell the log; ``False`` if that was no news."""
         operation, run = due.operation, due.run
         report = _report_of(operation.id, run, outcome)
-        reported = await self._vnfs.execute(
-            due.vnf.id,
-            report,
-            Origin(
-                command_id=f"{operation.id}/{run.step.name}/{run.attempt}/{report.outcome}",
-                project=due.vnf.project,
-                actor=f"forestay:{self._executor}",
-                correlation_id=operation.id,
-            ),
-        )
+        command_id = f"{operation.id}/{run.step.name}/{run.attempt}/{report.outcome}"
+        reported = await self._execute(due, report, command_id)
         log.info("step.reported", outcome=report.outcome, **report.error)
         return reported.seq > due.seq
+
+    async def _execute(self, due: _Due, report: ReportStep, command_id: str) -> Loaded[Vnf]:
+        origin = Origin(
+            command_id=command_id,
+            project=due.vnf.project,
+            actor=f"forestay:{self._executor}",
+            correlation_id=due.operation.id,
+        )
+        return await self._vnfs.execute(due.vnf.id, report, origin)
 
 
 def _report_of(op_id: str, run: StepRun, outcome: Confirmed | Failed | UnknownOutcome) -> ReportStep:

@@ -11,6 +11,7 @@ from forestay_lcm.catalogue import Catalogue, connection_of
 from forestay_lcm.projections.catalogue import KnownVim
 from forestay_sol.faults import pointer as json_pointer
 from forestay_sol.vnflcm import (
+    ChangeCurrentVnfPkgRequest,
     ChangeExtVnfConnectivityRequest,
     ChangeVnfFlavourRequest,
     InstantiateVnfRequest,
@@ -18,7 +19,13 @@ from forestay_sol.vnflcm import (
     VimConnections,
 )
 
-R = TypeVar("R", InstantiateVnfRequest, ChangeExtVnfConnectivityRequest, ChangeVnfFlavourRequest)
+R = TypeVar(
+    "R",
+    InstantiateVnfRequest,
+    ChangeExtVnfConnectivityRequest,
+    ChangeVnfFlavourRequest,
+    ChangeCurrentVnfPkgRequest,
+)
 Patch = dict[str, dict[str, Any] | None]
 
 DEFAULT_KEY = "default"

@@ -24,6 +24,7 @@ Json = dict[str, Any]
 def shown_plan(decision: Decision[VnfEvent], vnf: Vnf, operation: Operation, vnfd: Vnfd) -> Json:
     """
     :param vnf: as it would be behind the decision; ``operation`` is its latest.
+    :param vnfd: the one that the operation leads to.
     :raises Rejected: there is no grant to ask for what is wanted.
     """
     plan: Json = {
@@ -38,7 +39,8 @@ def shown_plan(decision: Decision[VnfEvent], vnf: Vnf, operation: Operation, vnf
     if operation.changed_info:
         plan["changedInfo"] = shown_params(operation.changed_info)
     begins = any(isinstance(event, OperationStarted) for event in decision.events)
-    return plan | (_resources(vnf, operation, vnfd) if begins and operation.plan else {})
+    asks = any(run.step.kind == "grant" for run in operation.plan)
+    return plan | (_resources(vnf, operation, vnfd) if begins and asks else {})
 
 
 def _to_come(operation: Operation) -> Iterable[StepRun]:

@@ -20,6 +20,7 @@ from forestay_lcm.catalogue import Catalogue
 from forestay_lcm.domain.commands import (
     ChangeExtConn,
     ChangeFlavour,
+    ChangeVnfPkg,
     Heal,
     Instantiate,
     Operate,
@@ -29,10 +30,12 @@ from forestay_lcm.domain.commands import (
     VnfCommand,
 )
 from forestay_lcm.domain.decisions.requested import USER_DATA
+from forestay_lcm.domain.vdu_params import COORDINATION
 from forestay_sol.body import decode
 from forestay_sol.faults import pointer
 from forestay_sol.vnfd import Vnfd
 from forestay_sol.vnflcm import (
+    ChangeCurrentVnfPkgRequest,
     ChangeExtVnfConnectivityRequest,
     ChangeVnfFlavourRequest,
     HealVnfRequest,
@@ -45,6 +48,9 @@ from forestay_sol.vnflcm import (
 )
 
 T = TypeVar("T", bound=msgspec.Struct)
+
+SCRIPT_PARAMS = (USER_DATA[0], *COORDINATION.values())
+"""Additional parameters that name a file of the package."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +68,13 @@ class Asked:
         return self.instance["id"]
 
     async def body(self, type_: type[T]) -> T:
-        """The body, secrets of additionalParams sealed. :raises Rejected: 400."""
-        return await sealed(self.vault, self.vnf_id, await self.decoded(type_))
+        """The body, secrets of additionalParams sealed.
+
+        :raises Rejected: 400, also when a script that it names is not in the package that the VNF is going to have.
+        """
+        body = await self.decoded(type_)
+        await self._check_script(body)
+        return await sealed(self.vault, self.vnf_id, body)
 
     async def decoded(self, type_: type[T]) -> T:
         """The body as it came. :raises Rejected: 400."""
@@ -72,13 +83,15 @@ class Asked:
     async def vnfd(self) -> Vnfd:
         return await self.catalogue.vnfd(self.project, self.instance["vnfdId"])
 
-    async def check_script(self, params: Mapping[str, Any] | None) -> None:
-        """:raises Rejected: 400, the user data script that ``additionalParams`` name is not in the package."""
-        name = (params or {}).get(USER_DATA[0])
-        files = await self.catalogue.files(self.project, self.instance["vnfdId"]) if isinstance(name, str) else None
-        if files is not None and str(PurePosixPath(str(name))) not in files:
-            detail = f"The package of VNFD {self.instance['vnfdId']} has no file '{name}'."
-            raise Rejected(400, detail, pointer=pointer(["additionalParams", USER_DATA[0]]))
+    async def _check_script(self, body: msgspec.Struct) -> None:
+        params: Mapping[str, Any] = getattr(body, "additional_params", None) or {}
+        named = [name for name in SCRIPT_PARAMS if isinstance(params.get(name), str)]
+        vnfd_id = body.vnfd_id if isinstance(body, ChangeCurrentVnfPkgRequest) else self.instance["vnfdId"]
+        files = await self.catalogue.files(self.project, vnfd_id) if named else None
+        for name in named:
+            if files is not None and str(PurePosixPath(params[name])) not in files:
+                detail = f"The package of VNFD {vnfd_id} has no file '{params[name]}'."
+                raise Rejected(400, detail, pointer=pointer(["additionalParams", name]))
 
     async def connections(self, given: VimConnections) -> VimConnections:
         """VIM connections of a request, as they are recorded. :raises Rejected: 404, 400."""
@@ -91,14 +104,13 @@ Prepare = Callable[[Asked], Awaitable[VnfCommand]]
 async def _instantiate(asked: Asked) -> VnfCommand:
     body = await asked.body(InstantiateVnfRequest)
     vnfd = await asked.vnfd()
-    await asked.check_script(body.additional_params)
     given = body.vim_connection_info
     connections = await chosen_connections(asked.catalogue, asked.vault, asked.project, asked.vnf_id, given)
     return Instantiate(recorded(body, connections), vnfd, connections)
 
 
 async def _terminate(asked: Asked) -> VnfCommand:
-    return Terminate(await asked.body(TerminateVnfRequest))
+    return Terminate(await asked.body(TerminateVnfRequest), await asked.vnfd())
 
 
 async def _scale(asked: Asked) -> VnfCommand:
@@ -110,7 +122,7 @@ async def _scale_to_level(asked: Asked) -> VnfCommand:
 
 
 async def _heal(asked: Asked) -> VnfCommand:
-    return Heal(await asked.body(HealVnfRequest))
+    return Heal(await asked.body(HealVnfRequest), await asked.vnfd())
 
 
 async def _change_ext_conn(asked: Asked) -> VnfCommand:
@@ -121,13 +133,19 @@ async def _change_ext_conn(asked: Asked) -> VnfCommand:
 
 async def _change_flavour(asked: Asked) -> VnfCommand:
     body = await asked.body(ChangeVnfFlavourRequest)
-    await asked.check_script(body.additional_params)
     connections = await asked.connections(body.vim_connection_info)
     return ChangeFlavour(recorded(body, connections), await asked.vnfd(), connections)
 
 
+async def _change_vnfpkg(asked: Asked) -> VnfCommand:
+    body = await asked.body(ChangeCurrentVnfPkgRequest)
+    coming = await asked.catalogue.usable_vnfd(asked.project, body.vnfd_id)
+    connections = await asked.connections(body.vim_connection_info)
+    return ChangeVnfPkg(recorded(body, connections), await asked.vnfd(), coming, connections)
+
+
 async def _operate(asked: Asked) -> VnfCommand:
-    return Operate(await asked.body(OperateVnfRequest))
+    return Operate(await asked.body(OperateVnfRequest), await asked.vnfd())
 
 
 #: By the last segment of the path.
@@ -139,5 +157,6 @@ TASKS: Mapping[str, Prepare] = {
     "heal": _heal,
     "change_ext_conn": _change_ext_conn,
     "change_flavour": _change_flavour,
+    "change_vnfpkg": _change_vnfpkg,
     "operate": _operate,
 }

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
-from typing import Literal
-from uuid import uuid4
+from typing import Any, Literal
 
 import msgspec
 from aiohttp import web
-from forestay_events.aggregate import Loaded, Origin
+from forestay_events.aggregate import Loaded
 from forestay_events.errors import Rejected
 from forestay_events.platform import Platform
 from forestay_lcm.api.connections import patched_connections
@@ -17,22 +17,39 @@ from forestay_lcm.api.plans import shown_plan
 from forestay_lcm.api.tasks import TASKS, Asked, Prepare
 from forestay_lcm.catalogue import Catalogue
 from forestay_lcm.domain.commands import Cancel, CreateVnf, DeleteVnf, Handle, Modify, VnfCommand
+from forestay_lcm.domain.grants.operations import vnfd_after
 from forestay_lcm.domain.state import Vnf
+from forestay_lcm.projections.instances import OP_OCC_COLUMNS, VNF_COLUMNS
 from forestay_lcm.reads import Json, Reads, Vnfs
 from forestay_sol.api import MERGE_PATCH, VNFLCM_V2, VNFLCM_VERSIONS, Handler, Route
 from forestay_sol.body import decode
 from forestay_sol.caller import caller
 from forestay_sol.listing import Listing
-from forestay_sol.paging import Paging
+from forestay_sol.parameters import DRY_RUN, LIST
 from forestay_sol.selectors import Attributes
-from forestay_sol.vnflcm import CancelMode, CreateVnfRequest, VnfInfoModificationRequest, VnfInstance, VnfLcmOpOcc
+from forestay_sol.vnflcm import (
+    CancelMode,
+    ChangeCurrentVnfPkgRequest,
+    ChangeExtVnfConnectivityRequest,
+    ChangeVnfFlavourRequest,
+    CreateVnfRequest,
+    HealVnfRequest,
+    InstantiateVnfRequest,
+    OperateVnfRequest,
+    ScaleVnfRequest,
+    ScaleVnfToLevelRequest,
+    TerminateVnfRequest,
+    VnfInfoModificationRequest,
+    VnfInstance,
+    VnfLcmOpOcc,
+)
 from forestay_sol.web import answer
 from msgspec import UNSET
 
 VNF_INSTANCES = Listing(
     table="lcm.vnf",
     alive="NOT deleted",
-    paging=Paging(),
+    columns=VNF_COLUMNS,
     attributes=Attributes.of(
         VnfInstance,
         excluded=("vnfConfigurableProperties", "vimConnectionInfo", "instantiatedVnfInfo", "metadata", "extensions"),
@@ -40,12 +57,27 @@ VNF_INSTANCES = Listing(
 )
 VNF_LCM_OP_OCCS = Listing(
     table="lcm.op_occ",
-    paging=Paging(),
+    columns=OP_OCC_COLUMNS,
     attributes=Attributes.of(
         VnfLcmOpOcc,
         excluded=("operationParams", "error", "resourceChanges", "changedInfo", "changedExtConnectivity"),
     ),
 )
+
+
+V2_VERSIONS = sorted(VNFLCM_V2.accepted)
+#: The bodies of the tasks, for the OpenAPI document.
+REQUESTS: Mapping[str, type[msgspec.Struct]] = {
+    "instantiate": InstantiateVnfRequest,
+    "terminate": TerminateVnfRequest,
+    "scale": ScaleVnfRequest,
+    "scale_to_level": ScaleVnfToLevelRequest,
+    "heal": HealVnfRequest,
+    "change_ext_conn": ChangeExtVnfConnectivityRequest,
+    "change_flavour": ChangeVnfFlavourRequest,
+    "change_vnfpkg": ChangeCurrentVnfPkgRequest,
+    "operate": OperateVnfRequest,
+}
 
 
 class LcmV2:
@@ -60,32 +92,57 @@ class LcmV2:
 
     def routes(self) -> list[Route]:
         instances, op_occs = "/vnflcm/v2/vnf_instances", "/vnflcm/v2/vnf_lcm_op_occs"
-        v2 = [
-            ("POST", instances, self.create),
-            ("GET", instances, self.list_instances),
-            ("GET", f"{instances}/{{id}}", self.show_instance),
-            ("DELETE", f"{instances}/{{id}}", self.delete),
-            ("GET", op_occs, self.list_op_occs),
-            ("GET", f"{op_occs}/{{id}}", self.show_op_occ),
-            ("POST", f"{op_occs}/{{id}}/retry", self.retry),
-            ("POST", f"{op_occs}/{{id}}/rollback", self.rollback),
-            ("POST", f"{op_occs}/{{id}}/fail", self.fail),
-            ("POST", f"{op_occs}/{{id}}/cancel", self.cancel),
-        ]
-        v2 += [
-            ("POST", f"{instances}/{{id}}/{task}", partial(self.operate, prepare)) for task, prepare in TASKS.items()
-        ]
+        instance, op_occ = f"{instances}/{{id}}", f"{op_occs}/{{id}}"
+        create = Route(
+            "POST", instances, self.create, VNFLCM_V2, summary="Create a VNF instance", takes=CreateVnfRequest,
+            gives=VnfInstance, status=201,
+        )  # fmt: skip
+        modify = Route(
+            "PATCH", instance, self.modify, VNFLCM_V2, consumes=MERGE_PATCH, summary="Modify a VNF instance",
+            takes=VnfInfoModificationRequest, status=202, query=(DRY_RUN,), versioned=True,
+        )  # fmt: skip
+        cancel = Route(
+            "POST", f"{op_occ}/cancel", self.cancel, VNFLCM_V2, summary="Cancel an operation", takes=CancelMode,
+            status=202, query=(DRY_RUN,),
+        )  # fmt: skip
+        fail = Route(
+            "POST", f"{op_occ}/fail", self.fail, VNFLCM_V2, summary="Fail an operation for good", gives=VnfLcmOpOcc,
+            query=(DRY_RUN,),
+        )  # fmt: skip
         return [
-            Route("PATCH", f"{instances}/{{id}}", self.modify, VNFLCM_V2, consumes=MERGE_PATCH),
-            *(Route(method, path, handler, VNFLCM_V2) for method, path, handler in v2),
-            Route("GET", "/vnflcm/api_versions", versions("/vnflcm", "1.3.0", "2.0.0"), VNFLCM_VERSIONS),
-            Route("GET", "/vnflcm/v2/api_versions", versions("/vnflcm/v2", "2.0.0"), VNFLCM_VERSIONS),
+            create,
+            _read(instances, self.list_instances, "List VNF instances", tuple[VnfInstance, ...], query=LIST),
+            _read(instance, self.show_instance, "Show a VNF instance", VnfInstance, versioned=True),
+            modify,
+            Route(
+                "DELETE", instance, self.delete, VNFLCM_V2, summary="Delete a VNF instance", status=204, versioned=True
+            ),
+            *(self._task(instance, name, prepare) for name, prepare in TASKS.items()),
+            _read(op_occs, self.list_op_occs, "List operation occurrences", tuple[VnfLcmOpOcc, ...], query=LIST),
+            _read(op_occ, self.show_op_occ, "Show an operation occurrence", VnfLcmOpOcc),
+            *(
+                Route("POST", f"{op_occ}/{how}", handler, VNFLCM_V2, summary=summary, status=202, query=(DRY_RUN,))
+                for how, handler, summary in (
+                    ("retry", self.retry, "Retry a failed operation"),
+                    ("rollback", self.rollback, "Roll a failed operation back"),
+                )
+            ),
+            fail,
+            cancel,
+            Route("GET", "/vnflcm/api_versions", versions("/vnflcm", "1.3.0", *V2_VERSIONS), VNFLCM_VERSIONS),
+            Route("GET", "/vnflcm/v2/api_versions", versions("/vnflcm/v2", *V2_VERSIONS), VNFLCM_VERSIONS),
         ]
+
+    def _task(self, instance: str, name: str, prepare: Prepare) -> Route:
+        return Route(
+            "POST", f"{instance}/{name}", partial(self.operate, prepare), VNFLCM_V2, takes=REQUESTS[name], status=202,
+            summary=f"{name.replace('_', ' ').capitalize()} a VNF instance", query=(DRY_RUN,),
+        )  # fmt: skip
 
     async def create(self, request: web.Request) -> web.Response:
         body = await decode(request, CreateVnfRequest)
         vnfd = await self._catalogue.usable_vnfd(caller(request).project, body.vnfd_id)
-        vnf_id = str(uuid4())
+        vnf_id = caller(request).new_id("vnf")
         await self._execute(request, vnf_id, CreateVnf(body, vnfd))
         document = self._links.of_instance(await self._reads.vnf(caller(request).project, vnf_id))
         return answer(document, status=201, location=self._links.instance(vnf_id))
@@ -97,7 +154,8 @@ class LcmV2:
         )
 
     async def show_instance(self, request: web.Request) -> web.Response:
-        return answer(self._links.of_instance(await self._instance(request)))
+        document, version = await self._reads.versioned_vnf(caller(request).project, request.match_info["id"])
+        return answer(self._links.of_instance(document), version=version)
 
     async def delete(self, request: web.Request) -> web.Response:
         instance = await self._instance(request)
@@ -109,15 +167,13 @@ class LcmV2:
 
     async def _modify(self, request: web.Request, body: VnfInfoModificationRequest) -> web.Response:
         instance, project = await self._instance(request), caller(request).project
-        if body.vnfd_id is UNSET:
-            vnfd = await self._catalogue.vnfd(project, instance["vnfdId"])
-        else:
-            vnfd = await self._catalogue.usable_vnfd(project, body.vnfd_id)
+        present = await self._catalogue.vnfd(project, instance["vnfdId"])
+        vnfd = present if body.vnfd_id is UNSET else await self._catalogue.usable_vnfd(project, body.vnfd_id)
         if body.vim_connection_info is not UNSET:
             given = body.vim_connection_info
             connections = await patched_connections(self._catalogue, self._vault, project, instance["id"], given)
             body = msgspec.structs.replace(body, vim_connection_info=connections)
-        return await self._start(request, instance["id"], Modify(body, vnfd))
+        return await self._start(request, instance["id"], Modify(body, vnfd, present))
 
     async def operate(self, prepare: Prepare, request: web.Request) -> web.Response:
         """A task of the instance."""
@@ -160,10 +216,10 @@ class LcmV2:
 
     async def _plan(self, request: web.Request, vnf_id: str, command: VnfCommand) -> web.Response:
         """What the command would do; nothing is recorded. :raises Rejected: as the command itself."""
-        decision, vnf = await self._vnfs.preview(vnf_id, command, _origin(request))
+        decision, vnf = await self._vnfs.preview(vnf_id, command, caller(request).origin())
         assert vnf is not None, "a command was decided for it"  # noqa: S101
         assert vnf.operation is not None, "an operation is begun or handled"  # noqa: S101
-        vnfd = await self._catalogue.vnfd(vnf.project, vnf.vnfd_id)
+        vnfd = await self._catalogue.vnfd(vnf.project, vnfd_after(vnf, vnf.operation))
         return answer(shown_plan(decision, vnf, vnf.operation, vnfd))
 
     async def _start(self, request: web.Request, vnf_id: str, command: VnfCommand) -> web.Response:
@@ -180,12 +236,11 @@ class LcmV2:
         return await self._reads.vnf(caller(request).project, request.match_info["id"])
 
     async def _execute(self, request: web.Request, vnf_id: str, command: VnfCommand) -> Loaded[Vnf]:
-        return await self._vnfs.execute(vnf_id, command, _origin(request))
+        return await self._vnfs.execute(vnf_id, command, caller(request).origin())
 
 
-def _origin(request: web.Request) -> Origin:
-    who = caller(request)
-    return Origin(command_id=str(uuid4()), project=who.project, actor=who.actor)
+def _read(path: str, handler: Handler, summary: str, gives: Any, **members: Any) -> Route:
+    return Route("GET", path, handler, VNFLCM_V2, summary=summary, gives=gives, **members)
 
 
 def _is_dry_run(request: web.Request) -> bool:

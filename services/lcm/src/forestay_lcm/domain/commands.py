@@ -13,6 +13,7 @@ from typing import Any, Literal
 from forestay_lcm.domain.events import ProblemDict
 from forestay_sol.vnfd import Vnfd
 from forestay_sol.vnflcm import (
+    ChangeCurrentVnfPkgRequest,
     ChangeExtVnfConnectivityRequest,
     ChangeVnfFlavourRequest,
     CreateVnfRequest,
@@ -58,6 +59,7 @@ class Terminate:
     """POST vnf_instances/{id}/terminate."""
 
     request: TerminateVnfRequest
+    vnfd: Vnfd
 
 
 @dataclass(frozen=True)
@@ -65,10 +67,12 @@ class Modify:
     """PATCH vnf_instances/{id}.
 
     :ivar vnfd: the one that the instance has afterwards.
+    :ivar present: the one that it has now; its scripts run around the modification.
     """
 
     request: VnfInfoModificationRequest
     vnfd: Vnfd
+    present: Vnfd
 
 
 @dataclass(frozen=True)
@@ -92,6 +96,7 @@ class Heal:
     """POST vnf_instances/{id}/heal."""
 
     request: HealVnfRequest
+    vnfd: Vnfd
 
 
 @dataclass(frozen=True)
@@ -119,10 +124,25 @@ class ChangeFlavour:
 
 
 @dataclass(frozen=True)
+class ChangeVnfPkg:
+    """POST vnf_instances/{id}/change_vnfpkg.
+
+    :ivar vnfd: the one that the instance has now; ``coming``: the one that it has afterwards.
+    :ivar vim_connections: those that the request adds or changes.
+    """
+
+    request: ChangeCurrentVnfPkgRequest
+    vnfd: Vnfd
+    coming: Vnfd
+    vim_connections: VimConnections = field(default_factory=dict[str, VimConnectionInfo])
+
+
+@dataclass(frozen=True)
 class Operate:
     """POST vnf_instances/{id}/operate."""
 
     request: OperateVnfRequest
+    vnfd: Vnfd
 
 
 @dataclass(frozen=True)
@@ -143,12 +163,12 @@ class Handle:
 
 @dataclass(frozen=True)
 class ReportStep:
-    """A worker tells how the ``attempt``-th try of a step came out."""
+    """A worker tells how the ``attempt``-th try of a step came out, or what has to be noted of it before it is done."""
 
     op_id: str
     step: str
     attempt: int
-    outcome: Literal["CONFIRMED", "FAILED", "UNKNOWN"]
+    outcome: Literal["CONFIRMED", "NOTED", "FAILED", "UNKNOWN"]
     result: dict[str, Any] = field(default_factory=dict[str, Any])
     error: ProblemDict = field(default_factory=dict[str, Any])
 
@@ -164,6 +184,7 @@ VnfCommand = (
     | Heal
     | ChangeExtConn
     | ChangeFlavour
+    | ChangeVnfPkg
     | Operate
     | Cancel
     | Handle

@@ -8,7 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from forestay_sol.vnfd import Flavour
-from forestay_sol.vnflcm import ExtManagedVirtualLinkData, ExtVirtualLinkData, VnfExtCpData
+from forestay_sol.vnflcm import (
+    ExtManagedVirtualLinkData,
+    ExtVirtualLinkData,
+    InstantiatedVnfInfo,
+    VnfcResourceInfo,
+    VnfExtCpData,
+)
 
 GIVEN_PORT = "req-"
 """Prefix of the VnfLinkPort id of a given port on an externally managed virtual link (Tacker's convention)."""
@@ -41,3 +47,18 @@ def managed_links(
 ) -> dict[str, ExtManagedVirtualLinkData]:
     """The externally managed virtual links by the internal one that each replaces; the grant overrides."""
     return {link.vnf_virtual_link_desc_id: link for link in (*requested, *granted)}
+
+
+def address_of(info: InstantiatedVnfInfo, vnfc: VnfcResourceInfo, cpd_id: str) -> str | None:
+    """The first IP address that a VNFC has at a connection point, as it was read back last."""
+    exposed = {cp.id: cp.cp_protocol_info for cp in info.ext_cp_info}
+    addresses = (
+        address
+        for cp in vnfc.vnfc_cp_info
+        if cp.cpd_id == cpd_id
+        for protocol in (*cp.cp_protocol_info, *exposed.get(cp.vnf_ext_cp_id or "", ()))
+        if protocol.ip_over_ethernet
+        for ip in protocol.ip_over_ethernet.ip_addresses
+        for address in ip.addresses
+    )
+    return next(addresses, None)

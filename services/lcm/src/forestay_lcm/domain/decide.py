@@ -11,7 +11,7 @@ from typing import Any
 from forestay_events.aggregate import Context, Decision, Definition
 from forestay_events.errors import Rejected
 from forestay_lcm.domain import commands
-from forestay_lcm.domain.decisions import handling, operations, reports, resource
+from forestay_lcm.domain.decisions import handling, operations, package_change, reports, resource
 from forestay_lcm.domain.events import CODEC, VnfEvent
 from forestay_lcm.domain.state import Vnf, evolve
 
@@ -25,6 +25,7 @@ _DECISIONS: Mapping[type[commands.VnfCommand], Callable[[Vnf, Any, Context], Dec
     commands.Heal: operations.heal,
     commands.ChangeExtConn: operations.change_ext_conn,
     commands.ChangeFlavour: operations.change_flavour,
+    commands.ChangeVnfPkg: package_change.change_vnfpkg,
     commands.Operate: operations.operate,
     commands.Handle: handling.handle,
     commands.Cancel: handling.cancel,

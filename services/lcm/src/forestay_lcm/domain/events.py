@@ -59,29 +59,6 @@ class VnfDeleted(Event, frozen=True, kw_only=True):
     """The resource was deleted."""
 
 
-class OperationStarted(OperationEvent, frozen=True, kw_only=True):
-    """An operation was accepted, with its plan.
-
-    :ivar params: the request as SOL003 JSON, secrets sealed.
-    :ivar lane: the VIM that the steps work on: its id, or a name for one that is not registered.
-    :ivar vim_connections: where the VNF lives from now on, empty if that is as before; secrets sealed, of a registered VIM
-        none.
-    :ivar scale_status: the scale levels that the operation leads to; empty when it changes none.
-    """
-
-    operation: LcmOperation
-    params: dict[str, Any]
-    steps: tuple[Step, ...]
-    lane: str
-    automatic: bool = False
-    vim_connections: dict[str, VimConnectionInfo] = {}
-    scale_status: tuple[ScaleInfo, ...] = ()
-
-
-class ModificationStarted(OperationStarted, frozen=True, kw_only=True):
-    """MODIFY_INFO was accepted; it needs no grant and is PROCESSING from the beginning (wire section 3.4)."""
-
-
 class VnfInfoModified(Event, frozen=True, kw_only=True):
     """The instance's own information was changed; what is unset is as before, else the whole new value."""
 
@@ -98,6 +75,33 @@ class VnfInfoModified(Event, frozen=True, kw_only=True):
     vim_connections: dict[str, VimConnectionInfo] | UnsetType = UNSET
 
 
+class OperationStarted(OperationEvent, frozen=True, kw_only=True):
+    """An operation was accepted, with its plan.
+
+    :ivar params: the request as SOL003 JSON, secrets sealed.
+    :ivar lane: the VIM that the steps work on: its id, or a name for one that is not registered.
+    :ivar vim_connections: where the VNF lives from now on, empty if that is as before; secrets sealed, of a registered VIM
+        none.
+    :ivar scale_status: the scale levels that the operation leads to; empty when it changes none.
+    :ivar hooks: the hooks of a rollback for which the package has a script.
+    :ivar modification: what becomes of the instance's own information when the operation is completed.
+    """
+
+    operation: LcmOperation
+    params: dict[str, Any]
+    steps: tuple[Step, ...]
+    lane: str
+    automatic: bool = False
+    vim_connections: dict[str, VimConnectionInfo] = {}
+    scale_status: tuple[ScaleInfo, ...] = ()
+    hooks: tuple[str, ...] = ()
+    modification: VnfInfoModified | None = None
+
+
+class ModificationStarted(OperationStarted, frozen=True, kw_only=True):
+    """MODIFY_INFO was accepted; it needs no grant and is PROCESSING from the beginning (wire section 3.4)."""
+
+
 class CancellationRequested(OperationEvent, frozen=True, kw_only=True):
     """The operation is to be stopped: between two steps, or (FORCEFUL) at once."""
 
@@ -105,7 +109,12 @@ class CancellationRequested(OperationEvent, frozen=True, kw_only=True):
 
 
 class OperationProcessing(OperationEvent, frozen=True, kw_only=True):
-    """Granted: resources may be touched from now on; or tried again."""
+    """Granted: resources may be touched from now on; or tried again.
+
+    :ivar vim_connections: where the VNF lives according to the grant, empty if that is as before; secrets sealed.
+    """
+
+    vim_connections: dict[str, VimConnectionInfo] = {}
 
 
 class OperationCompleted(OperationEvent, frozen=True, kw_only=True):
@@ -113,6 +122,7 @@ class OperationCompleted(OperationEvent, frozen=True, kw_only=True):
 
     :ivar extensions: what the request set of them; so ``configurable_properties``.
     :ivar changed_info: SOL003 VnfInfoModifications of a MODIFY_INFO, secrets sealed.
+    :ivar modifications: those that a change of the VNF package brought with it.
     :ivar changed_ext_connectivity: the external virtual links that are connected in another way than before.
     """
 
@@ -122,6 +132,7 @@ class OperationCompleted(OperationEvent, frozen=True, kw_only=True):
     extensions: dict[str, Any] = {}
     configurable_properties: dict[str, Any] = {}
     changed_info: dict[str, Any] = {}
+    modifications: dict[str, Any] = {}
     changed_ext_connectivity: tuple[ExtVirtualLinkInfo, ...] = ()
 
 
@@ -161,6 +172,12 @@ class StepConfirmed(StepEvent, frozen=True, kw_only=True):
     result: dict[str, Any] = {}
 
 
+class StepNoted(StepEvent, frozen=True, kw_only=True):
+    """Something that must not be forgotten before the step is done; ``result`` is all that is known of it by now."""
+
+    result: dict[str, Any]
+
+
 class StepFailed(StepEvent, frozen=True, kw_only=True):
     """The step did not do what it should; ``error`` holds the VIM's own words."""
 
@@ -177,7 +194,7 @@ VnfEvent = (
     VnfCreated | VnfDeleted | VnfInfoModified | OperationStarted | ModificationStarted | CancellationRequested
     | OperationProcessing | OperationCompleted | OperationFailedTemp
     | OperationRollingBack | OperationRolledBack | OperationFailed
-    | StepIntended | StepConfirmed | StepFailed | StepUnknown
+    | StepIntended | StepNoted | StepConfirmed | StepFailed | StepUnknown
 )  # fmt: skip
 
 CODEC: EventCodec[VnfEvent] = EventCodec(VnfEvent)

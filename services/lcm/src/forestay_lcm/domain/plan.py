@@ -2,11 +2,16 @@
 
 A step is one call to the outside with a probe (its handler looks before it acts) and, where it makes something, the steps
 that undo it. ``timeout`` is the time in seconds after which a step that still waits or cannot reach the VIM has failed.
+
+A step's name is its kind, with an argument behind a colon where there are several of a kind (``update-vnfc:2``). In the tables
+``*`` stands for the numbers 0, 1, 2... and ``{}`` for the argument of the step itself. Scripts of the package (``script:<hook>``)
+stand around what the VIM does; the plans do not name them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
+from itertools import groupby
 from typing import NamedTuple
 
 import msgspec
@@ -15,6 +20,9 @@ from forestay_sol.vnflcm import LcmOperation
 
 #: Executor of the steps that need no VIM: grants and waiting.
 ENGINE = "engine"
+
+#: Executor of the steps that run code of the package.
+SCRIPTS = "scripts"
 
 #: Executor by VimConnectionInfo.vimType.
 DRIVERS = {"ETSINFV.OPENSTACK_KEYSTONE.V_3": "openstack"}
@@ -35,6 +43,16 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     retry_from: str | None = None
     final: bool = False
 
+    @property
+    def kind(self) -> str:
+        """The name without its argument."""
+        return kind_of(self.name)
+
+    @property
+    def argument(self) -> str:
+        """What stands behind the colon of the name."""
+        return self.name.partition(":")[2]
+
 
 class _Kind(NamedTuple):
     executor: str
@@ -49,9 +67,19 @@ _NEVER = 1e12
 
 _HALF_HOUR = 25 * 60.0
 
+#: How long a script of the package may take, waiting for a free sandbox included.
+_SCRIPT = 15 * 60.0
+
+_RESTORED = ("restore-stack", "await-restored", "read-back")
+
 STEPS: dict[str, _Kind] = {
-    "grant": _Kind(ENGINE, 300),
+    "grant": _Kind(ENGINE, 600),
+    "script": _Kind(SCRIPTS, _SCRIPT),
+    "user-data": _Kind(SCRIPTS, _SCRIPT),
     "graceful-wait": _Kind(ENGINE, _NEVER),
+    "upload-images": _Kind("openstack", 3600, undo=("delete-images",)),
+    "add-images": _Kind("openstack", 3600),
+    "delete-images": _Kind("openstack", 600),
     "create-stack": _Kind("openstack", 600, undo=("delete-stack", "await-deleted")),
     "await-stack": _Kind("openstack", _HALF_HOUR, retry_from="create-stack"),
     "read-back": _Kind("openstack", 600),
@@ -59,26 +87,69 @@ STEPS: dict[str, _Kind] = {
     "await-deleted": _Kind("openstack", _HALF_HOUR, retry_from="delete-stack"),
     "mark-unhealthy": _Kind("openstack", 600, undo=("unmark-unhealthy",)),
     "unmark-unhealthy": _Kind("openstack", 600),
-    "update-stack": _Kind("openstack", 600, undo=("restore-stack", "await-restored", "read-back")),
+    "keep-stack": _Kind("openstack", 600),
+    "update-stack": _Kind("openstack", 600, undo=_RESTORED),
     "await-update": _Kind("openstack", _HALF_HOUR, retry_from="update-stack"),
+    "update-vnfc": _Kind("openstack", 600, undo=("restore-stack", "await-restored", "coordinate-old:{}", "read-back")),
+    "await-vnfc": _Kind("openstack", _HALF_HOUR, retry_from="update-vnfc:{}"),
+    "coordinate-new": _Kind(SCRIPTS, _SCRIPT),
+    "coordinate-old": _Kind(SCRIPTS, _SCRIPT),
     "restore-stack": _Kind("openstack", 600),
     "await-restored": _Kind("openstack", _HALF_HOUR, retry_from="restore-stack"),
-    "operate-servers": _Kind("openstack", 600, undo=("read-back",)),
+    "operate-servers": _Kind("openstack", 600, undo=("restore-servers", "await-restored-servers", "read-back")),
     "await-servers": _Kind("openstack", _HALF_HOUR, retry_from="operate-servers"),
+    "restore-servers": _Kind("openstack", 600),
+    "await-restored-servers": _Kind("openstack", _HALF_HOUR, retry_from="restore-servers"),
+    "create-snapshot": _Kind("openstack", 600, undo=("delete-snapshot",)),
+    "await-snapshot": _Kind("openstack", 3600, retry_from="create-snapshot"),
+    "revert-snapshot": _Kind("openstack", 3600, final=True),
+    "delete-snapshot": _Kind("openstack", 3600),
 }
 
-_UPDATE = ("update-stack", "await-update", "read-back")
+_CREATE = ("create-stack", "await-stack", "read-back")
+_DELETE = ("delete-stack", "await-deleted")
+_UPDATE = ("keep-stack", "user-data", "update-stack", "await-update", "read-back")
+_EACH_VNFC = ("update-vnfc:*", "await-vnfc:*", "coordinate-new:*")
 
-PLANS: dict[tuple[str, LcmOperation], tuple[str, ...]] = {
-    ("openstack", "INSTANTIATE"): ("grant", "create-stack", "await-stack", "read-back"),
-    ("openstack", "TERMINATE"): ("grant", "graceful-wait", "delete-stack", "await-deleted"),
+#: HEAL that makes the VNF's stack anew (wire section 3.8).
+RECREATE = "HEAL:all"
+
+#: By driver, and by operation or a variant of one. Each begins with the grant: nothing is touched before.
+PLANS: dict[tuple[str, str], tuple[str, ...]] = {
+    ("openstack", "INSTANTIATE"): ("grant", "upload-images", "user-data", *_CREATE),
+    ("openstack", "TERMINATE"): ("grant", "graceful-wait", *_DELETE, "delete-images"),
     ("openstack", "SCALE"): ("grant", *_UPDATE),
     ("openstack", "SCALE_TO_LEVEL"): ("grant", *_UPDATE),
     ("openstack", "HEAL"): ("grant", "mark-unhealthy", *_UPDATE),
+    ("openstack", RECREATE): ("grant", *_DELETE, *_CREATE),
     ("openstack", "CHANGE_EXT_CONN"): ("grant", *_UPDATE),
-    ("openstack", "CHANGE_FLAVOUR"): ("grant", *_UPDATE),
+    ("openstack", "CHANGE_FLAVOUR"): ("grant", "add-images", *_UPDATE),
+    ("openstack", "CHANGE_VNFPKG"): ("grant", "add-images", "keep-stack", "user-data", *_EACH_VNFC, *_UPDATE[2:]),
     ("openstack", "OPERATE"): ("grant", "graceful-wait", "operate-servers", "await-servers", "read-back"),
+    ("openstack", "CREATE_SNAPSHOT"): ("create-snapshot", "await-snapshot"),
+    ("openstack", "REVERT_TO_SNAPSHOT"): ("revert-snapshot", "read-back"),
 }
+
+#: Interface operations of the VNFD's ``Vnflcm`` (SOL001 clause 6.7; Tacker's names, wire section 12).
+HOOKS: dict[LcmOperation, str] = {
+    "INSTANTIATE": "instantiate",
+    "TERMINATE": "terminate",
+    "SCALE": "scale",
+    "SCALE_TO_LEVEL": "scale_to_level",
+    "HEAL": "heal",
+    "CHANGE_EXT_CONN": "change_external_connectivity",
+    "CHANGE_FLAVOUR": "change_flavour",
+    "CHANGE_VNFPKG": "change_current_package",
+    "OPERATE": "operate",
+    "MODIFY_INFO": "modify_information",
+    "CREATE_SNAPSHOT": "create_snapshot",
+    "REVERT_TO_SNAPSHOT": "revert_to_snapshot",
+}
+
+
+def kind_of(step: str) -> str:
+    """The kind of a step, by its name."""
+    return step.partition(":")[0]
 
 
 def driver_of(vim_type: str) -> str:
@@ -95,22 +166,58 @@ def driver_of(vim_type: str) -> str:
         ) from None
 
 
-def steps(names: Iterable[str]) -> tuple[Step, ...]:
-    return tuple(Step(name=name, **STEPS[name]._asdict()) for name in names)
+def steps(names: Iterable[str], *, without: Collection[str] = ()) -> tuple[Step, ...]:
+    """Steps by name, none of the kinds ``without``, neither to do nor to undo."""
+
+    def step(name: str) -> Step:
+        kind, argument = STEPS[kind_of(name)], name.partition(":")[2]
+        undo = tuple(each.format(argument) for each in kind.undo if kind_of(each) not in without)
+        retry_from = kind.retry_from and kind.retry_from.format(argument)
+        return Step(name=name, **kind._replace(undo=undo, retry_from=retry_from)._asdict())
+
+    return tuple(step(name) for name in names if kind_of(name) not in without)
 
 
-def plan(driver: str, operation: LcmOperation, *, without: frozenset[str] = frozenset()) -> tuple[Step, ...]:
+def plan(
+    driver: str,
+    operation: str,
+    *,
+    without: Collection[str] = (),
+    hooks: Collection[str] = (),
+    hook: str = "",
+    count: int = 0,
+) -> tuple[Step, ...]:
     """The steps of an operation on a driver.
 
+    :param operation: or a variant of one.
+    :param without: kinds of steps that the operation does not need this time.
+    :param hooks: the hooks for which the package has a script.
+    :param hook: the hook of the operation, without ``_start`` and ``_end``.
+    :param count: how many steps a ``*`` stands for.
     :raises Rejected: 422, the driver cannot do this operation.
     """
     try:
         names = PLANS[driver, operation]
     except KeyError:
         raise Rejected(422, f"The {driver} driver has no {operation}.") from None
-    return steps(name for name in names if name not in without)
+    granted, acting = ((names[0],), names[1:]) if names[0] == "grant" else ((), names)
+    return steps([*granted, *around(_numbered(acting, count), hook, hooks)], without=without)
 
 
-def compensations(done: Iterable[Step]) -> tuple[Step, ...]:
-    """The steps that undo ``done`` steps, last first."""
-    return steps(name for step in reversed(list(done)) for name in step.undo)
+def around(names: Iterable[str], hook: str, hooks: Collection[str]) -> Iterator[str]:
+    """The names of steps with the scripts around them that the package has."""
+    start, end = f"{hook}_start", f"{hook}_end"
+    yield from (f"script:{start}",) if start in hooks else ()
+    yield from names
+    yield from (f"script:{end}",) if end in hooks else ()
+
+
+def _numbered(names: Iterable[str], count: int) -> Iterator[str]:
+    for starred, group in groupby(names, key=lambda name: name.endswith(":*")):
+        block = tuple(group)
+        yield from (f"{name[:-1]}{at}" for at in range(count) for name in block) if starred else block
+
+
+def compensations(done: Iterable[Step]) -> Iterator[str]:
+    """The names of the steps that undo ``done`` steps, last first; what several of them call for is done once."""
+    return iter(dict.fromkeys(name for step in reversed(list(done)) for name in step.undo))

@@ -18,6 +18,7 @@ from forestay_lcm.domain.events import (
     OperationEvent,
     OperationFailed,
     OperationFailedTemp,
+    OperationProcessing,
     OperationRolledBack,
     OperationRollingBack,
     OperationStarted,
@@ -25,6 +26,7 @@ from forestay_lcm.domain.events import (
     StepConfirmed,
     StepEvent,
     StepIntended,
+    StepNoted,
     VnfCreated,
     VnfDeleted,
     VnfEvent,
@@ -47,7 +49,8 @@ InstantiationState = Literal["NOT_INSTANTIATED", "INSTANTIATED"]
 
 
 class StepRun(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A step of the plan and how far it is. ``since`` is when its present attempt was intended."""
+    """A step of the plan and how far it is. ``since`` is when its present attempt was intended; ``result`` what it came to,
+    or what was noted of it by now."""
 
     step: Step
     status: StepStatus = "PLANNED"
@@ -61,6 +64,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     :ivar rollback: the compensating steps, once it is rolled back.
     :ivar former_connections: the instance's VIM connections before, which it has again if the operation comes to nothing.
+    :ivar modifications: what a change of the VNF package brought with it (SOL003 VnfInfoModifications).
     """
 
     id: str
@@ -80,6 +84,9 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     changed_info: dict[str, Any] = {}
     changed_ext_connectivity: tuple[ExtVirtualLinkInfo, ...] = ()
     former_connections: dict[str, VimConnectionInfo] = {}
+    hooks: tuple[str, ...] = ()
+    modification: VnfInfoModified | None = None
+    modifications: dict[str, Any] = {}
 
     @property
     def runs(self) -> tuple[StepRun, ...]:
@@ -101,7 +108,10 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Vnf(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A VNF instance with its latest operation."""
+    """A VNF instance with its latest operation.
+
+    :ivar has_images: images of its package were uploaded for it.
+    """
 
     id: str
     project: str
@@ -119,7 +129,13 @@ class Vnf(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     instantiated_vnf_info: InstantiatedVnfInfo | None = None
     vim_connections: dict[str, VimConnectionInfo] = {}
     operation: Operation | None = None
+    has_images: bool = False
     deleted: bool = False
+
+    @property
+    def flavour_id(self) -> str | None:
+        """The deployment flavour that it is instantiated with."""
+        return self.instantiated_vnf_info.flavour_id if self.instantiated_vnf_info else None
 
     @property
     def open_operation(self) -> Operation | None:
@@ -142,16 +158,23 @@ def evolve(vnf: Vnf | None, event: VnfEvent, commit: Commit) -> Vnf:
     if isinstance(event, VnfDeleted):
         return msgspec.structs.replace(vnf, deleted=True)
     if isinstance(event, VnfInfoModified):
-        given = {name: value for name, value in msgspec.structs.asdict(event).items() if value is not UNSET}
-        return msgspec.structs.replace(vnf, **given)
+        return modified(vnf, event)
     if isinstance(event, OperationStarted):
         return _started(vnf, event, commit)
     operation = vnf.operation
     if operation is None or operation.id != event.op_id:
         raise IllegalTransition(f"{what} happened to operation {event.op_id}, which is not the latest")
     if isinstance(event, StepEvent):
-        return msgspec.structs.replace(vnf, operation=_step_moved(operation, event, commit))
+        uploaded = isinstance(event, StepConfirmed) and bool(event.result.get("images"))
+        moved = _step_moved(operation, event, commit)
+        return msgspec.structs.replace(vnf, operation=moved, has_images=vnf.has_images or uploaded)
     return _operation_moved(vnf, operation, event, commit)
+
+
+def modified(vnf: Vnf, event: VnfInfoModified) -> Vnf:
+    """The instance with other information."""
+    given = {name: value for name, value in msgspec.structs.asdict(event).items() if value is not UNSET}
+    return msgspec.structs.replace(vnf, **given)
 
 
 def _started(vnf: Vnf, event: OperationStarted, commit: Commit) -> Vnf:
@@ -168,6 +191,8 @@ def _started(vnf: Vnf, event: OperationStarted, commit: Commit) -> Vnf:
         automatic=event.automatic,
         scale_status=event.scale_status,
         former_connections=vnf.vim_connections,
+        hooks=event.hooks,
+        modification=event.modification,
     )
     return msgspec.structs.replace(
         vnf,
@@ -191,9 +216,12 @@ def _operation_moved(vnf: Vnf, operation: Operation, event: OperationEvent, comm
             instantiation_state=event.instantiation_state,
             instantiated_vnf_info=event.instantiated_vnf_info,
             vim_connections=vnf.vim_connections if instantiated else {},
+            has_images=vnf.has_images and instantiated,
             extensions=vnf.extensions | event.extensions,
             configurable_properties=vnf.configurable_properties | event.configurable_properties,
         )
+    elif isinstance(event, OperationProcessing) and event.vim_connections:
+        vnf = msgspec.structs.replace(vnf, vim_connections=event.vim_connections)
     elif isinstance(event, OperationRolledBack | OperationFailed):
         vnf = msgspec.structs.replace(vnf, vim_connections=operation.former_connections)
     if isinstance(event, OperationRolledBack) and event.instantiated_vnf_info is not None:
@@ -209,6 +237,7 @@ def _members(operation: Operation, event: OperationEvent) -> dict[str, Any]:
                 "error": None,
                 "resource_changes": event.resource_changes,
                 "changed_info": event.changed_info,
+                "modifications": event.modifications,
                 "changed_ext_connectivity": event.changed_ext_connectivity,
                 "cancel_mode": None,
             }
@@ -235,7 +264,7 @@ def _step_moved(operation: Operation, event: StepEvent, commit: Commit) -> Opera
     changes: dict[str, Any] = {"status": next_step_status(run.status, event), "attempt": event.attempt}
     if isinstance(event, StepIntended):
         changes |= {"since": commit.at, "result": {}}
-    if isinstance(event, StepConfirmed):
+    if isinstance(event, StepConfirmed | StepNoted):
         changes["result"] = event.result
     behind = operation.runs[at + 1 :]
     if isinstance(event, StepIntended):

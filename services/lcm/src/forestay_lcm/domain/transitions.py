@@ -22,6 +22,7 @@ from forestay_lcm.domain.events import (
     StepEvent,
     StepFailed,
     StepIntended,
+    StepNoted,
     StepUnknown,
 )
 from forestay_sol.vnflcm import LcmOperationState
@@ -54,8 +55,8 @@ OPERATION: dict[LcmOperationState | None, dict[type[OperationEvent], LcmOperatio
 
 STEP: dict[StepStatus, dict[type[StepEvent], StepStatus]] = {
     "PLANNED": {StepIntended: "INTENDED"},
-    "INTENDED": {StepConfirmed: "CONFIRMED", StepFailed: "FAILED", StepUnknown: "UNKNOWN"},
-    "UNKNOWN": {StepConfirmed: "CONFIRMED", StepFailed: "FAILED"},
+    "INTENDED": {StepNoted: "INTENDED", StepConfirmed: "CONFIRMED", StepFailed: "FAILED", StepUnknown: "UNKNOWN"},
+    "UNKNOWN": {StepNoted: "UNKNOWN", StepConfirmed: "CONFIRMED", StepFailed: "FAILED"},
     "FAILED": {StepIntended: "INTENDED"},
     "CONFIRMED": {StepIntended: "INTENDED"},
 }

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import get_args
 
 import msgspec
 from forestay_events.archive import Connection
@@ -16,20 +17,37 @@ from forestay_events.commit import Stored
 from forestay_events.outbox import OUTBOX_TABLE, post
 from forestay_events.work import Work
 from forestay_lcm.domain.decide import VNF
-from forestay_lcm.domain.events import VnfEvent
-from forestay_lcm.domain.state import Operation, Vnf
+from forestay_lcm.domain.events import StepNoted, VnfEvent
+from forestay_lcm.domain.state import InstantiationState, Operation, Vnf
 from forestay_lcm.projections.representation import op_occ_document, vnf_document
+from forestay_sol.filter_sql import Column, Columns, Kind
+from forestay_sol.listing import generated
+from forestay_sol.vnflcm import LcmOperation, LcmOperationState
+
+#: Attributes that lists are filtered by quickly.
+VNF_COLUMNS: Columns = {
+    ("vnfInstanceName",): Column("name", in_parts=True),
+    ("vnfdId",): Column("vnfd_id", in_parts=True),
+    ("vnfProvider",): Column("provider", in_parts=True),
+    ("vnfProductName",): Column("product_name", in_parts=True),
+    ("instantiationState",): Column("instantiation_state", values=get_args(InstantiationState)),
+}
+OP_OCC_COLUMNS: Columns = {
+    ("vnfInstanceId",): Column("vnf_id"),
+    ("operation",): Column("operation", values=get_args(LcmOperation)),
+    ("operationState",): Column("operation_state", values=get_args(LcmOperationState)),
+    ("startTime",): Column("start_time", Kind.MOMENT),
+}
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS {schema}.vnf (
     id text PRIMARY KEY, project text NOT NULL, vnfd_id text NOT NULL, version integer NOT NULL, seq bigint NOT NULL,
-    deleted boolean NOT NULL, state bytea NOT NULL, doc jsonb NOT NULL);
+    deleted boolean NOT NULL, state bytea NOT NULL, doc jsonb NOT NULL) WITH (fillfactor = 80);
 CREATE INDEX IF NOT EXISTS vnf_project ON {schema}.vnf (project, id) WHERE NOT deleted;
 CREATE TABLE IF NOT EXISTS {schema}.op_occ (
     id text PRIMARY KEY, vnf_id text NOT NULL, project text NOT NULL, doc jsonb NOT NULL,
-    work_executor text, work_lane text, touched timestamptz NOT NULL);
+    work_executor text, work_lane text, touched timestamptz NOT NULL) WITH (fillfactor = 80);
 CREATE INDEX IF NOT EXISTS op_occ_project ON {schema}.op_occ (project, id);
-CREATE INDEX IF NOT EXISTS op_occ_vnf ON {schema}.op_occ (vnf_id);
 CREATE INDEX IF NOT EXISTS op_occ_open ON {schema}.op_occ (id) WHERE work_executor IS NOT NULL;
 CREATE TABLE IF NOT EXISTS {schema}.shredding (vnf_id text PRIMARY KEY);
 """
@@ -64,7 +82,9 @@ class InstanceProjection:
     :param watch: not called if ``dispatch`` is off.
     """
 
-    tables = OUTBOX_TABLE + TABLES
+    tables = (
+        OUTBOX_TABLE + TABLES + generated("vnf", VNF_COLUMNS, alive="NOT deleted") + generated("op_occ", OP_OCC_COLUMNS)
+    )
 
     def __init__(self, *, dispatch: bool = True, watch: Watch | None = None) -> None:
         self._dispatch = dispatch
@@ -87,7 +107,9 @@ class InstanceProjection:
         await self._write_instances(connection, schema, [(vnfs[id_], stored) for id_, stored in last.items()])
         await self._write_operations(connection, schema, list(operations.values()))
         if self._dispatch:
-            work = [work for vnf in vnfs.values() if (work := pending_work(vnf)) is not None]
+            # A note is taken by whoever is at work: it calls for nobody.
+            moved = {change.after.id for change in changes if not isinstance(change.event, StepNoted)}
+            work = [work for id_ in moved if (work := pending_work(vnfs[id_])) is not None]
             await post(connection, schema, [(item, 0.0) for item in work], causes=last)
             await connection.executemany(
                 f"INSERT INTO {schema}.shredding VALUES ($1) ON CONFLICT DO NOTHING",

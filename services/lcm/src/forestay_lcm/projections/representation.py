@@ -62,6 +62,7 @@ def op_occ_document(vnf: Vnf, operation: Operation) -> str:
             resourceChanges=operation.resource_changes,
             changedInfo=shown_params(operation.changed_info) or None,
             changedExtConnectivity=operation.changed_ext_connectivity or None,
+            modificationsTriggeredByVnfPkgChange=operation.modifications or None,
         )
     ).decode()
 

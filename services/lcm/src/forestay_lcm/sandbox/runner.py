@@ -100,7 +100,7 @@ class ScriptRunner:
     """Runs scripts. Use it as ``async with``; ``run`` may be called from many tasks at once.
 
     :param directory: for the files of packages; this process' alone, made and removed here.
-    :param warm: sandboxes kept ready.
+    :param warm: sandboxes kept ready, from the first call on: who has no scripts pays for none.
     :param concurrency: scripts that run at the same time; more wait.
     :param python: the Python for scripts, with PyYAML and what packages import (paramiko); the service's by default.
     :param tmp_bytes: size of a script's /tmp, which is memory.
@@ -202,13 +202,14 @@ class ScriptRunner:
         delay = 0.1
         while True:
             try:
+                await self._refill.wait()
+                self._refill.clear()
                 while len(self._ready) < self._warm:
                     self._ready.append(await self._start())
-                self._refill.clear()
-                await self._refill.wait()
                 delay = 0.1
             except Unavailable as error:
                 _log.warning("sandbox.start_failed", error=str(error))
+                self._refill.set()
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, 30)
 

@@ -21,7 +21,7 @@ from forestay_lcm.domain.events import (
     StepIntended,
     VnfEvent,
 )
-from forestay_lcm.domain.plan import ENGINE, compensations
+from forestay_lcm.domain.plan import ENGINE, HOOKS, around, compensations, steps
 from forestay_lcm.domain.state import Operation, Vnf
 from forestay_sol.vnflcm import LcmOperationState
 
@@ -96,7 +96,7 @@ def _rollback(operation: Operation) -> Decided:
             extra=naming(operation),
         )
     # A step whose outcome is a failure may have made something all the same: its compensation looks for it.
-    undone = compensations(begun)
+    undone = steps(around(compensations(begun), f"{HOOKS[operation.operation]}_rollback", operation.hooks))
     events: list[VnfEvent] = [OperationRollingBack(op_id=operation.id, steps=undone)]
     if undone:
         first = undone[0].name

@@ -20,21 +20,21 @@ from forestay_lcm.domain.commands import (
     ScaleToLevel,
     Terminate,
 )
-from forestay_lcm.domain.decisions.guards import has, instantiated, is_in, lane_of, not_busy
+from forestay_lcm.domain.decisions.guards import has, instantiated, is_in, not_busy
 from forestay_lcm.domain.decisions.requested import (
     declared,
     deployable,
     external_links,
     managed_links,
     new_flavour,
-    user_data,
     vnfcs,
 )
-from forestay_lcm.domain.events import OperationStarted, StepIntended, VnfEvent
-from forestay_lcm.domain.plan import driver_of, plan
+from forestay_lcm.domain.decisions.starting import driver, start
+from forestay_lcm.domain.events import VnfEvent
+from forestay_lcm.domain.plan import RECREATE
 from forestay_lcm.domain.state import Vnf
 from forestay_sol.vnfd import Flavour
-from forestay_sol.vnflcm import InstantiatedVnfInfo, LcmOperation, ScaleInfo, VimConnections
+from forestay_sol.vnflcm import InstantiatedVnfInfo, ScaleInfo, VimConnections
 
 Decided = Decision[VnfEvent]
 
@@ -50,23 +50,26 @@ def instantiate(vnf: Vnf, command: Instantiate, ctx: Context) -> Decided:
     flavour = command.vnfd.flavour(request.flavour_id)
     level = flavour.level(request.instantiation_level_id)
     _can_become(flavour, command, "flavourId", command.vim_connections)
-    return _start(
+    return start(
         vnf,
         ctx,
         "INSTANTIATE",
         request,
         f"instantiate flavour {flavour.id} at level {level.id} requested",
+        flavour=flavour,
         connections=command.vim_connections,
         scale_status=_status(level.scale_info),
     )
 
 
 def terminate(vnf: Vnf, command: Terminate, ctx: Context) -> Decided:
-    instantiated(vnf)
+    info = instantiated(vnf)
+    has(vnf, command.vnfd)
     request = command.request
     graceful = request.termination_type == "GRACEFUL"
     reason = f"{request.termination_type.lower()} termination requested"
-    return _start(vnf, ctx, "TERMINATE", request, reason, without=_waiting(graceful))
+    flavour = command.vnfd.flavours.get(info.flavour_id)
+    return start(vnf, ctx, "TERMINATE", request, reason, flavour=flavour, without=_waiting(graceful))
 
 
 def scale(vnf: Vnf, command: Scale, ctx: Context) -> Decided:
@@ -76,10 +79,11 @@ def scale(vnf: Vnf, command: Scale, ctx: Context) -> Decided:
     request = msgspec.structs.replace(command.request, number_of_steps=command.request.number_of_steps or 1)
     level = _scale_level(info, request.aspect_id, "/aspectId")
     steps = (request.number_of_steps or 1) * (1 if request.type == "SCALE_OUT" else -1)
-    command.vnfd.flavour(info.flavour_id).scale_counts(request.aspect_id, level=level, steps=steps)
+    flavour = command.vnfd.flavour(info.flavour_id)
+    flavour.scale_counts(request.aspect_id, level=level, steps=steps)
     after = _scaled(info, {request.aspect_id: level + steps})
     reason = f"{request.aspect_id} from scale level {level} to {level + steps} requested"
-    return _start(vnf, ctx, "SCALE", request, reason, scale_status=after)
+    return start(vnf, ctx, "SCALE", request, reason, flavour=flavour, scale_status=after)
 
 
 def scale_to_level(vnf: Vnf, command: ScaleToLevel, ctx: Context) -> Decided:
@@ -93,12 +97,13 @@ def scale_to_level(vnf: Vnf, command: ScaleToLevel, ctx: Context) -> Decided:
     else:
         targets = _wanted_levels(flavour, info, request.scale_info)
     reason = f"scale levels {', '.join(f'{aspect} {level}' for aspect, level in targets.items())} requested"
-    return _start(vnf, ctx, "SCALE_TO_LEVEL", request, reason, scale_status=_scaled(info, targets))
+    return start(vnf, ctx, "SCALE_TO_LEVEL", request, reason, flavour=flavour, scale_status=_scaled(info, targets))
 
 
 def heal(vnf: Vnf, command: Heal, ctx: Context) -> Decided:
     """Chosen VNFCs (SOL002) or all of them (SOL003); wire section 3.8."""
     info = instantiated(vnf)
+    has(vnf, command.vnfd)
     request = command.request
     vnfcs(request.vnfc_instance_id, {vnfc.id for vnfc in info.vnfc_info})
     everything = (request.additional_params or {}).get(ALL, False)
@@ -106,7 +111,15 @@ def heal(vnf: Vnf, command: Heal, ctx: Context) -> Decided:
         raise Rejected(400, "additionalParams 'all' is true or false.", pointer="/additionalParams/all")
     which = f"{len(request.vnfc_instance_id)} VNFCs" if request.vnfc_instance_id else "all VNFCs"
     because = f" because of {request.cause}" if request.cause else ""
-    return _start(vnf, ctx, "HEAL", request, f"healing of {which} requested{because}")
+    return start(
+        vnf,
+        ctx,
+        "HEAL",
+        request,
+        f"healing of {which} requested{because}",
+        flavour=command.vnfd.flavour(info.flavour_id),
+        variant=RECREATE if everything and not request.vnfc_instance_id else None,
+    )
 
 
 def change_ext_conn(vnf: Vnf, command: ChangeExtConn, ctx: Context) -> Decided:
@@ -114,9 +127,11 @@ def change_ext_conn(vnf: Vnf, command: ChangeExtConn, ctx: Context) -> Decided:
     info = instantiated(vnf)
     has(vnf, command.vnfd)
     request = command.request
-    external_links(command.vnfd.flavour(info.flavour_id), request.ext_virtual_links)
+    flavour = command.vnfd.flavour(info.flavour_id)
+    external_links(flavour, request.ext_virtual_links)
     reason = f"change of external connectivity to {', '.join(link.id for link in request.ext_virtual_links)} requested"
-    return _start(vnf, ctx, "CHANGE_EXT_CONN", request, reason, connections=command.vim_connections)
+    connections = command.vim_connections
+    return start(vnf, ctx, "CHANGE_EXT_CONN", request, reason, flavour=flavour, connections=connections)
 
 
 def change_flavour(vnf: Vnf, command: ChangeFlavour, ctx: Context) -> Decided:
@@ -130,12 +145,13 @@ def change_flavour(vnf: Vnf, command: ChangeFlavour, ctx: Context) -> Decided:
     level = flavour.level(request.instantiation_level_id)
     connections = vnf.vim_connections | command.vim_connections
     _can_become(flavour, command, "newFlavourId", connections)
-    return _start(
+    return start(
         vnf,
         ctx,
         "CHANGE_FLAVOUR",
         request,
         f"flavour {flavour.id} at level {level.id} in place of {info.flavour_id} requested",
+        flavour=flavour,
         connections=command.vim_connections,
         scale_status=_status(level.scale_info),
     )
@@ -144,6 +160,7 @@ def change_flavour(vnf: Vnf, command: ChangeFlavour, ctx: Context) -> Decided:
 def operate(vnf: Vnf, command: Operate, ctx: Context) -> Decided:
     """Start or stop the VNF, or single VNFCs of it (SOL003 5.4.10, SOL002)."""
     info = instantiated(vnf)
+    has(vnf, command.vnfd)
     request = command.request
     known = {vnfc.id: vnfc.vnfc_state for vnfc in info.vnfc_info}
     vnfcs(request.vnfc_instance_id, known)
@@ -157,7 +174,8 @@ def operate(vnf: Vnf, command: Operate, ctx: Context) -> Decided:
         raise Rejected(409, f"What is to be {request.change_state_to} is {request.change_state_to} already.")
     which = f"{len(request.vnfc_instance_id)} VNFCs" if request.vnfc_instance_id else "the VNF"
     reason = f"{which} to be {request.change_state_to}"
-    return _start(vnf, ctx, "OPERATE", request, reason, without=_waiting(graceful))
+    flavour = command.vnfd.flavour(info.flavour_id)
+    return start(vnf, ctx, "OPERATE", request, reason, flavour=flavour, without=_waiting(graceful))
 
 
 def _can_become(
@@ -165,11 +183,10 @@ def _can_become(
 ) -> None:
     """What a new flavour calls for: its template, its links, its properties. :raises Rejected: 400 or 422."""
     request = command.request
-    deployable(flavour, _driver(connections), member)
+    deployable(flavour, driver(connections), member)
     declared(command.vnfd, extensions=request.extensions, properties=request.vnf_configurable_properties)
     external_links(flavour, request.ext_virtual_links)
     managed_links(flavour, request.ext_managed_virtual_links)
-    user_data(request.additional_params)
 
 
 def _wanted_levels(flavour: Flavour, info: InstantiatedVnfInfo, wanted: Iterable[ScaleInfo]) -> dict[str, int]:
@@ -195,36 +212,6 @@ def _scale_level(info: InstantiatedVnfInfo, aspect_id: str, where: str) -> int:
         known = ", ".join(sorted(levels)) or "none"
         raise Rejected(400, f"Invalid aspectId '{aspect_id}': the VNF has {known}.", pointer=where)
     return levels[aspect_id]
-
-
-def _start(
-    vnf: Vnf,
-    ctx: Context,
-    operation: LcmOperation,
-    request: msgspec.Struct,
-    reason: str,
-    *,
-    connections: VimConnections | None = None,
-    scale_status: tuple[ScaleInfo, ...] = (),
-    without: frozenset[str] = frozenset(),
-) -> Decided:
-    where = vnf.vim_connections | (connections or {})
-    started = OperationStarted(
-        op_id=ctx.new_id("operation"),
-        operation=operation,
-        params=msgspec.to_builtins(request),
-        steps=plan(_driver(where), operation, without=without),
-        lane=lane_of(where),
-        vim_connections=where if connections else {},
-        scale_status=scale_status,
-    )
-    first = StepIntended(op_id=started.op_id, step=started.steps[0].name, attempt=1)
-    return Decided([started, first], reason, correlation_id=started.op_id)
-
-
-def _driver(connections: VimConnections) -> str:
-    """The driver of the VIM that resources are made on: the first. :raises Rejected: 422, there is none for its type."""
-    return driver_of(next(iter(connections.values())).vim_type)
 
 
 def _waiting(graceful: bool) -> frozenset[str]:

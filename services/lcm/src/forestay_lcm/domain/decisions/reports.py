@@ -12,6 +12,7 @@ import msgspec
 from forestay_events.aggregate import Context, Decision
 from forestay_lcm.domain.commands import ReportStep
 from forestay_lcm.domain.decisions.handling import CANCELLED, ended_by
+from forestay_lcm.domain.decisions.resource import completed_modification, modifications
 from forestay_lcm.domain.events import (
     OperationCompleted,
     OperationProcessing,
@@ -19,19 +20,23 @@ from forestay_lcm.domain.events import (
     StepConfirmed,
     StepFailed,
     StepIntended,
+    StepNoted,
     StepUnknown,
     VnfEvent,
 )
 from forestay_lcm.domain.resource_changes import changed_ext_connectivity, resource_changes
 from forestay_lcm.domain.state import InstantiationState, Operation, StepRun, Vnf
-from forestay_sol.vnflcm import InstantiatedVnfInfo
+from forestay_sol.vnflcm import InstantiatedVnfInfo, VimConnectionInfo
 
 Decided = Decision[VnfEvent]
 
 _INFO = "instantiated_vnf_info"
 """Member of a step's result: the state of the VNF as that step found it."""
 
-_RECONNECTING = ("CHANGE_EXT_CONN", "CHANGE_FLAVOUR")
+GRANTED_CONNECTIONS = "vim_connections"
+"""Member of a grant's result: where the VNF lives according to it, secrets sealed."""
+
+_RECONNECTING = ("CHANGE_EXT_CONN", "CHANGE_FLAVOUR", "CHANGE_VNFPKG")
 """Operations whose request may name other external virtual links."""
 
 
@@ -42,6 +47,8 @@ def report(vnf: Vnf, command: ReportStep, ctx: Context) -> Decided:
         return Decided([])
     if command.outcome == "UNKNOWN":
         return _unknown(operation, run, command)
+    if command.outcome == "NOTED":
+        return _noted(operation, command)
     if command.outcome == "FAILED":
         return _failed(operation, command)
     return _confirmed(vnf, operation, run, command)
@@ -55,6 +62,11 @@ def _unknown(operation: Operation, run: StepRun, command: ReportStep) -> Decided
         [StepUnknown(op_id=operation.id, step=command.step, attempt=command.attempt, reason=reason)],
         f"{command.step}: outcome unknown, looking",
     )
+
+
+def _noted(operation: Operation, command: ReportStep) -> Decided:
+    noted = StepNoted(op_id=operation.id, step=command.step, attempt=command.attempt, result=command.result)
+    return Decided([noted], f"{command.step}: {', '.join(command.result)} noted")
 
 
 def _failed(operation: Operation, command: ReportStep) -> Decided:
@@ -74,34 +86,41 @@ def _confirmed(vnf: Vnf, operation: Operation, run: StepRun, command: ReportStep
         events.append(ended_by(operation, CANCELLED | {"step": after}))
         return Decided(events, f"{command.step} done, {after} is not begun: cancelled")
     if operation.state == "STARTING":
-        events.append(OperationProcessing(op_id=operation.id))
+        granted: dict[str, Any] = command.result.get(GRANTED_CONNECTIONS) or {}
+        where = msgspec.convert(granted, dict[str, VimConnectionInfo])
+        events.append(OperationProcessing(op_id=operation.id, vim_connections=where))
     if not following:
-        events.append(_ended(vnf, operation, [*(done.result for done in runs), command.result]))
+        events += _ended(vnf, operation, [*(done.result for done in runs), command.result])
         return Decided(events, f"{command.step} done, all steps done")
     after = following[0]
     events.append(StepIntended(op_id=operation.id, step=after.step.name, attempt=after.attempt + 1))
     return Decided(events, f"{command.step} done, next is {after.step.name}")
 
 
-def _ended(vnf: Vnf, operation: Operation, results: Sequence[dict[str, Any]]) -> VnfEvent:
+def _ended(vnf: Vnf, operation: Operation, results: Sequence[dict[str, Any]]) -> list[VnfEvent]:
     """:param results: of the steps, in their order: the last that looked says what there is now."""
     seen = [result[_INFO] for result in results if _INFO in result]
     info = msgspec.convert(seen[-1], InstantiatedVnfInfo) if seen else None
     if operation.state == "ROLLING_BACK":
-        return OperationRolledBack(op_id=operation.id, instantiated_vnf_info=info)
+        return [OperationRolledBack(op_id=operation.id, instantiated_vnf_info=info)]
+    change = operation.modification
+    if operation.operation == "MODIFY_INFO" and change is not None:
+        return completed_modification(vnf, operation.id, operation.params, change, info)
     before = vnf.instantiated_vnf_info
     state, after = _end_state(operation, before, info)
-    return OperationCompleted(
+    completed = OperationCompleted(
         op_id=operation.id,
         instantiation_state=state,
         instantiated_vnf_info=after,
         resource_changes=resource_changes(before, after),
         extensions=operation.params.get("extensions") or {},
         configurable_properties=operation.params.get("vnfConfigurableProperties") or {},
+        modifications=modifications(change) if change else {},
         changed_ext_connectivity=(
             changed_ext_connectivity(before, after) if operation.operation in _RECONNECTING else ()
         ),
     )
+    return [change, completed] if change else [completed]
 
 
 def _end_state(

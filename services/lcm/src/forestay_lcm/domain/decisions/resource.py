@@ -13,14 +13,16 @@ from forestay_lcm.domain.decisions.requested import declared
 from forestay_lcm.domain.events import (
     ModificationStarted,
     OperationCompleted,
+    StepIntended,
     VnfCreated,
     VnfDeleted,
     VnfEvent,
     VnfInfoModified,
 )
 from forestay_lcm.domain.merge_patch import merge_patch
-from forestay_lcm.domain.plan import driver_of
+from forestay_lcm.domain.plan import HOOKS, around, driver_of, steps
 from forestay_lcm.domain.state import Vnf
+from forestay_sol.vnfd import Vnfd
 from forestay_sol.vnflcm import InstantiatedVnfInfo, VimConnectionInfo, VnfInfoModificationRequest
 from msgspec import UNSET
 
@@ -29,6 +31,8 @@ VNFC_MAPPING = "VDU_VNFc_mapping"
 
 _NO_VIM = "unregistered"
 
+_ROLLBACK_HOOKS = frozenset(f"{HOOKS['MODIFY_INFO']}_rollback_{end}" for end in ("start", "end"))
+
 
 def create(vnf: Vnf | None, command: CreateVnf) -> Decision[VnfEvent]:
     if vnf is not None:
@@ -36,11 +40,7 @@ def create(vnf: Vnf | None, command: CreateVnf) -> Decision[VnfEvent]:
     request, vnfd = command.request, command.vnfd
     _check_vnfc_mapping((request.metadata or {}).get(VNFC_MAPPING))
     created = VnfCreated(
-        vnfd_id=vnfd.vnfd_id,
-        provider=vnfd.provider,
-        product_name=vnfd.product_name,
-        software_version=vnfd.software_version,
-        vnfd_version=vnfd.vnfd_version,
+        **described_by(vnfd),
         name=request.vnf_instance_name,
         description=request.vnf_instance_description,
         metadata=vnfd.metadata | (request.metadata or {}),
@@ -68,30 +68,52 @@ def modify(vnf: Vnf, command: Modify, ctx: Context) -> Decision[VnfEvent]:
             "vimConnectionInfo can be changed only while the VNF is instantiated; INSTANTIATE names it.",
             pointer="/vimConnectionInfo",
         )
-    info = _with_vnfc_properties(vnf, request)
-    modified = _modified(vnf, command)
-    _check_vnfc_mapping(modified.metadata.get(VNFC_MAPPING) if modified.metadata is not UNSET else None)
-    op_id = ctx.new_id("operation")
-    return Decision(
-        [
-            ModificationStarted(
-                op_id=op_id,
-                operation="MODIFY_INFO",
-                params=msgspec.to_builtins(request),
-                steps=(),
-                lane=lane_of(vnf.vim_connections) if vnf.vim_connections else _NO_VIM,
-            ),
-            modified,
-            OperationCompleted(
-                op_id=op_id,
-                instantiation_state=vnf.instantiation_state,
-                instantiated_vnf_info=info,
-                changed_info=_changed_info(modified, request),
-            ),
-        ],
-        "modification requested",
-        correlation_id=op_id,
+    _with_vnfc_properties(vnf, request)
+    change = _modified(vnf, command)
+    _check_vnfc_mapping(change.metadata.get(VNFC_MAPPING) if change.metadata is not UNSET else None)
+    hooks = _hooks(vnf, command.present)
+    steps_ = steps(around((), HOOKS["MODIFY_INFO"], hooks))
+    started = ModificationStarted(
+        op_id=ctx.new_id("operation"),
+        operation="MODIFY_INFO",
+        params=msgspec.to_builtins(request),
+        steps=steps_,
+        lane=lane_of(vnf.vim_connections) if vnf.vim_connections else _NO_VIM,
+        hooks=tuple(sorted(hooks & _ROLLBACK_HOOKS)),
+        modification=change,
     )
+    events: list[VnfEvent] = [started]
+    if steps_:
+        events.append(StepIntended(op_id=started.op_id, step=steps_[0].name, attempt=1))
+    else:
+        events += completed_modification(vnf, started.op_id, started.params, change)
+    return Decision(events, "modification requested", correlation_id=started.op_id)
+
+
+def completed_modification(
+    vnf: Vnf, op_id: str, params: dict[str, Any], change: VnfInfoModified, info: InstantiatedVnfInfo | None = None
+) -> list[VnfEvent]:
+    """How a MODIFY_INFO ends.
+
+    :param params: its request, as it is recorded.
+    :param info: the instance's, if a script has changed it.
+    """
+    request = msgspec.convert(params, VnfInfoModificationRequest)
+    if info is not None:
+        vnf = msgspec.structs.replace(vnf, instantiated_vnf_info=info)
+    completed = OperationCompleted(
+        op_id=op_id,
+        instantiation_state=vnf.instantiation_state,
+        instantiated_vnf_info=_with_vnfc_properties(vnf, request),
+        changed_info=_changed_info(change, request),
+    )
+    return [change, completed]
+
+
+def _hooks(vnf: Vnf, vnfd: Vnfd) -> frozenset[str]:
+    """The hooks that the VNF's flavour has a script for; before it is instantiated, those of the VNFD's own choice."""
+    flavour = vnfd.flavours.get(vnf.flavour_id or vnfd.chosen_flavour_id or "")
+    return frozenset(flavour.lcm_scripts if flavour else ())
 
 
 def _check_vnfd(vnf: Vnf, command: Modify) -> None:
@@ -105,7 +127,7 @@ def _check_vnfd(vnf: Vnf, command: Modify) -> None:
 
 
 def _modified(vnf: Vnf, command: Modify) -> VnfInfoModified:
-    request, vnfd = command.request, command.vnfd
+    request = command.request
     changes: dict[str, Any] = {}
     if request.vnf_instance_name is not UNSET:
         changes["name"] = request.vnf_instance_name
@@ -122,14 +144,19 @@ def _modified(vnf: Vnf, command: Modify) -> VnfInfoModified:
         merged = merge_patch(msgspec.to_builtins(vnf.vim_connections), request.vim_connection_info)
         changes["vim_connections"] = _connections(merged)
     if request.vnfd_id is not UNSET:
-        changes |= {
-            "vnfd_id": vnfd.vnfd_id,
-            "provider": vnfd.provider,
-            "product_name": vnfd.product_name,
-            "software_version": vnfd.software_version,
-            "vnfd_version": vnfd.vnfd_version,
-        }
+        changes |= described_by(command.vnfd)
     return VnfInfoModified(**changes)
+
+
+def described_by(vnfd: Vnfd) -> dict[str, str]:
+    """What a VNF instance says of its VNFD, by member of the events."""
+    return {
+        "vnfd_id": vnfd.vnfd_id,
+        "provider": vnfd.provider,
+        "product_name": vnfd.product_name,
+        "software_version": vnfd.software_version,
+        "vnfd_version": vnfd.vnfd_version,
+    }
 
 
 def _connections(merged: dict[str, Any]) -> dict[str, VimConnectionInfo]:
@@ -186,13 +213,17 @@ _SOL_NAMES = {
 }
 
 
-def _changed_info(modified: VnfInfoModified, request: VnfInfoModificationRequest) -> dict[str, Any]:
+def modifications(change: VnfInfoModified) -> dict[str, Any]:
     """VnfInfoModifications (SOL003 5.5.2.12a)."""
-    values = {
+    return {
         _SOL_NAMES[name]: msgspec.to_builtins(value)
-        for name, value in msgspec.structs.asdict(modified).items()
+        for name, value in msgspec.structs.asdict(change).items()
         if value is not UNSET and value is not None
     }
+
+
+def _changed_info(change: VnfInfoModified, request: VnfInfoModificationRequest) -> dict[str, Any]:
+    values = modifications(change)
     if request.vnfc_info_modifications is not UNSET:
         values["vnfcInfoModifications"] = msgspec.to_builtins(request.vnfc_info_modifications)
     return values

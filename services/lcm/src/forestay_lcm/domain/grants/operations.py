@@ -10,6 +10,7 @@ from forestay_events.errors import Permanent
 from forestay_lcm.domain.grants.definitions import Asking
 from forestay_lcm.domain.grants.requests import (
     change_ext_conn_grant_request,
+    change_vnfpkg_grant_request,
     heal_grant_request,
     instantiate_grant_request,
     operate_grant_request,
@@ -21,6 +22,7 @@ from forestay_lcm.domain.grants.sizes import (
     scale_to_level_grant_request,
 )
 from forestay_lcm.domain.state import Operation, Vnf
+from forestay_lcm.domain.vdu_params import vdu_params
 from forestay_sol.vnfd import Flavour, Vnfd
 from forestay_sol.vnflcm import (
     ChangeExtVnfConnectivityRequest,
@@ -34,6 +36,7 @@ from forestay_sol.vnflcm import (
     ScaleVnfRequest,
     ScaleVnfToLevelRequest,
 )
+from msgspec import UNSET
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -50,7 +53,7 @@ class Asked(NamedTuple):
 def asked_for(vnf: Vnf, operation: Operation, vnfd: Vnfd | None, asking: Asking) -> Asked:
     """The grant request of an operation.
 
-    :param vnfd: of the VNF as it is before the operation; TERMINATE needs none.
+    :param vnfd: the one that the VNF is going to have (:func:`vnfd_after`); TERMINATE needs none.
     :raises Permanent: the operation needs no grant, or the VNF has nothing to ask for.
     """
     info = vnf.instantiated_vnf_info
@@ -66,6 +69,17 @@ def asked_for(vnf: Vnf, operation: Operation, vnfd: Vnfd | None, asking: Asking)
     if info is None or builder is None:
         raise Permanent(f"There is no grant to ask for {operation.operation} of VNF instance {vnf.id}.")
     return builder(operation.params, vnfd, info, asking)
+
+
+def vnfd_after(vnf: Vnf, operation: Operation) -> str:
+    """The id of the VNFD that an operation leads to."""
+    change = operation.modification
+    return vnf.vnfd_id if change is None or change.vnfd_id is UNSET else change.vnfd_id
+
+
+def flavour_after(vnf: Vnf, operation: Operation) -> str | None:
+    """The id of the deployment flavour that an operation leads to; ``None`` where the VNF is not instantiated."""
+    return operation.params.get("newFlavourId") or operation.params.get("flavourId") or vnf.flavour_id
 
 
 def _recorded(params: Mapping[str, Any], type_: type[T]) -> T:
@@ -105,11 +119,19 @@ def _operate(params: Any, vnfd: Vnfd, info: InstantiatedVnfInfo, asking: Asking)
     return Asked(operate_grant_request(asking, info=info, request=request), vnfd.flavour(info.flavour_id))
 
 
+def _change_vnfpkg(params: Any, vnfd: Vnfd, info: InstantiatedVnfInfo, asking: Asking) -> Asked:
+    flavour = vnfd.flavour(info.flavour_id)
+    chosen = [item.vdu_id for item in vdu_params(params.get(_PARAMS) or {}, info)]
+    request = change_vnfpkg_grant_request(asking, info=info, dst_vnfd_id=vnfd.vnfd_id, flavour=flavour, vdu_ids=chosen)
+    return Asked(request, flavour)
+
+
 _BUILDERS: Mapping[LcmOperation, Callable[[Any, Vnfd, InstantiatedVnfInfo, Asking], Asked]] = {
     "SCALE": _scale,
     "SCALE_TO_LEVEL": _scale_to_level,
     "HEAL": _heal,
     "CHANGE_EXT_CONN": _change_ext_conn,
     "CHANGE_FLAVOUR": _change_flavour,
+    "CHANGE_VNFPKG": _change_vnfpkg,
     "OPERATE": _operate,
 }

@@ -1,0 +1,84 @@
+"""How an operation begins: with its plan, and the intent of its first step."""
+
+from __future__ import annotations
+
+import msgspec
+from forestay_events.aggregate import Context, Decision
+from forestay_lcm.domain.decisions.guards import lane_of
+from forestay_lcm.domain.decisions.requested import USER_DATA, user_data
+from forestay_lcm.domain.events import OperationStarted, StepIntended, VnfEvent, VnfInfoModified
+from forestay_lcm.domain.plan import HOOKS, driver_of, plan
+from forestay_lcm.domain.state import Vnf
+from forestay_sol.vnfd import Flavour
+from forestay_sol.vnflcm import KeyValuePairs, LcmOperation, ScaleInfo, VimConnections
+
+_USER_DATA_STEPS = frozenset({"user-data", "keep-stack"})
+_IMAGE_STEPS = frozenset({"upload-images", "add-images"})
+
+
+def start(
+    vnf: Vnf,
+    ctx: Context,
+    operation: LcmOperation,
+    request: msgspec.Struct,
+    reason: str,
+    *,
+    flavour: Flavour | None,
+    variant: str | None = None,
+    connections: VimConnections | None = None,
+    scale_status: tuple[ScaleInfo, ...] = (),
+    without: frozenset[str] = frozenset(),
+    count: int = 0,
+    modification: VnfInfoModified | None = None,
+) -> Decision[VnfEvent]:
+    """
+    :param request: as it is recorded.
+    :param flavour: whose scripts run around the operation, and whose images it needs; ``None`` if there is none any more.
+    :param variant: key of the plan, when it is not the operation's only one.
+    :param connections: those that the request adds or changes.
+    :param count: how many VNFCs are worked on one by one.
+    :raises Rejected: 422, no driver can do it; 400, it names user data by halves.
+    """
+    params: KeyValuePairs | None = getattr(request, "additional_params", None)
+    user_data(params)
+    where = vnf.vim_connections | (connections or {})
+    hook, hooks = HOOKS[operation], frozenset(flavour.lcm_scripts if flavour else ())
+    started = OperationStarted(
+        op_id=ctx.new_id("operation"),
+        operation=operation,
+        params=msgspec.to_builtins(request),
+        steps=plan(
+            driver(where),
+            variant or operation,
+            without=without | _needless(vnf, operation, flavour, params),
+            hooks=hooks,
+            hook=hook,
+            count=count,
+        ),
+        lane=lane_of(where),
+        vim_connections=where if connections else {},
+        scale_status=scale_status,
+        hooks=tuple(sorted(hooks & {f"{hook}_rollback_start", f"{hook}_rollback_end"})),
+        modification=modification,
+    )
+    first = StepIntended(op_id=started.op_id, step=started.steps[0].name, attempt=1)
+    return Decision([started, first], reason, correlation_id=started.op_id)
+
+
+def driver(connections: VimConnections) -> str:
+    """The driver of the VIM that resources are made on: the first. :raises Rejected: 422, there is none for its type."""
+    return driver_of(next(iter(connections.values())).vim_type)
+
+
+def _needless(
+    vnf: Vnf, operation: LcmOperation, flavour: Flavour | None, params: KeyValuePairs | None
+) -> frozenset[str]:
+    """The kinds of steps that there is nothing to do for."""
+    needless: frozenset[str] = frozenset()
+    if USER_DATA[0] not in (params or {}):
+        needless |= _USER_DATA_STEPS
+    if flavour is None or not any(image.path for image in flavour.software_images().values()):
+        needless |= _IMAGE_STEPS
+    if operation == "TERMINATE" and not vnf.has_images:
+        needless |= {"delete-images"}
+    return needless

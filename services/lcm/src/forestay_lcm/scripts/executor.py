@@ -1,0 +1,180 @@
+"""The scripts of packages as an executor of steps: hooks around an operation, user data, coordination.
+
+A script may run again when its outcome was lost, as any step: a worker that dies does not say how far its script came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from os import getpid
+from pathlib import PurePosixPath
+from socket import gethostname
+from types import TracebackType
+from typing import Any, Self, cast
+from urllib.parse import urlsplit
+
+import msgspec
+from forestay_events.errors import Permanent
+from forestay_events.platform import Platform
+from forestay_sol.vnfd import Flavour
+
+from forestay_lcm.catalogue import Catalogue
+from forestay_lcm.domain.connection_points import address_of
+from forestay_lcm.domain.decisions.requested import USER_DATA
+from forestay_lcm.domain.grants.operations import flavour_after, vnfd_after
+from forestay_lcm.domain.script_metadata import WRITTEN, written
+from forestay_lcm.domain.state import Operation, StepRun, Vnf
+from forestay_lcm.domain.vdu_params import COORDINATION, vdu_params, vnfcs_in_turn
+from forestay_lcm.executor import Confirmed, Failed, Outcome, Turn
+from forestay_lcm.sandbox.calls import Kind, Limits, Package, ScriptCall, ScriptFailed
+from forestay_lcm.sandbox.runner import ScriptRunner
+from forestay_lcm.scripts.arguments import (
+    ERROR_DATA,
+    coordination_arguments,
+    hook_arguments,
+    info_at,
+    user_data_arguments,
+)
+from forestay_lcm.scripts.settings import ScriptSettings
+
+Json = dict[str, Any]
+
+PYTHON = "tosca.artifacts.Implementation.Python"
+
+_RESULT_LIMIT = 256 << 10
+"""Bytes of what the log keeps of a script's result."""
+
+
+class ScriptSteps:
+    """:class:`~forestay_lcm.executor.Executor` for code of packages. Use it as ``async with``."""
+
+    def __init__(
+        self, platform: Platform, catalogue: Catalogue, settings: ScriptSettings, runner: ScriptRunner
+    ) -> None:
+        self._blobs = platform.blobs
+        self._endpoint = platform.config.endpoint
+        self._catalogue = catalogue
+        self._runner = runner
+        self._limits = Limits(seconds=settings.script_seconds, memory=settings.script_memory)
+
+    async def __aenter__(self) -> Self:
+        await self._runner.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._runner.__aexit__(kind, error, trace)
+
+    async def run(self, vnf: Vnf, operation: Operation, run: StepRun, turn: Turn) -> Outcome:
+        secrets = self._catalogue.secrets_of(vnf.id)
+        opened = msgspec.structs.replace(operation, params=await secrets.open_params(operation.params))
+        await turn()
+        outcome = await _STEPS[run.step.kind](self, vnf, opened, run)
+        if not isinstance(outcome, Confirmed):
+            return outcome
+        sealed = await secrets.seal_result(run.step.name, outcome.result)
+        if len(msgspec.json.encode(sealed)) > _RESULT_LIMIT:
+            return Failed("Script result is too large", 422, f"{run.step.name} gave more than {_RESULT_LIMIT} bytes.")
+        return Confirmed(sealed)
+
+    async def hook(self, vnf: Vnf, operation: Operation, run: StepRun) -> Outcome:
+        """A script of the VNFD's interface ``Vnflcm``."""
+        hook = run.step.argument
+        vnfd_id = vnf.vnfd_id if operation.operation == "MODIFY_INFO" else vnfd_after(vnf, operation)
+        script = (await self._flavour(vnf, operation, vnfd_id)).lcm_scripts[hook]
+        if script.type != PYTHON:
+            return Failed("Mgmt driver execution failed", 422, f"Unsupported script type {script.type}")
+        connections = {
+            key: msgspec.to_builtins(await self._catalogue.open_connection(vnf.project, vnf.id, key, info))
+            for key, info in vnf.vim_connections.items()
+        }
+        arguments = hook_arguments(vnf, operation, hook, connections)
+        coming = await self._package(vnf, vnfd_after(vnf, operation)) if hook == "modify_information_end" else None
+        present = await self._package(vnf, vnfd_id)
+        call = self._call(
+            "lcm-hook", present, script.path, arguments, new_package=None if coming == present else coming
+        )
+        try:
+            value = (await self._runner.run(call)).value
+        except ScriptFailed as error:
+            kept = error.value.get("user_script_err_handling_data")
+            return Failed(error.title or "", error.status, str(error), {ERROR_DATA: kept} if kept else {})
+        info, returned = info_at(vnf, operation), value.get("vnf_instance")
+        if info is None or not isinstance(returned, Mapping):
+            return Confirmed({})
+        change = written(info, cast("Mapping[str, Any]", returned).get("instantiatedVnfInfo"))
+        return Confirmed({WRITTEN: change} if change else {})
+
+    async def user_data(self, vnf: Vnf, operation: Operation, run: StepRun) -> Outcome:
+        """The class that the request names: what it says of the stack."""
+        name, class_name = (operation.params["additionalParams"][key] for key in USER_DATA)
+        call = self._call(
+            "user-data",
+            await self._package(vnf, vnfd_after(vnf, operation)),
+            str(PurePosixPath(name)),
+            user_data_arguments(vnf, operation),
+            class_name=class_name,
+            method=operation.operation.lower(),
+        )
+        return Confirmed((await self._runner.run(call)).value)
+
+    async def coordinate(self, vnf: Vnf, operation: Operation, run: StepRun) -> Outcome:
+        """The script that prepares a VNFC, or the rest of the VNF for it, when it is updated or taken back."""
+        kind, number = run.step.kind, int(run.step.argument)
+        params: Json = operation.params["additionalParams"]
+        info = vnf.instantiated_vnf_info
+        if info is None:
+            raise Permanent(f"Step {run.step.name} needs a VNF that is instantiated.")
+        chosen = vdu_params(params, info)
+        vnfc = vnfcs_in_turn(chosen, info)[number]
+        item = next(item for item in chosen if item.vdu_id == vnfc.vdu_id)
+        param = (item.new_vnfc_param if kind == "coordinate-new" else item.old_vnfc_param) or {}
+        seen: Json = operation.results.get(f"await-vnfc:{number}", {}).get("cp_addresses", {})
+        address = seen.get(param["cp_name"]) or address_of(info, vnfc, param["cp_name"])
+        if address is None:
+            return Failed(
+                "Ssh ip not found", 404, f"VNFC {vnfc.id} has no address at connection point {param['cp_name']}."
+            )
+        call = self._call(
+            "coordination",
+            await self._package(vnf, vnfd_after(vnf, operation)),
+            str(PurePosixPath(params[COORDINATION[kind]])),
+            coordination_arguments(vnf, operation, vnfc, param, address=address, endpoint=self._endpoint),
+        )
+        await self._runner.run(call)
+        return Confirmed({})
+
+    def _call(self, kind: Kind, package: Package, script: str, arguments: Json, **members: Any) -> ScriptCall:
+        return ScriptCall(
+            package=package, kind=kind, script=script, arguments=arguments, limits=self._limits, **members
+        )
+
+    async def _flavour(self, vnf: Vnf, operation: Operation, vnfd_id: str) -> Flavour:
+        vnfd = await self._catalogue.vnfd(vnf.project, vnfd_id)
+        return vnfd.flavour(flavour_after(vnf, operation))
+
+    async def _package(self, vnf: Vnf, vnfd_id: str) -> Package:
+        digest = await self._catalogue.package(vnf.project, vnfd_id)
+        return Package(digest=digest, csar=await self._blobs.path(digest))
+
+
+_STEPS: Mapping[str, Callable[[ScriptSteps, Vnf, Operation, StepRun], Awaitable[Outcome]]] = {
+    "script": ScriptSteps.hook,
+    "user-data": ScriptSteps.user_data,
+    "coordinate-new": ScriptSteps.coordinate,
+    "coordinate-old": ScriptSteps.coordinate,
+}
+
+
+def runner_of(platform: Platform, settings: ScriptSettings) -> ScriptRunner:
+    """Sandboxes for one process. Our own servers and API are closed to scripts."""
+    config = platform.config
+    own = (urlsplit(url).port for url in (config.nats_url, config.database_url, config.endpoint))
+    return ScriptRunner(
+        config.data_dir / "scripts" / f"{gethostname()}-{getpid()}",
+        warm=settings.script_warm,
+        concurrency=settings.script_concurrency,
+        python=settings.script_python,
+        closed_ports={*settings.script_closed_ports, *(port for port in own if port), config.listen_port} - {0},
+    )
