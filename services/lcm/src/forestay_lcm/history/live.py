@@ -135,7 +135,7 @@ class Live:
         self, project: str, vnf_id: str | None, after: int | None, cut: Callable[[], None]
     ) -> AsyncGenerator[bytes]:
         await self._begun.wait()
-        told = self._position if after is None else after
+        told = self._positions.reached(SCHEMA, VNF.stream) if after is None else after
         while told < (until := self._position):
             entries = await self._history.since(project, vnf_id, told, until, _PAGE)
             for entry in entries:
