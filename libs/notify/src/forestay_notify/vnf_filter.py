@@ -50,7 +50,7 @@ def wanted_instances(filter_: VnfInstanceSubscriptionFilter | None) -> Wanted:
         return {}
     wanted = {
         "vnfdIds": filter_.vnfd_ids,
-        "vnfProductsFromProviders": tuple(_leaves(filter_.vnf_products_from_providers)),
+        "vnfProductsFromProviders": wanted_products(filter_.vnf_products_from_providers),
         "vnfInstanceIds": filter_.vnf_instance_ids,
         "vnfInstanceNames": filter_.vnf_instance_names,
     }
@@ -61,13 +61,23 @@ def instance_facts(
     *, vnf_id: str, name: str | None, vnfd_id: str, provider: str, product: str, software: str, vnfd_version: str
 ) -> Facts:
     """What an instance is."""
-    path = (provider, product, software, vnfd_version)
     return {
         "vnfdIds": (vnfd_id,),
-        "vnfProductsFromProviders": tuple(json.dumps(path[:length]) for length in range(1, 5)),
+        "vnfProductsFromProviders": product_paths(provider, product, software, vnfd_version),
         "vnfInstanceIds": (vnf_id,),
         "vnfInstanceNames": () if name is None else (name,),
     }
+
+
+def wanted_products(providers: tuple[ProductsFromProvider, ...]) -> tuple[str, ...]:
+    """What a product tree wants of :func:`product_paths`."""
+    return tuple(_leaves(providers))
+
+
+def product_paths(provider: str, product: str, software: str, vnfd_version: str) -> tuple[str, ...]:
+    """The paths to a product, as facts."""
+    path = (provider, product, software, vnfd_version)
+    return tuple(json.dumps(path[:length]) for length in range(1, 5))
 
 
 def _leaves(providers: tuple[ProductsFromProvider, ...]) -> Iterator[str]:

@@ -8,20 +8,32 @@ from forestay_events.config import load
 from forestay_events.outbox import Outbox
 from forestay_events.platform import Platform
 from forestay_events.work import Worker
+from forestay_notify.egress import networks
+from forestay_notify.notifier import Notifier, projection
+from forestay_notify.settings import NotifySettings
+from forestay_sol.api import Route
 from forestay_sol.service import Service
 
 from forestay_package_mgmt.api.commands import Commands
 from forestay_package_mgmt.api.content import ContentApi
+from forestay_package_mgmt.api.edition import edition_v1, edition_v2
 from forestay_package_mgmt.api.packages import PackageApi
+from forestay_package_mgmt.api.uploads import UploadApi
 from forestay_package_mgmt.domain.decide import PACKAGE
+from forestay_package_mgmt.fetching.egress import FetchEgress
+from forestay_package_mgmt.fetching.worker import Fetching
 from forestay_package_mgmt.onboarding.contents import Contents
+from forestay_package_mgmt.onboarding.reports import Reports
 from forestay_package_mgmt.onboarding.upkeep import Upkeep
 from forestay_package_mgmt.onboarding.worker import Onboarding
 from forestay_package_mgmt.projections import SCHEMA
-from forestay_package_mgmt.projections.packages import EXECUTOR, PackageProjection
+from forestay_package_mgmt.projections.packages import EXECUTOR, FETCHER, PackageProjection
 from forestay_package_mgmt.projections.reads import PackageAggregates, PackageReads
 from forestay_package_mgmt.projections.usage import UsageProjection
 from forestay_package_mgmt.settings import Settings
+from forestay_package_mgmt.subscriptions.filters import wanted
+from forestay_package_mgmt.subscriptions.notifications import Telling
+from forestay_package_mgmt.subscriptions.resource import PKGM_SUBSCRIPTIONS
 
 
 def projectors(platform: Platform, *, dispatch: bool = True) -> tuple[Projector, Projector]:
@@ -29,16 +41,18 @@ def projectors(platform: Platform, *, dispatch: bool = True) -> tuple[Projector,
 
     :param dispatch: put the work that follows from commits on the queue; off to rebuild from old commits.
     """
+    subscriptions = projection(PKGM_SUBSCRIPTIONS, platform.config.endpoint, wanted, dispatch=dispatch)
+    packages = PackageProjection(dispatch=dispatch, watch=Telling(subscriptions, platform.config.endpoint).watch)
     return (
-        platform.projector(SCHEMA, PACKAGE.stream, [PackageProjection(dispatch=dispatch)]),
+        platform.projector(SCHEMA, PACKAGE.stream, [subscriptions, packages]),
         platform.projector(SCHEMA, "LCM", [UsageProjection()], archive=False),
     )
 
 
-async def build(platform: Platform, settings: Settings | None = None) -> Service:
-    """Make the service.
+async def build(platform: Platform, settings: Settings | None = None, notify: NotifySettings | None = None) -> Service:
+    """The service on an opened platform. Prepares the read models.
 
-    :param settings: from the environment when not given.
+    :param settings: from the environment when not given; ``notify`` likewise.
     """
     settings = settings or load(Settings)
     packages, usage = projectors(platform)
@@ -48,34 +62,66 @@ async def build(platform: Platform, settings: Settings | None = None) -> Service
     aggregates: PackageAggregates = Aggregates(platform.store, PACKAGE, platform.clock, broken=packages.read_only)
     reads = PackageReads(platform, aggregates)
     contents = Contents(platform, reads)
-    commands = Commands(aggregates)
-    onboarding = Onboarding(aggregates, reads, contents, platform.blobs, reading_time=settings.package_reading_time)
-    worker = Worker(
-        platform.nats,
-        platform.queue,
-        EXECUTOR,
-        onboarding.handle,
-        given_up=onboarding.given_up,
-        concurrency=settings.package_readers,
-        deliveries=4,
-    )
+    notifier = Notifier(platform, PKGM_SUBSCRIPTIONS, notify or load(NotifySettings), broken=packages.read_only)
     upkeep = Upkeep(reads, contents, platform.queue, orphan_age=settings.package_orphan_age)
-    package_api = PackageApi(commands, reads, contents, page_size=settings.package_page_size)
-    content_api = ContentApi(commands, reads, contents, platform.blobs, settings)
+    onboarding, fetching = _workers(platform, aggregates, reads, contents, settings)
     return Service(
         name="package-mgmt",
-        routes=[*package_api.routes(), *content_api.routes()],
+        routes=[*_routes(platform, aggregates, reads, contents, settings), *notifier.routes()],
         background={
             "projector": packages.run,
             "usage": usage.run,
             "outbox": Outbox(packages, platform.queue).run,
-            "onboarding": worker.run,
+            "onboarding": onboarding.run,
+            "fetching": fetching.run,
             "sweep": upkeep.sweep,
             "resume": upkeep.resume,
+            **notifier.background(),
         },
         checks={
             "package-mgmt.projector": packages.check,
             "package-mgmt.usage": usage.check,
-            "package-mgmt.onboarding": worker.check,
+            "package-mgmt.onboarding": onboarding.check,
+            "package-mgmt.fetching": fetching.check,
         },
     )
+
+
+def _routes(
+    platform: Platform, aggregates: PackageAggregates, reads: PackageReads, contents: Contents, settings: Settings
+) -> list[Route]:
+    commands, egress, page = Commands(aggregates), _egress(settings), settings.package_page_size
+    routes: list[Route] = []
+    for edition in (edition_v1(page), edition_v2(page, platform.config.endpoint)):
+        routes += PackageApi(edition, commands, reads, contents).routes()
+        routes += UploadApi(edition, commands, reads, contents, platform.vault, egress, settings).routes()
+        routes += ContentApi(edition, reads, platform.blobs, platform.blobs.directory).routes()
+    return routes
+
+
+def _workers(
+    platform: Platform, aggregates: PackageAggregates, reads: PackageReads, contents: Contents, settings: Settings
+) -> tuple[Worker, Worker]:
+    """Who onboards, and who fetches."""
+    onboarding = Onboarding(
+        Reports(aggregates, "forestay:onboarding"), reads, contents, platform.blobs, platform.vault,
+        reading_time=settings.package_reading_time,
+    )  # fmt: skip
+    fetching = Fetching(
+        Reports(aggregates, "forestay:fetching"), reads, contents, platform.vault, _egress(settings), settings
+    )
+
+    def worker(executor: str, work: Onboarding | Fetching, at_once: int) -> Worker:
+        return Worker(
+            platform.nats, platform.queue, executor, work.handle,
+            given_up=work.given_up, concurrency=at_once, deliveries=4,
+        )  # fmt: skip
+
+    return (
+        worker(EXECUTOR, onboarding, settings.package_readers),
+        worker(FETCHER, fetching, settings.package_fetchers),
+    )
+
+
+def _egress(settings: Settings) -> FetchEgress:
+    return FetchEgress(allowed=networks(settings.package_fetch_allow), denied=networks(settings.package_fetch_deny))

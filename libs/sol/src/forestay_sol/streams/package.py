@@ -72,12 +72,14 @@ class PackageOnboarded(PackageEventBase, frozen=True, kw_only=True):
 
     :ivar definitions: paths of the VNFD's YAML files in the package, the entry first.
     :ivar manifest: path of the package's manifest, if it has one.
+    :ivar compatible_specification_versions: of SOL004, as the manifest says.
     """
 
     vnfd: Vnfd
     single_yaml: bool = False
     definitions: tuple[str, ...] = ()
     manifest: str | None = None
+    compatible_specification_versions: tuple[str, ...] = ()
     software_images: tuple[SoftwareImage, ...] = ()
 
 

@@ -1,102 +1,116 @@
-"""What is in a package: ``package_content``, ``vnfd`` and ``artifacts`` (SOL005 clauses 9.4.4 to 9.4.7).
+"""What is in a package: ``package_content``, ``vnfd``, ``manifest`` and ``artifacts`` (SOL005 clauses 9.4.4 to 9.4.7), and the
+same by VNFD id (SOL003 clauses 10.4.4 to 10.4.6).
 
-Rules: contents are streamed in both directions and never held in memory; an upload is answered 202 as soon as it is stored
-and recorded, and judged afterwards; everything else needs a package that is ONBOARDED.
+Rules: contents are streamed in both directions and never held in memory; everything but an upload needs a package that is
+ONBOARDED. Where security information of single files is asked for (``include_signatures``), it comes in a zip with them.
 """
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import mimetypes
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 
 from aiohttp import hdrs, web
-from forestay_events.blobs import Blob, BlobStore
+from forestay_csar import Archive
+from forestay_csar.entry import TOSCA_META
+from forestay_events.blobs import BlobStore
 from forestay_events.errors import Rejected
-from forestay_sol.api import VNFPKGM_V1, Route, negotiate
+from forestay_sol.api import VNFPKGM_V2, Route, negotiate
 from forestay_sol.caller import caller
-from forestay_sol.vnfd import Checksum
-from forestay_sol.web import answer
+from forestay_sol.vnfd import Artifact
 
-from forestay_package_mgmt.api.commands import Commands
-from forestay_package_mgmt.api.members import member, opened, vnfd_text, vnfd_zip
-from forestay_package_mgmt.api.packages import VNF_PACKAGE
+from forestay_package_mgmt.api.edition import ONBOARDED_PACKAGE, Edition
+from forestay_package_mgmt.api.members import member, opened, packed, pieces, signatures_of, size_of
 from forestay_package_mgmt.api.ranges import stream
-from forestay_package_mgmt.domain.commands import StoreContent
-from forestay_package_mgmt.domain.decide import uploadable
 from forestay_package_mgmt.domain.state import Content, Onboarded
-from forestay_package_mgmt.onboarding.contents import Contents
 from forestay_package_mgmt.projections.reads import PackageReads
-from forestay_package_mgmt.settings import Settings
+from forestay_package_mgmt.projections.representation import additional_artifacts
 
 ZIP = "application/zip"
 TEXT = "text/plain"
-_VNFD = {TEXT: vnfd_text, ZIP: vnfd_zip}
+_SIGNATURES = "include_signatures"
 
 
 class ContentApi:
-    """Handlers of a package's content."""
+    """Handlers of the content of packages in one edition.
 
-    def __init__(
-        self, commands: Commands, reads: PackageReads, contents: Contents, blobs: BlobStore, settings: Settings
-    ) -> None:
-        self._commands = commands
+    :param directory: where zips of several members are made.
+    """
+
+    def __init__(self, edition: Edition, reads: PackageReads, blobs: BlobStore, directory: Path) -> None:
+        self._edition = edition
         self._reads = reads
-        self._contents = contents
         self._blobs = blobs
-        self._limit = settings.package_size_limit
-        self._patience = settings.package_upload_patience
+        self._directory = directory
 
     def routes(self) -> Sequence[Route]:
         """The routes of these resources."""
-        content = f"{VNF_PACKAGE}/package_content"
-        return [
-            Route("PUT", content, self.upload, VNFPKGM_V1, consumes=(ZIP,), streamed=True),
-            Route("GET", content, self.download, VNFPKGM_V1),
-            Route("GET", f"{VNF_PACKAGE}/vnfd", self.vnfd, VNFPKGM_V1),
-            Route("GET", f"{VNF_PACKAGE}/artifacts/{{artifactPath:.+}}", self.artifact, VNFPKGM_V1),
+        edition = self._edition
+        if edition.api is not VNFPKGM_V2:
+            return self._routes(edition.package)
+        more = [
+            Route("GET", f"{package}/{name}", handler, VNFPKGM_V2, produces=())
+            for package in (edition.package, ONBOARDED_PACKAGE)
+            for name, handler in (("manifest", self.manifest), ("artifacts", self.artifacts))
         ]
+        return [*self._routes(edition.package), *self._routes(ONBOARDED_PACKAGE), *more]
 
-    async def upload(self, request: web.Request) -> web.Response:
-        """Store the content and have it onboarded (SOL005 9.4.5.3.3)."""
-        sender, package_id = caller(request), request.match_info["vnfPkgId"]
-        uploadable(await self._commands.current(sender, package_id))
-        if not request.body_exists:
-            raise Rejected(400, "The request body is missing: it is the VNF package, a zip file.", pointer="")
-        if (request.content_length or 0) > self._limit:
-            raise Rejected(413, f"The content is larger than the {self._limit} bytes that are accepted.")
-
-        async def record(blob: Blob) -> None:
-            checksum = Checksum(algorithm="sha512", hash=blob.sha512)
-            await self._commands.send(sender, package_id, StoreContent(blob.digest, blob.size, checksum))
-
-        await self._contents.store(self._received(request), self._limit, record)
-        return answer(status=202)
+    def _routes(self, package: str) -> list[Route]:
+        found = {
+            "package_content": self.download,
+            "vnfd": self.vnfd,
+            "artifacts/{artifactPath:.+}": self.artifact,
+        }
+        api = self._edition.api
+        return [Route("GET", f"{package}/{name}", handler, api, produces=()) for name, handler in found.items()]
 
     async def download(self, request: web.Request) -> web.StreamResponse:
-        """The package as it was uploaded, whole or a range (SOL005 9.4.5.3.2)."""
+        """The package as it was uploaded, whole or in ranges (SOL005 9.4.5.3.2)."""
         content, _ = await self._onboarded(request)
 
         def chunks(offset: int, length: int) -> AsyncIterator[bytes]:
             return self._blobs.stream(content.digest, offset, length)
 
-        return await stream(request, chunks, size=content.size, content_type=ZIP)
+        several = self._edition.several_ranges
+        return await stream(request, chunks, size=content.size, content_type=ZIP, tag=content.digest, several=several)
 
-    async def vnfd(self, request: web.Request) -> web.Response:
+    async def vnfd(self, request: web.Request) -> web.StreamResponse:
         """The VNFD: its one YAML file as text, or a zip (SOL005 9.4.4.3.2)."""
         content, found = await self._onboarded(request)
-        accept = ",".join(request.headers.getall(hdrs.ACCEPT, ()))
         offers = (TEXT, ZIP) if found.single_yaml else (ZIP, TEXT)
-        chosen = negotiate(accept, offers)
+        chosen = ZIP if _SIGNATURES in request.query else negotiate(_accept(request), offers)
         if chosen == TEXT and not found.single_yaml:
             raise Rejected(400, f"The VNFD consists of {len(found.definitions)} files: ask for {ZIP} in 'Accept'.")
         async with opened(self._blobs, content.digest) as archive:
-            body = await asyncio.to_thread(_VNFD[chosen], archive, found)
-        # Tacker's client compares the whole header: no charset.
-        return web.Response(body=body, headers={hdrs.CONTENT_TYPE: chosen})
+            if chosen == TEXT:
+                return await _text(archive, found.definitions[0])
+            names = [name for name in (TOSCA_META, *found.definitions) if name in archive]
+            return await self._zip(request, archive, content, names)
+
+    async def manifest(self, request: web.Request) -> web.StreamResponse:
+        """The manifest as text, or with its separate certificate as a zip (SOL005 9.4.4b.3.2)."""
+        content, found = await self._onboarded(request)
+        if found.manifest is None:
+            raise Rejected(404, "The VNF package has no manifest.")
+        async with opened(self._blobs, content.digest) as archive:
+            if _SIGNATURES in request.query and signatures_of(archive, [found.manifest]):
+                return await self._zip(request, archive, content, [found.manifest])
+            negotiate(_accept(request), (TEXT,))
+            return await _text(archive, found.manifest)
+
+    async def artifacts(self, request: web.Request) -> web.StreamResponse:
+        """The additional artifacts as a zip, or a range of it (SOL005 9.4.5a.3.2)."""
+        content, found = await self._onboarded(request)
+        negotiate(_accept(request), (ZIP,))
+        chosen = _chosen(request, additional_artifacts(found))
+        async with opened(self._blobs, content.digest) as archive:
+            return await self._zip(request, archive, content, [each.path for each in chosen if each.path in archive])
 
     async def artifact(self, request: web.Request) -> web.StreamResponse:
-        """A file of the package, whole or a range (SOL005 9.4.7.3.2)."""
+        """A file of the package, whole or in ranges (SOL005 9.4.7.3.2)."""
         content, _ = await self._onboarded(request)
         name = request.match_info["artifactPath"]
         if "://" in name:
@@ -104,28 +118,63 @@ class ContentApi:
         async with opened(self._blobs, content.digest) as archive:
             if name not in archive:
                 raise Rejected(404, f"VNF package has no artifact {name!r}.")
+            if _SIGNATURES in request.query and signatures_of(archive, [name]):
+                return await self._zip(request, archive, content, [name])
 
             def chunks(start: int, length: int) -> AsyncIterator[bytes]:
                 return member(archive, name, start, length)
 
             content_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
-            return await stream(request, chunks, size=archive.size(name), content_type=content_type)
+            tag, several = _tag(content.digest, [name]), self._edition.several_ranges
+            return await stream(
+                request, chunks, size=archive.size(name), content_type=content_type, tag=tag, several=several
+            )
+
+    async def _zip(
+        self, request: web.Request, archive: Archive, content: Content, names: Sequence[str]
+    ) -> web.StreamResponse:
+        extra = signatures_of(archive, names) if _SIGNATURES in request.query else []
+        async with packed(archive, [*names, *extra], self._directory) as file:
+
+            def chunks(start: int, length: int) -> AsyncIterator[bytes]:
+                return pieces(file, start, length)
+
+            tag, several = _tag(content.digest, [*names, *extra]), self._edition.several_ranges
+            return await stream(request, chunks, size=size_of(file), content_type=ZIP, tag=tag, several=several)
 
     async def _onboarded(self, request: web.Request) -> tuple[Content, Onboarded]:
-        package = await self._reads.package(caller(request).project, request.match_info["vnfPkgId"])
+        package = await self._reads.package(caller(request).project, await self._reads.named(request))
         if package.onboarded is None or package.content is None:
             raise Rejected(
                 409, f"VNF package {package.id} is not ONBOARDED: its onboardingState is {package.onboarding_state}."
             )
         return package.content, package.onboarded
 
-    async def _received(self, request: web.Request) -> AsyncIterator[bytes]:
-        try:
-            while True:
-                async with asyncio.timeout(self._patience):
-                    chunk = await request.content.readany()
-                if not chunk:
-                    return
-                yield chunk
-        except TimeoutError:
-            raise Rejected(408, f"Nothing more of the content came for {self._patience:g} seconds.") from None
+
+def _chosen(request: web.Request, artifacts: Sequence[Artifact]) -> list[Artifact]:
+    """What the parameters of SOL005 9.4.5a.3.2 leave: MANO artifacts belong to no set, the others to one each."""
+    named = request.query.get("select_non_mano_artifact_sets")
+    sets = None if named is None else named.split(",")
+
+    def wanted(artifact: Artifact) -> bool:
+        if artifact.non_mano_set is None:
+            return "exclude_all_mano_artifacts" not in request.query
+        if "exclude_all_non_mano_artifacts" in request.query:
+            return False
+        return sets is None or artifact.non_mano_set in sets
+
+    return [artifact for artifact in artifacts if wanted(artifact)]
+
+
+def _accept(request: web.Request) -> str:
+    return ",".join(request.headers.getall(hdrs.ACCEPT, ()))
+
+
+def _tag(digest: str, names: Sequence[str]) -> str:
+    return hashlib.sha256("\0".join([digest, *names]).encode()).hexdigest()
+
+
+async def _text(archive: Archive, name: str) -> web.Response:
+    body = (await asyncio.to_thread(archive.text, name)).encode()
+    # Tacker's client compares the whole header: no charset.
+    return web.Response(body=body, headers={hdrs.CONTENT_TYPE: TEXT})

@@ -1,34 +1,29 @@
-"""The resources ``vnf_packages`` and ``vnf_packages/{vnfPkgId}`` (SOL005 clauses 9.4.2 and 9.4.3)."""
+"""The resources ``vnf_packages`` and ``vnf_packages/{vnfPkgId}`` (SOL005 clauses 9.4.2 and 9.4.3), in the form of an edition,
+and for v2 ``onboarded_vnf_packages`` with the individual package by its VNFD id (SOL003 clauses 10.4.2 and 10.4.3)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
-from uuid import uuid4
 
 import msgspec
 from aiohttp import web
 from forestay_events.errors import Rejected
 from forestay_sol import filters
-from forestay_sol.api import VNFPKGM_V1, Route
+from forestay_sol.api import MERGE_PATCH, VNFPKGM_V2, VNFPKGM_VERSIONS, Handler, Route
 from forestay_sol.body import decode
 from forestay_sol.caller import caller
 from forestay_sol.listing import Listing
-from forestay_sol.paging import Paging, v1_link
 from forestay_sol.streams.package import OperationalState
 from forestay_sol.types import KeyValuePairs
 from forestay_sol.web import answer
 from msgspec import UNSET, UnsetType
 
 from forestay_package_mgmt.api.commands import Commands
+from forestay_package_mgmt.api.edition import ONBOARDED_PACKAGE, ONBOARDED_PACKAGES, Edition
 from forestay_package_mgmt.domain.commands import CreatePackage, DeletePackage, ModifyPackage
 from forestay_package_mgmt.onboarding.contents import Contents
-from forestay_package_mgmt.projections import SCHEMA
 from forestay_package_mgmt.projections.reads import PackageReads
-from forestay_package_mgmt.projections.representation import ATTRIBUTES, info, resource
-
-VNF_PACKAGES = "/vnfpkgm/v1/vnf_packages"
-VNF_PACKAGE = f"{VNF_PACKAGES}/{{vnfPkgId}}"
 
 
 class CreateVnfPkgInfoRequest(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -45,47 +40,57 @@ class VnfPkgInfoModifications(msgspec.Struct, frozen=True, kw_only=True, rename=
 
 
 class PackageApi:
-    """Handlers of the package resources.
+    """Handlers of the package resources of one edition."""
 
-    :param page_size: entries of a page of the list.
-    """
-
-    def __init__(self, commands: Commands, reads: PackageReads, contents: Contents, *, page_size: int) -> None:
+    def __init__(self, edition: Edition, commands: Commands, reads: PackageReads, contents: Contents) -> None:
+        self._edition = edition
         self._commands = commands
         self._reads = reads
         self._contents = contents
-        self._listing = Listing(
-            table=f"{SCHEMA}.vnf_package",
-            attributes=ATTRIBUTES,
-            paging=Paging(size=page_size, link=v1_link, all_records=True),
-        )
+        self._onboarded = msgspec.structs.replace(edition.listing, alive="doc ->> 'onboardingState' = 'ONBOARDED'")
 
     def routes(self) -> Sequence[Route]:
         """The routes of these resources."""
+        api, packages, package = self._edition.api, self._edition.packages, self._edition.package
+        patch = MERGE_PATCH if api is VNFPKGM_V2 else None
+        both = [
+            Route("POST", packages, self.create, api),
+            Route("GET", packages, self.list, api),
+            Route("GET", package, self.show, api),
+            Route("PATCH", package, self.modify, api, consumes=patch),
+            Route("DELETE", package, self.delete, api),
+        ]
+        return [*both, *self._onboarded_routes()] if api is VNFPKGM_V2 else both
+
+    def _onboarded_routes(self) -> Sequence[Route]:
         return [
-            Route("POST", VNF_PACKAGES, self.create, VNFPKGM_V1),
-            Route("GET", VNF_PACKAGES, self.list, VNFPKGM_V1),
-            Route("GET", VNF_PACKAGE, self.show, VNFPKGM_V1),
-            Route("PATCH", VNF_PACKAGE, self.modify, VNFPKGM_V1),
-            Route("DELETE", VNF_PACKAGE, self.delete, VNFPKGM_V1),
+            Route("GET", ONBOARDED_PACKAGES, self.list_onboarded, VNFPKGM_V2),
+            Route("GET", ONBOARDED_PACKAGE, self.show, VNFPKGM_V2),
+            Route("GET", "/vnfpkgm/api_versions", _versions("/vnfpkgm", "1.0.0", "2.4.0"), VNFPKGM_VERSIONS),
+            Route("GET", "/vnfpkgm/v2/api_versions", _versions("/vnfpkgm/v2", "2.4.0"), VNFPKGM_VERSIONS),
         ]
 
     async def create(self, request: web.Request) -> web.Response:
         """Create a package without content (SOL005 9.4.2.3.1)."""
-        wanted = await decode(request, CreateVnfPkgInfoRequest)
+        wanted, sender = await decode(request, CreateVnfPkgInfoRequest), caller(request)
         command = CreatePackage(wanted.user_defined_data or {})
-        package = await self._commands.send(caller(request), str(uuid4()), command)
-        return answer(info(package, in_use=False), status=201, location=resource(package.id))
+        package = await self._commands.send(sender, sender.new_id("package"), command)
+        document = self._edition.linked(self._edition.info(package) | {"usageState": "NOT_IN_USE"})
+        return answer(document, status=201, location=self._edition.location(package.id))
 
     async def list(self, request: web.Request) -> web.Response:
         """List the project's packages: filtered, selected, paged (SOL005 9.4.2.3.2)."""
-        _refuse_unknown_attributes(request)
-        page = await self._reads.listed(self._listing, caller(request).project, request)
-        return answer([page.selector.apply(each) for each in page.documents], link=page.link)
+        return await self._listed(request, self._edition.listing)
+
+    async def list_onboarded(self, request: web.Request) -> web.Response:
+        """The same of those that are ONBOARDED (SOL003 10.4.2.3.2)."""
+        return await self._listed(request, self._onboarded)
 
     async def show(self, request: web.Request) -> web.Response:
-        """Show a package (SOL005 9.4.3.3.2)."""
-        return answer(await self._reads.info(caller(request).project, request.match_info["vnfPkgId"]))
+        """Show a package (SOL005 9.4.3.3.2, SOL003 10.4.3.3.2)."""
+        package_id = await self._reads.named(request)
+        document, version = await self._reads.info(caller(request).project, package_id, view=self._edition.view)
+        return answer(self._edition.linked(document), version=version)
 
     async def modify(self, request: web.Request) -> web.Response:
         """Change operational state and user-defined data; the answer has what changed (SOL005 9.4.3.3.4)."""
@@ -95,7 +100,12 @@ class PackageApi:
         }
         if not changes:
             raise Rejected(400, "Give operationalState, userDefinedData or both.", pointer="")
-        await self._commands.send(caller(request), request.match_info["vnfPkgId"], ModifyPackage(**changes))
+        try:
+            await self._commands.send(caller(request), request.match_info["vnfPkgId"], ModifyPackage(**changes))
+        except Rejected as error:
+            if error.status == 400:
+                error.status = self._edition.not_onboarded
+            raise
         return answer(wanted)
 
     async def delete(self, request: web.Request) -> web.Response:
@@ -108,9 +118,23 @@ class PackageApi:
             await self._contents.release(before.content.digest)
         return answer(status=204)
 
+    async def _listed(self, request: web.Request, listing: Listing) -> web.Response:
+        self._refuse_unknown_attributes(request)
+        page = await self._reads.listed(listing, caller(request).project, request)
+        return answer([page.selector.apply(self._edition.linked(each)) for each in page.documents], link=page.link)
 
-def _refuse_unknown_attributes(request: web.Request) -> None:
-    for comparison in filters.parse(request.query["filter"]) if "filter" in request.query else ():
-        if comparison.path and comparison.path[0] not in ATTRIBUTES.names:
-            known = ", ".join(sorted(ATTRIBUTES.names))
-            raise Rejected(400, f"Attribute filter names {comparison.path[0]!r}, which is none of {known}.")
+    def _refuse_unknown_attributes(self, request: web.Request) -> None:
+        names = self._edition.attributes.names
+        for comparison in filters.parse(request.query["filter"]) if "filter" in request.query else ():
+            if comparison.path and comparison.path[0] not in names:
+                known = ", ".join(sorted(names))
+                raise Rejected(400, f"Attribute filter names {comparison.path[0]!r}, which is none of {known}.")
+
+
+def _versions(prefix: str, *versions: str) -> Handler:
+    content = {"uriPrefix": prefix, "apiVersions": [{"version": each, "isDeprecated": False} for each in versions]}
+
+    async def versions_handler(request: web.Request) -> web.Response:
+        return answer(content)
+
+    return versions_handler

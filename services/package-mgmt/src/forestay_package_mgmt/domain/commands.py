@@ -86,6 +86,7 @@ class FinishOnboarding:
     definitions: tuple[str, ...]
     single_yaml: bool
     manifest: str | None = None
+    compatible_specification_versions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -142,6 +142,7 @@ def _finish(package: Package, command: FinishOnboarding) -> Decided:
         definitions=command.definitions,
         single_yaml=command.single_yaml,
         manifest=command.manifest,
+        compatible_specification_versions=command.compatible_specification_versions,
         software_images=command.vnfd.software_images(),
     )
     return Decided([onboarded], f"VNFD {command.vnfd.vnfd_id} is onboarded")

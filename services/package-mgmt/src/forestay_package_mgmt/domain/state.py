@@ -86,6 +86,7 @@ class Onboarded(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     definitions: tuple[str, ...]
     single_yaml: bool
     manifest: str | None = None
+    compatible_specification_versions: tuple[str, ...] = ()
     software_images: tuple[SoftwareImage, ...]
     at: datetime
 
@@ -95,6 +96,7 @@ class Package(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     :ivar source: where the content is being fetched, in UPLOADING.
     :ivar external_access: how external artifacts are to be reached, secrets sealed.
+    :ivar secrets: whether secrets were ever sealed for the package, which have to go with it.
     :ivar vnfd_id: the claimed VNFD id, from the moment that the content was found sound.
     :ivar failure: ProblemDetails about the last content, when it was refused.
     """
@@ -107,6 +109,7 @@ class Package(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     source: Source | None = None
     content: Content | None = None
     external_access: dict[str, Any] = {}
+    secrets: bool = False
     vnfd_id: str | None = None
     onboarded: Onboarded | None = None
     failure: dict[str, Any] | None = None
@@ -147,11 +150,12 @@ def _created(package: Package, event: PackageCreated, commit: Commit) -> _Member
 
 
 def _requested(package: Package, event: PackageUploadRequested, commit: Commit) -> _Members:
-    return {"source": Source(uri=event.uri, access=event.access, upload=commit.version), "failure": None}
+    source = Source(uri=event.uri, access=event.access, upload=commit.version)
+    return {"source": source, "secrets": package.secrets or bool(event.access), "failure": None}
 
 
 def _configured(package: Package, event: PackageExternalAccessConfigured, commit: Commit) -> _Members:
-    return {"external_access": event.artifacts}
+    return {"external_access": event.artifacts, "secrets": True}
 
 
 def _stored(package: Package, event: PackageContentStored, commit: Commit) -> _Members:
@@ -169,6 +173,7 @@ def _onboarded(package: Package, event: PackageOnboarded, commit: Commit) -> _Me
         definitions=event.definitions,
         single_yaml=event.single_yaml,
         manifest=event.manifest,
+        compatible_specification_versions=event.compatible_specification_versions,
         software_images=event.software_images,
         at=commit.at,
     )

@@ -16,6 +16,7 @@ import structlog
 from forestay_events.blobs import Blob
 from forestay_events.database import answering
 from forestay_events.errors import Conflict, Rejected, Unavailable
+from forestay_events.failpoints import failpoint
 from forestay_events.platform import Platform
 
 from forestay_package_mgmt.projections.reads import PackageReads
@@ -52,6 +53,7 @@ class Contents:
                     await writer.write(chunk)
                 async with self._lock(_SHARED):
                     blob = await writer.commit()
+                    failpoint("content.stored")
                     await record(blob)
         except (Rejected, Conflict):
             if blob is not None:

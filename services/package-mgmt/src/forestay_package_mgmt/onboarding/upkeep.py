@@ -1,4 +1,4 @@
-"""Repairs by the clock what no message repairs: onboarding whose work was lost with the queue, and blobs nobody needs."""
+"""Repairs by the clock what no message repairs: work that was lost with the queue, and blobs nobody needs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from forestay_events.errors import Unavailable
 from forestay_events.work import WorkQueue
 
 from forestay_package_mgmt.onboarding.contents import Contents
-from forestay_package_mgmt.projections.packages import onboarding_of
+from forestay_package_mgmt.projections.packages import due_for
 from forestay_package_mgmt.projections.reads import PackageReads
 
 log = structlog.get_logger(__name__)
@@ -42,10 +42,10 @@ class Upkeep:
         await _every(_RESUME_EVERY, self._resume)
 
     async def _resume(self) -> None:
-        for package_id in await self._reads.overdue(_OVERDUE):
-            work = onboarding_of(package_id)
-            if not await self._queue.pending(work):
-                log.warning("onboarding.resumed", package=package_id)
+        for package in await self._reads.overdue(_OVERDUE):
+            work = due_for(package)
+            if work is not None and not await self._queue.pending(work):
+                log.warning("package.resumed", package=package.id, executor=work.executor)
                 await self._queue.put(work)
 
 

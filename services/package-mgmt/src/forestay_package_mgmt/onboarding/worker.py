@@ -13,22 +13,21 @@ any more leads to nothing.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from forestay_csar import PackageInvalid, ReadPackage
-from forestay_events.aggregate import Loaded, Origin
+from forestay_events.aggregate import Loaded
 from forestay_events.blobs import BlobStore
 from forestay_events.errors import Rejected
+from forestay_events.failpoints import failpoint
+from forestay_events.sealing import Vault
 from forestay_events.work import Work
-from forestay_sol.problem import ProblemDetails, answer_to
 
-from forestay_package_mgmt.domain.commands import ClaimVnfdId, FailOnboarding, FinishOnboarding, PackageCommand
+from forestay_package_mgmt.domain.commands import ClaimVnfdId, FinishOnboarding
 from forestay_package_mgmt.domain.state import Content, Package
 from forestay_package_mgmt.onboarding.contents import Contents
 from forestay_package_mgmt.onboarding.reading import read_apart
-from forestay_package_mgmt.projections.reads import PackageAggregates, PackageReads
-
-_ACTOR = "forestay:onboarding"
+from forestay_package_mgmt.onboarding.reports import Report, Reports
+from forestay_package_mgmt.projections.reads import PackageReads
 
 
 class Onboarding:
@@ -39,34 +38,40 @@ class Onboarding:
 
     def __init__(
         self,
-        aggregates: PackageAggregates,
+        reports: Reports,
         reads: PackageReads,
         contents: Contents,
         blobs: BlobStore,
+        vault: Vault,
         *,
         reading_time: float,
     ) -> None:
-        self._aggregates = aggregates
+        self._reports = reports
         self._reads = reads
         self._contents = contents
         self._blobs = blobs
+        self._vault = vault
         self._reading_time = reading_time
 
     async def handle(self, work: Work) -> None:
-        """Onboard the content that a package awaits, if it does."""
-        package = (await self._aggregates.load(work.key)).state
+        """Onboard the content that a package awaits, if it does; destroy the secrets of one that is gone."""
+        package = await self._reports.package(work.key)
+        if package is not None and package.deleted:
+            await self._vault.shred(package.id)
         if package is None or package.awaited is None:
             return
         content = package.awaited
         path: Path = await self._blobs.path(content.digest)
         try:
-            await self._onboard(package, content, await read_apart(path, timeout=self._reading_time))
+            read = await read_apart(path, timeout=self._reading_time)
+            failpoint("onboarding.read")
+            await self._onboard(package, content, read)
         except PackageInvalid as error:
             await self._fail(package, content, error)
 
     async def given_up(self, work: Work, reason: str) -> None:
         """Fail the onboarding of content that could not be read however often it was tried."""
-        package = (await self._aggregates.load(work.key)).state
+        package = await self._reports.package(work.key)
         if package is not None and package.awaited is not None:
             detail = f"Onboarding was given up: {reason} Upload the content again, or have the server's log looked at."
             error = Rejected(400, detail, title="Onboarding given up", extra={"rule": "given-up"})
@@ -77,6 +82,7 @@ class Onboarding:
         claimed = await self._tell(package, content, ClaimVnfdId(content.upload, vnfd_id))
         if claimed.state is None or claimed.state.awaited != content:
             return
+        failpoint("onboarding.claimed")
         await self._reads.up_to(claimed.seq)
         holder = await self._reads.holder(claimed.state)
         if holder != package.id:
@@ -85,23 +91,15 @@ class Onboarding:
                 f"VNFD id {vnfd_id} belongs to VNF package {holder} of this project. Delete that package, or give this "
                 "VNFD another descriptor_id.",
             )
-        finish = FinishOnboarding(content.upload, read.vnfd, read.definitions, read.single_yaml)
+        finish = FinishOnboarding(
+            content.upload, read.vnfd, read.definitions, read.single_yaml, read.manifest,
+            read.compatible_specification_versions,
+        )  # fmt: skip
         await self._tell(package, content, finish)
 
     async def _fail(self, package: Package, content: Content, error: Rejected) -> None:
-        await self._tell(package, content, FailOnboarding(content.upload, _problem(error)))
+        await self._reports.fail(package, content.upload, error)
         await self._contents.release(content.digest)
 
-    async def _tell(self, package: Package, content: Content, command: PackageCommand) -> Loaded[Package]:
-        origin = Origin(
-            command_id=f"{package.id}/{content.upload}/{type(command).__name__}",
-            project=package.project,
-            actor=_ACTOR,
-        )
-        return await self._aggregates.execute(package.id, command, origin)
-
-
-def _problem(error: Rejected) -> dict[str, Any]:
-    answer = answer_to(error)
-    problem = answer.problem if answer else ProblemDetails(status=error.status, detail=error.detail)
-    return problem.members()
+    async def _tell(self, package: Package, content: Content, report: Report) -> Loaded[Package]:
+        return await self._reports.tell(package, content.upload, report)

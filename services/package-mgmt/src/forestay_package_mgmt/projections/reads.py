@@ -17,8 +17,9 @@ from aiohttp import web
 from forestay_events.aggregate import Aggregates
 from forestay_events.database import answering
 from forestay_events.errors import Rejected, Unavailable
-from forestay_events.freshness import caught_up
+from forestay_events.freshness import caught_up, caught_up_with_all, version_of
 from forestay_events.platform import Platform
+from forestay_sol.caller import caller
 from forestay_sol.listing import Listed, Listing
 from forestay_sol.streams.package import PackageEvent
 
@@ -47,17 +48,33 @@ class PackageReads:
         state = await self._value(f"SELECT state FROM {SCHEMA}.package WHERE id = $1", package_id)
         return owned(None if state is None else decode_state(state), project)
 
-    async def info(self, project: str, package_id: str) -> Json:
-        """VnfPkgInfo of a package. :raises Rejected: 404."""
-        await caught_up(self._platform, SCHEMA, PACKAGE, package_id)
+    async def named(self, request: web.Request) -> str:
+        """The id of the package that a request's path names, by its id or by its VNFD id. :raises Rejected: 404."""
+        if "vnfdId" in request.match_info:
+            return await self.onboarded_id(caller(request).project, request.match_info["vnfdId"])
+        return request.match_info["vnfPkgId"]
+
+    async def onboarded_id(self, project: str, vnfd_id: str) -> str:
+        """The package with this VNFD id, once it is ONBOARDED. :raises Rejected: 404."""
+        with suppress(Unavailable):
+            await caught_up_with_all(self._platform, SCHEMA, PACKAGE.stream)
+        found = await self._value(
+            f"SELECT id FROM {SCHEMA}.package WHERE project = $1 AND vnfd_id = $2 AND NOT deleted"
+            " AND doc ->> 'onboardingState' = 'ONBOARDED'", project, vnfd_id,
+        )  # fmt: skip
+        if found is None:
+            raise Rejected(404, f"There is no on-boarded VNF package with VNFD id {vnfd_id}.")
+        return found
+
+    async def info(self, project: str, package_id: str, *, view: str) -> tuple[Json, int | None]:
+        """VnfPkgInfo of a package as ``view`` has it, and its version if the log tells. :raises Rejected: 404."""
+        newest = await caught_up(self._platform, SCHEMA, PACKAGE, package_id)
         with suppress(Unavailable):
             await self._all_usage(_USAGE_PATIENCE)
-        doc = await self._value(
-            f"SELECT doc FROM {SCHEMA}.vnf_package WHERE id = $1 AND project = $2", package_id, project
-        )
+        doc = await self._value(f"SELECT doc FROM {view} WHERE id = $1 AND project = $2", package_id, project)
         if doc is None:
             raise Rejected(404, "VnfPackage not found.")
-        return msgspec.json.decode(doc)
+        return msgspec.json.decode(doc), version_of(newest)
 
     async def in_use(self, package_id: str) -> bool:
         """Whether VNF instances of the package exist. :raises Unavailable: that cannot be known now."""
@@ -94,12 +111,22 @@ class PackageReads:
         rows = await self._rows(f"SELECT digest FROM {SCHEMA}.package WHERE digest = ANY($1)", list(digests))
         return {row["digest"] for row in rows}
 
-    async def overdue(self, older_than: timedelta) -> list[str]:
-        """The packages whose onboarding is awaited for longer than ``older_than``."""
+    async def overdue(self, older_than: timedelta) -> list[Package]:
+        """The packages whose upload or onboarding is awaited for longer than ``older_than``."""
         rows = await self._rows(
-            f"SELECT id FROM {SCHEMA}.package WHERE awaits AND touched < $1", self._platform.clock() - older_than
+            f"SELECT state FROM {SCHEMA}.package WHERE awaits AND touched < $1", self._platform.clock() - older_than
         )
-        return [row["id"] for row in rows]
+        return [decode_state(row["state"]) for row in rows]
+
+    async def progress(self, package_id: str, received: int, total: int | None) -> None:
+        """Note how far an upload has come, in bytes; nothing happens if the package does not wait for it any more."""
+        with answering():
+            await self._pool.execute(
+                f"UPDATE {SCHEMA}.upload SET received = $2, total = $3 WHERE package_id = $1",
+                package_id,
+                received,
+                total,
+            )
 
     async def _rows(self, query: str, *parameters: object) -> list[Any]:
         with answering():

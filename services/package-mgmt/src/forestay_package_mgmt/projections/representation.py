@@ -1,6 +1,8 @@
-"""VnfPkgInfo (SOL005 clause 9.5.2.5) as JSON, made once per change and stored; only ``usageState`` is added when read.
+"""VnfPkgInfo (SOL005 clause 9.5.2.5) as JSON, made once per change and stored; ``usageState`` and the progress of an upload
+are added when it is read.
 
-``onboardingFailureDetails`` (ProblemDetails, from newer editions of SOL005) is there while the last content was refused.
+API v1 says what Tacker says, with links in it. API v2 says it as SOL005 and SOL003 from version 3 on do; its links are added
+at the edge. Both tell in ``onboardingFailureDetails`` (ProblemDetails) why the last content was refused; v2 calls that ERROR.
 """
 
 from __future__ import annotations
@@ -9,17 +11,16 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-import msgspec
 from forestay_sol.selectors import Attributes
 from forestay_sol.types import rfc3339
-from forestay_sol.vnfd import SoftwareImage
+from forestay_sol.vnfd import Artifact, SoftwareImage
 
 from forestay_package_mgmt.domain.state import Onboarded, Package
 
 Json = dict[str, Any]
 
 COMPLEX = frozenset({"checksum", "userDefinedData", "softwareImages", "additionalArtifacts"})
-"""What lists leave out unless it is asked for; selectors may name nothing else."""
+"""What lists leave out unless it is asked for; selectors of v1 may name nothing else."""
 
 SIMPLE = frozenset(
     {
@@ -33,54 +34,94 @@ SIMPLE = frozenset(
         "operationalState",
         "usageState",
         "onboardingFailureDetails",
+        "uploadProgress",
     }
 )
 
 ATTRIBUTES = Attributes(names=SIMPLE | COMPLEX, mandatory=SIMPLE, excluded=COMPLEX, selectable=COMPLEX)
 
+_STATES = frozenset({"id", "onboardingState", "operationalState", "usageState"})
+_OPTIONAL_V2 = frozenset({"vnfmInfo", "compatibleSpecificationVersions"})
+ATTRIBUTES_V2 = Attributes(
+    names=SIMPLE | COMPLEX | _OPTIONAL_V2, mandatory=_STATES, excluded=COMPLEX | {"onboardingFailureDetails"}
+)
+
+_CLASSES = {"Licenses": "LICENSE", "Tests": "TESTING", "Testing": "TESTING"}
+
 
 def resource(package_id: str) -> str:
-    """The path of a VNF package."""
+    """The path of a VNF package in API v1."""
     return f"/vnfpkgm/v1/vnf_packages/{package_id}"
 
 
-def document(package: Package) -> str:
-    """VnfPkgInfo without ``usageState`` as JSON text."""
-    return msgspec.json.encode(dict(_members(package))).decode()
+def info(package: Package) -> Json:
+    """VnfPkgInfo of v1 without what only the read model knows."""
+    return dict(_members(package))
 
 
-def info(package: Package, *, in_use: bool) -> Json:
-    """VnfPkgInfo, for an answer that need not wait for the read model."""
-    return dict(_members(package)) | {"usageState": "IN_USE" if in_use else "NOT_IN_USE"}
+def info_v2(package: Package) -> Json:
+    """VnfPkgInfo of v2 without what only the read model knows, and without ``_links``."""
+    return dict(_members_v2(package))
 
 
 def _members(package: Package) -> Iterator[tuple[str, Any]]:
     path = resource(package.id)
     yield "id", package.id
     if package.onboarded and package.content:
-        yield from _onboarded_members(package.onboarded)
+        found = package.onboarded
+        yield from _product(found)
+        yield "softwareImages", [_image(image, found.at) for image in found.software_images]
+        yield (
+            "additionalArtifacts",
+            [
+                {"artifactPath": each.path, "checksum": each.checksum, "metadata": {}}
+                for each in found.vnfd.artifacts.values()
+            ],
+        )
         yield "checksum", package.content.checksum
     yield "onboardingState", package.onboarding_state
+    yield from _states(package)
+    yield "_links", {"self": {"href": path}, "packageContent": {"href": f"{path}/package_content"}}
+
+
+def _members_v2(package: Package) -> Iterator[tuple[str, Any]]:
+    yield "id", package.id
+    if package.onboarded and package.content:
+        found = package.onboarded
+        yield from _product(found)
+        if found.compatible_specification_versions:
+            yield "compatibleSpecificationVersions", found.compatible_specification_versions
+        yield "vnfmInfo", found.vnfd.vnfm_info
+        yield "softwareImages", [_image_v2(image, found.at) for image in found.software_images]
+        yield "additionalArtifacts", [_artifact_v2(each) for each in additional_artifacts(found)]
+        yield "checksum", package.content.checksum
+    failed = package.onboarding_state == "CREATED" and package.failure is not None
+    yield "onboardingState", "ERROR" if failed else package.onboarding_state
+    yield from _states(package)
+
+
+def _states(package: Package) -> Iterator[tuple[str, Any]]:
     yield "operationalState", package.operational_state
     if package.user_defined_data:
         yield "userDefinedData", package.user_defined_data
     if package.failure:
         yield "onboardingFailureDetails", package.failure
-    yield "_links", {"self": {"href": path}, "packageContent": {"href": f"{path}/package_content"}}
 
 
-def _onboarded_members(onboarded: Onboarded) -> Iterator[tuple[str, Any]]:
+def _product(onboarded: Onboarded) -> Iterator[tuple[str, Any]]:
     vnfd = onboarded.vnfd
     yield "vnfdId", vnfd.vnfd_id
     yield "vnfProvider", vnfd.provider
     yield "vnfProductName", vnfd.product_name
     yield "vnfSoftwareVersion", vnfd.software_version
     yield "vnfdVersion", vnfd.vnfd_version
-    yield "softwareImages", [_image(image, onboarded.at) for image in onboarded.software_images]
-    yield (
-        "additionalArtifacts",
-        [{"artifactPath": a.path, "checksum": a.checksum, "metadata": {}} for a in vnfd.artifacts.values()],
-    )
+
+
+def additional_artifacts(onboarded: Onboarded) -> list[Artifact]:
+    """What the manifest declares besides software images and the files of the VNFD (SOL003 10.5.2.2)."""
+    images = {image.path for image in onboarded.software_images}
+    others = images | {onboarded.manifest, *onboarded.definitions}
+    return [artifact for path, artifact in onboarded.vnfd.artifacts.items() if path not in others]
 
 
 def _image(image: SoftwareImage, created: datetime) -> Json:
@@ -100,3 +141,22 @@ def _image(image: SoftwareImage, created: datetime) -> Json:
         "imagePath": image.path,
     }
     return {name: value for name, value in members.items() if value is not None}
+
+
+def _image_v2(image: SoftwareImage, created: datetime) -> Json:
+    formats = {"containerFormat": image.container_format.upper(), "diskFormat": image.disk_format.upper()}
+    return _image(image, created) | formats | {"isEncrypted": False}
+
+
+def _artifact_v2(artifact: Artifact) -> Json:
+    external = "://" in artifact.path
+    place: Json = {"artifactURI": [artifact.path]} if external else {"artifactPath": artifact.path}
+    kind = _CLASSES.get(artifact.path.partition("/")[0])
+    optional = {"artifactClassification": kind, "nonManoArtifactSetId": artifact.non_mano_set}
+    return {
+        **place,
+        "checksum": artifact.checksum,
+        "isEncrypted": False,
+        "metadata": {},
+        **{name: value for name, value in optional.items() if value is not None},
+    }

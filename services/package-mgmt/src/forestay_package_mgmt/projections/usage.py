@@ -1,4 +1,5 @@
-"""Which VNFDs are in use: follows stream LCM into table ``vnf``, and view ``vnf_package`` puts both together.
+"""Which VNFDs are in use: follows stream LCM into table ``vnf``, and the views put that, the packages and the progress
+of uploads together: ``vnf_package`` for API v1, ``vnf_package_v2``.
 
 ``usageState`` is not a fact about the package but about the VNF instances, so it is never written, only seen.
 """
@@ -11,13 +12,21 @@ from forestay_events.commit import Stored
 from forestay_events.database import Connection
 from forestay_sol.streams.lcm import VnfCreated, VnfDeleted, VnfInfoModified, facts
 
+from forestay_package_mgmt.projections import SCHEMA
+
 TABLES = """
 CREATE TABLE IF NOT EXISTS {schema}.vnf (id text PRIMARY KEY, project text NOT NULL, vnfd_id text NOT NULL);
 CREATE INDEX IF NOT EXISTS vnf_vnfd ON {schema}.vnf (project, vnfd_id);
-CREATE OR REPLACE VIEW {schema}.vnf_package AS
-SELECT id, project, state, in_use,
-    doc || jsonb_build_object('usageState', CASE WHEN in_use THEN 'IN_USE' ELSE 'NOT_IN_USE' END) AS doc
-FROM {schema}.package, LATERAL (
+"""
+
+#: ``doc`` is the representation of one API, whole.
+_VIEW = """
+CREATE OR REPLACE VIEW {schema}.<view> AS
+SELECT id, project, package.vnfd_id, state, in_use,
+    <doc> || jsonb_build_object('usageState', CASE WHEN in_use THEN 'IN_USE' ELSE 'NOT_IN_USE' END)
+    || CASE WHEN upload.package_id IS NULL THEN '{}' ELSE jsonb_build_object('uploadProgress', jsonb_strip_nulls(
+        jsonb_build_object('receivedBytes', upload.received, 'totalBytes', upload.total))) END AS doc
+FROM {schema}.package LEFT JOIN {schema}.upload ON upload.package_id = package.id, LATERAL (
     SELECT doc ->> 'onboardingState' = 'ONBOARDED' AND EXISTS (
         SELECT FROM {schema}.vnf WHERE vnf.project = package.project AND vnf.vnfd_id = package.vnfd_id) AS in_use) AS usage
 WHERE NOT deleted;
@@ -25,9 +34,15 @@ WHERE NOT deleted;
 
 
 class UsageProjection:
-    """Writes table ``vnf``: the VNF instances that exist and the VNFD of each. Needs table ``package`` for its view."""
+    """Writes table ``vnf``: the VNF instances that exist and the VNFD of each.
 
-    tables = TABLES
+    Its views need tables ``package`` and ``upload``.
+    """
+
+    tables = TABLES + "".join(
+        _VIEW.replace("<view>", view).replace("<doc>", doc)
+        for view, doc in (("vnf_package", "doc"), ("vnf_package_v2", "doc_v2"))
+    )
 
     async def apply(self, connection: Connection, schema: str, commits: Sequence[Stored]) -> None:
         for stored in commits:
@@ -44,3 +59,11 @@ class UsageProjection:
                     )
                 elif isinstance(fact, VnfDeleted):
                     await connection.execute(f"DELETE FROM {schema}.vnf WHERE id = $1", commit.aggregate_id)
+
+
+async def packages_in_use(connection: Connection, package_ids: Sequence[str]) -> set[str]:
+    """Those of the packages that VNF instances were made from, as far as this read model has come."""
+    rows = await connection.fetch(
+        f"SELECT id FROM {SCHEMA}.vnf_package WHERE in_use AND id = ANY($1)", list(package_ids)
+    )
+    return {row["id"] for row in rows}

@@ -1,0 +1,199 @@
+"""How a content comes in: sent by the client, or fetched by Forestay (SOL005 clauses 9.4.5 and 9.4.6), and how external
+artifacts are to be reached (clause 9.4.4a).
+
+Rules: what is sent is answered 202 as soon as it is stored and recorded, and judged afterwards; what is to be fetched is
+answered 202 as soon as the log knows, and an address that is refused already as it is written is told at once. Secrets are
+sealed before they enter a command and are never answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, Literal
+
+import msgspec
+from aiohttp import web
+from forestay_events.blobs import Blob
+from forestay_events.errors import Rejected
+from forestay_events.sealing import Vault
+from forestay_notify.authentication import (
+    ParamsBasic,
+    ParamsOauth2ClientCredentials,
+    SubscriptionAuthentication,
+    check,
+)
+from forestay_sol.api import VNFPKGM_V2, Route
+from forestay_sol.body import decode
+from forestay_sol.caller import caller
+from forestay_sol.streams.package import EXTERNAL
+from forestay_sol.types import Sol
+from forestay_sol.vnfd import Checksum
+from forestay_sol.web import answer
+from msgspec import field
+
+from forestay_package_mgmt.api.commands import Commands
+from forestay_package_mgmt.api.content import ZIP
+from forestay_package_mgmt.api.edition import Edition
+from forestay_package_mgmt.domain.commands import ConfigureExternalAccess, RequestUpload, StoreContent
+from forestay_package_mgmt.domain.decide import uploadable
+from forestay_package_mgmt.fetching.access import Access, sealed
+from forestay_package_mgmt.fetching.egress import FetchEgress
+from forestay_package_mgmt.onboarding.contents import Contents
+from forestay_package_mgmt.projections.reads import PackageReads
+from forestay_package_mgmt.settings import Settings
+
+Json = dict[str, Any]
+
+
+class _Authenticated(Sol, frozen=True, kw_only=True):
+    auth_type: Literal["BASIC", "OAUTH2_CLIENT_CREDENTIALS"] | None = None
+    params_basic: ParamsBasic | None = None
+    params_oauth2_client_credentials: ParamsOauth2ClientCredentials | None = field(
+        default=None, name="paramsOauth2ClientCredentials"
+    )
+
+    def authentication(self) -> SubscriptionAuthentication | None:
+        """:raises Rejected: 400, what the type needs is missing."""
+        if self.auth_type is None:
+            return None
+        given = SubscriptionAuthentication(
+            auth_type=(self.auth_type,),
+            params_basic=self.params_basic,
+            params_oauth2_client_credentials=self.params_oauth2_client_credentials,
+        )
+        check(given, None)
+        return given
+
+
+class UploadVnfPackageFromUriRequest(_Authenticated, frozen=True, kw_only=True):
+    """SOL005 9.5.2.4; ``userName`` and ``password`` are those of its version 2, which Tacker speaks, BASIC is ours in v2."""
+
+    address_information: str
+    user_name: str | None = None
+    password: str | None = None
+
+    def authentication(self) -> SubscriptionAuthentication | None:
+        if self.user_name is None or self.auth_type is not None:
+            return super().authentication()
+        basic = ParamsBasic(user_name=self.user_name, password=self.password or "")
+        return SubscriptionAuthentication(auth_type=("BASIC",), params_basic=basic)
+
+
+class ExternalArtifactAccess(_Authenticated, frozen=True, kw_only=True):
+    """How one external artifact is reached."""
+
+    artifact_uri: str
+    override_uri: str | None = None
+
+
+class ExternalArtifactsAccessConfig(Sol, frozen=True, kw_only=True):
+    """SOL005 9.5.2.10; the table says several, ETSI's OpenAPI document says one."""
+
+    artifact: ExternalArtifactAccess | tuple[ExternalArtifactAccess, ...] = ()
+
+    def each(self) -> tuple[ExternalArtifactAccess, ...]:
+        return self.artifact if isinstance(self.artifact, tuple) else (self.artifact,)
+
+
+class UploadApi:
+    """Handlers of uploads in one edition."""
+
+    def __init__(
+        self,
+        edition: Edition,
+        commands: Commands,
+        reads: PackageReads,
+        contents: Contents,
+        vault: Vault,
+        egress: FetchEgress,
+        settings: Settings,
+    ) -> None:
+        self._edition = edition
+        self._commands = commands
+        self._reads = reads
+        self._contents = contents
+        self._vault = vault
+        self._egress = egress
+        self._limit = settings.package_size_limit
+        self._patience = settings.package_upload_patience
+
+    def routes(self) -> Sequence[Route]:
+        """The routes of these resources."""
+        api, package = self._edition.api, self._edition.package
+        content, external = f"{package}/package_content", f"{package}/ext_artifacts_access"
+        both = [
+            Route("PUT", content, self.upload, api, consumes=(ZIP,), produces=(), streamed=True),
+            Route("POST", f"{content}/upload_from_uri", self.upload_from_uri, api),
+        ]
+        more = [
+            Route("GET", external, self.external_access, api),
+            Route("PUT", external, self.configure_external_access, api),
+        ]
+        return [*both, *more] if api is VNFPKGM_V2 else both
+
+    async def upload(self, request: web.Request) -> web.Response:
+        """Store the content and have it onboarded (SOL005 9.4.5.3.3)."""
+        sender, package_id = caller(request), request.match_info["vnfPkgId"]
+        uploadable(await self._commands.current(sender, package_id))
+        if not request.body_exists:
+            raise Rejected(400, "The request body is missing: it is the VNF package, a zip file.", pointer="")
+        if (request.content_length or 0) > self._limit:
+            raise Rejected(413, f"The content is larger than the {self._limit} bytes that are accepted.")
+
+        async def record(blob: Blob) -> None:
+            checksum = Checksum(algorithm="sha512", hash=blob.sha512)
+            await self._commands.send(sender, package_id, StoreContent(blob.digest, blob.size, checksum))
+
+        await self._contents.store(self._received(request), self._limit, record)
+        return answer(status=202)
+
+    async def upload_from_uri(self, request: web.Request) -> web.Response:
+        """Have the content fetched and onboarded (SOL005 9.4.6.3.1)."""
+        sender, package_id = caller(request), request.match_info["vnfPkgId"]
+        body = await decode(request, UploadVnfPackageFromUriRequest)
+        url = self._egress.check(body.address_information, "/addressInformation")
+        access = Access(
+            uri=str(url.with_query(None)), query_token=url.raw_query_string, authentication=body.authentication()
+        )
+        uploadable(await self._commands.current(sender, package_id))
+        command = RequestUpload(access.uri, await sealed(self._vault, package_id, access))
+        await self._commands.send(sender, package_id, command)
+        return answer(status=202)
+
+    async def external_access(self, request: web.Request) -> web.Response:
+        """How external artifacts are reached, without secrets (SOL005 9.4.4a.3.2)."""
+        package = await self._reads.package(caller(request).project, request.match_info["vnfPkgId"])
+        return answer(_shown(package.external_access))
+
+    async def configure_external_access(self, request: web.Request) -> web.Response:
+        """Say how external artifacts are to be reached, before the content comes (SOL005 9.4.4a.3.4)."""
+        sender, package_id = caller(request), request.match_info["vnfPkgId"]
+        artifacts: Json = {}
+        for each in (await decode(request, ExternalArtifactsAccessConfig)).each():
+            self._egress.check(each.override_uri or each.artifact_uri, "/artifact")
+            each.authentication()
+            artifacts[each.artifact_uri] = msgspec.to_builtins(each)
+        uploadable(await self._commands.current(sender, package_id))
+        sealed_access = await self._vault.seal_members(package_id, artifacts, path=EXTERNAL)
+        package = await self._commands.send(sender, package_id, ConfigureExternalAccess(sealed_access))
+        return answer(_shown(package.external_access))
+
+    async def _received(self, request: web.Request) -> AsyncIterator[bytes]:
+        try:
+            while True:
+                async with asyncio.timeout(self._patience):
+                    chunk = await request.content.readany()
+                if not chunk:
+                    return
+                yield chunk
+        except TimeoutError:
+            raise Rejected(408, f"Nothing more of the content came for {self._patience:g} seconds.") from None
+
+
+def _shown(artifacts: Json) -> Json:
+    """The configuration without ``paramsBasic`` and ``paramsOauth2ClientCredentials``: nothing in them is for others."""
+    hidden = ("paramsBasic", "paramsOauth2ClientCredentials")
+    return {
+        "artifact": [{name: value for name, value in each.items() if name not in hidden} for each in artifacts.values()]
+    }
