@@ -11,6 +11,8 @@ from cyclopts import App, Parameter
 app = App(name="forestay", help="Forestay, an event-sourced VNF manager.")
 log_app = App(name="log", help="Look into the log, check it, make one store from the other.")
 app.command(log_app)
+package_app = App(name="package", help="Make a VNF package, find its mistakes, show what it holds.")
+app.command(package_app)
 
 DataDir = Annotated[Path, Parameter(help="Where the servers keep their data; it survives restarts.")]
 NatsUrl = Annotated[str | None, Parameter(help="Use this NATS instead of the embedded one.")]
@@ -128,6 +130,56 @@ def restore(
     from forestay_standalone import log_commands as commands
 
     commands.run(commands.restore, commands.options(data_dir, nats_url, database_url), alone=True)
+
+
+CsarFile = Annotated[Path, Parameter(help="The CSAR, a zip file.")]
+
+
+@package_app.command
+def build(
+    source: Annotated[Path, Parameter(help="The folder of the package's files.")],
+    /,
+    *,
+    output: Annotated[
+        Path | None, Parameter(name=["--output", "-o"], help="The CSAR; FOLDER.csar if not given.")
+    ] = None,
+    sign_key: Annotated[Path | None, Parameter(help="Private key (PEM) to sign with.")] = None,
+    sign_cert: Annotated[Path | None, Parameter(help="The key's certificate (PEM).")] = None,
+    sign_whole: Annotated[
+        bool, Parameter(negative="", help="Sign the whole CSAR, in a zip around it, and not the manifest.")
+    ] = False,
+) -> None:
+    """Make a CSAR of a folder: TOSCA.meta, a manifest that hashes every file, a CMS signature if wanted."""
+    from forestay_standalone import package_commands as commands
+
+    sys.exit(commands.build(source, output, sign_key, sign_cert, whole=sign_whole))
+
+
+@package_app.command
+def lint(
+    file: CsarFile,
+    /,
+    *,
+    json: Annotated[bool, Parameter(negative="", help="Print the findings as JSON.")] = False,
+    signature_required: Annotated[bool, Parameter(negative="", help="Refuse a package without a signature.")] = False,
+    trust_anchors: Annotated[Path | None, Parameter(help="Certificates (PEM) that signers have to lead to.")] = None,
+) -> None:
+    """Say what onboarding would, and what would fail later. Exit status 1: it would be refused."""
+    from forestay_csar import Policy
+
+    from forestay_standalone import package_commands as commands
+
+    anchors = trust_anchors.read_text() if trust_anchors else ""
+    policy = Policy(signature_required=signature_required, trust_anchors=anchors)
+    sys.exit(commands.lint(file, policy, as_json=json))
+
+
+@package_app.command(name="show")
+def show_package(file: CsarFile, /) -> None:
+    """Draw a package's flavours with their VDUs, connection points, links, storages, aspects, levels and scripts."""
+    from forestay_standalone import package_commands as commands
+
+    sys.exit(commands.show(file))
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ from typing import Any, cast
 import yaml
 
 from forestay_csar.archive import Archive, Limits
-from forestay_csar.findings import PackageInvalid
+from forestay_csar.findings import Finding, PackageInvalid, finding
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NUMBER_LENGTH = 256
@@ -115,6 +115,10 @@ class Tree:
         if not match:
             raise self.wrong("a size such as '2 GiB'")
         return int(float(match[1]) * _UNITS[(match[2] or "b").lower()])
+
+    def finding(self, rule: str, message: str) -> Finding:
+        """A breach of a rule at this place; ``message`` follows the name of the file."""
+        return finding(rule, f"{self.file}: {message}", file=self.file, line=self.line)
 
     def wrong(self, expected: str, rule: str = "yaml-type") -> PackageInvalid:
         """The error that ``expected`` is not here."""

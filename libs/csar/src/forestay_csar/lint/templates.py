@@ -29,7 +29,7 @@ def check_templates(subject: Subject) -> Iterator[Finding]:
     """Missing and superfluous templates, and the parameters of those that are there."""
     for flavour in subject.vnfd.flavours.values():
         if flavour.base_hot is None:
-            yield from _without(flavour, subject.definitions.entry)
+            yield from _without(flavour, subject.topology(flavour.id))
         else:
             yield from _Templates(subject, flavour, flavour.base_hot).check()
     folders = {
@@ -41,7 +41,7 @@ def check_templates(subject: Subject) -> Iterator[Finding]:
         )
 
 
-def _without(flavour: Flavour, file: str) -> Iterator[Finding]:
+def _without(flavour: Flavour, topology: Tree) -> Iterator[Finding]:
     """A flavour for Kubernetes needs no template; one whose VDUs are described well enough gets one made of the VNFD."""
     if flavour.mciops or flavour.containers:
         return
@@ -54,12 +54,12 @@ def _without(flavour: Flavour, file: str) -> Iterator[Finding]:
         vdu.id for vdu in flavour.vdus.values() if vdu.requested_capability or (vdu.virtual_cpus and vdu.virtual_memory)
     }
     if vague := sorted(flavour.vdus.keys() - (boots & sized)):
-        message = f"Flavour {flavour.id} has no BaseHOT, and none can be made: no image or compute size for {', '.join(vague)}."
-        yield finding("base-hot-missing", message, file=file)
-    else:
-        yield finding(
-            "base-hot-made", f"Flavour {flavour.id} has no BaseHOT: its template is made from the VNFD.", file=file
+        message = (
+            f"flavour {flavour.id} has no BaseHOT, and {', '.join(vague)} no image or compute size to make one from."
         )
+        yield topology.finding("base-hot-missing", message)
+    else:
+        yield topology.finding("base-hot-made", f"flavour {flavour.id} has no BaseHOT: it is made from the VNFD.")
 
 
 def _image(flavour: Flavour, storage_id: str) -> bool:
@@ -83,8 +83,8 @@ class _Templates:
                 yield from self._resource(resource)
         for name, schema in self._top.at("parameters").mapping().items():
             if name != "nfv" and not self._has_user_data and not _has_default(schema):
-                message = f"{schema.file}: nothing gives the parameter {name} a value; only nfv is filled."
-                yield finding("template-parameter", message, file=schema.file, line=schema.line)
+                message = f"nothing gives the parameter {name} a value; only nfv is filled."
+                yield schema.finding("template-parameter", message)
 
     def _resource(self, resource: Tree) -> Iterator[Finding]:
         """A nested template exists, and gets a value for each parameter that has no default."""
@@ -95,14 +95,12 @@ class _Templates:
             return
         nested = self._nested.get(posixpath.basename(kind))
         if nested is None:
-            message = f"{used.file} uses {kind}, which is not in the package."
-            yield finding("template-nested-missing", message, file=used.file, line=used.at("type").line)
+            yield used.at("type").finding("template-nested-missing", f"{kind} is not in the package.")
             return
         given = used.at("properties").mapping()
         for name, schema in nested.at("parameters").mapping().items():
             if name not in given and not _has_default(schema):
-                message = f"{used.file}: {kind} gets no value for its parameter {name}."
-                yield finding("template-parameter", message, file=used.file, line=used.at("type").line)
+                yield used.at("type").finding("template-parameter", f"{kind} gets no value for its parameter {name}.")
 
     def _references(self, template: Tree) -> Iterator[Finding]:
         declared = template.at("parameters").mapping()
@@ -113,16 +111,15 @@ class _Templates:
         for section in ("conditions", "resources", "outputs"):
             for place, path in _asked(template.at(section)):
                 if path[0] not in declared and path[0] not in _PSEUDO:
-                    message = f"{place.file} asks for the parameter {path[0]}, which it does not declare."
-                    yield finding("template-parameter-undeclared", message, file=place.file, line=place.line)
+                    yield place.finding("template-parameter-undeclared", f"the parameter {path[0]} is not declared.")
                 elif (
                     template is self._top
                     and path[0] == "nfv"
-                    and len(path) > 2
-                    and path[2] not in known.get(path[1], path[2:])
+                    and len(path) > 3
+                    and path[2] not in known.get(path[1], path)
                 ):
-                    message = f"{place.file} asks nfv for {path[1]} {path[2]}, which flavour {self._flavour.id} does not have."
-                    yield finding("template-nfv-unknown", message, file=place.file, line=place.line)
+                    message = f"flavour {self._flavour.id} has no {path[2]} that nfv could hold under {path[1]}."
+                    yield place.finding("template-nfv-unknown", message)
 
 
 def _asked(tree: Tree) -> Iterator[tuple[Tree, list[str]]]:

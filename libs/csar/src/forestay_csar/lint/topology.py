@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from forestay_sol.vnfd import Flavour, InstantiationLevel
 
-from forestay_csar.findings import Finding, finding
+from forestay_csar.documents import Tree
+from forestay_csar.findings import Finding
 from forestay_csar.lint.subject import Subject
 
 _RULE_OF = {"node_templates": "type-unknown", "policies": "type-unknown-policy", "groups": "type-unknown-policy"}
@@ -18,43 +19,54 @@ def check_topology(subject: Subject) -> Iterator[Finding]:
         for section, rule in _RULE_OF.items():
             for name, node in topology.at(section).named():
                 if not subject.definitions.knows(kind := node.at("type").text()):
-                    message = f"{node.file}: {name} is of the unknown type {kind}."
-                    yield finding(rule, message, file=node.file, line=node.at("type").line)
-    yield from _undefined_flavours(subject)
-    for flavour in subject.vnfd.flavours.values():
-        yield from _flavour(flavour, subject.definitions.entry)
-
-
-def _undefined_flavours(subject: Subject) -> Iterator[Finding]:
+                    yield node.at("type").finding(rule, f"{name} is of the unknown type {kind}.")
     for name, declared in subject.definitions.types.items():
-        allowed = declared.at("properties", "flavour_id")
-        for value in (v for each in allowed.at("constraints").elements() for v in each.at("valid_values").elements()):
-            if value.text() not in subject.vnfd.flavours:
-                message = f"{value.file}: {name} allows the flavour {value.text()!r}, which no topology defines."
-                yield finding("flavour-undefined", message, file=value.file, line=value.line)
+        yield from _undefined_flavours(subject, name, declared)
+    for flavour in subject.vnfd.flavours.values():
+        yield from _flavour(flavour, subject.topology(flavour.id))
 
 
-def _flavour(flavour: Flavour, file: str) -> Iterator[Finding]:
+def _undefined_flavours(subject: Subject, name: str, declared: Tree) -> Iterator[Finding]:
+    constraints = declared.at("properties", "flavour_id", "constraints").elements()
+    for value in (value for each in constraints for value in each.at("valid_values").elements()):
+        if value.text() not in subject.vnfd.flavours:
+            yield value.finding(
+                "flavour-undefined", f"{name} allows the flavour {value.text()!r}, which no topology defines."
+            )
+
+
+def _flavour(flavour: Flavour, topology: Tree) -> Iterator[Finding]:
     for aspect in flavour.scaling_aspects.values():
         if not aspect.deltas:
-            yield finding("aspect-deltas", f"Aspect {aspect.id} of flavour {flavour.id} scales no VDU.", file=file)
+            yield _policy(topology, "aspects", aspect.id).finding("aspect-deltas", f"aspect {aspect.id} scales no VDU.")
     if flavour.default_level_id is None:
         levels = ", ".join(flavour.instantiation_levels)
-        message = f"Flavour {flavour.id} has the levels {levels}, and none of them is the default."
-        yield finding("default-level-missing", message, file=file)
+        place = _policy(topology, "levels", next(iter(flavour.instantiation_levels), ""))
+        yield place.finding(
+            "default-level-missing", f"none of the levels {levels} of flavour {flavour.id} is the default."
+        )
     for level in flavour.instantiation_levels.values():
-        yield from _level(flavour, level, file)
+        yield from _level(flavour, level, _policy(topology, "levels", level.id))
     for image in flavour.software_images().values():
         if image.path is None:
             where = f"is at {image.url}" if image.url else "is not in the package"
-            yield finding("software-image-external", f"Image {image.name!r} of {image.id} {where}.", file=file)
+            place = topology.at("node_templates", image.id)
+            yield place.finding("software-image-external", f"image {image.name!r} of {image.id} {where}.")
 
 
-def _level(flavour: Flavour, level: InstantiationLevel, file: str) -> Iterator[Finding]:
+def _level(flavour: Flavour, level: InstantiationLevel, place: Tree) -> Iterator[Finding]:
     for vdu_id, count in level.vdu_counts.items():
         vdu = flavour.vdus[vdu_id]
         most = vdu.max_instances
         if count < vdu.min_instances or (most is not None and count > most):
             limits = f"{vdu.min_instances} to {'any' if most is None else most}"
-            message = f"Level {level.id} of flavour {flavour.id} has {count} of {vdu_id}, whose profile says {limits}."
-            yield finding("level-instances", message, file=file)
+            message = f"level {level.id} has {count} of {vdu_id}, whose vdu_profile says {limits}."
+            yield place.finding("level-instances", message)
+
+
+def _policy(topology: Tree, member: str, name: str) -> Tree:
+    """Where a policy defines an aspect or a level; the topology, where none does."""
+    for _, policy in topology.at("policies").named():
+        if name in (known := policy.at("properties", member).mapping()):
+            return known[name]
+    return topology
