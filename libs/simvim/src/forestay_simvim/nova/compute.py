@@ -12,7 +12,7 @@ import time
 from typing import Any
 
 from forestay_simvim.cinder.volumes import Volumes
-from forestay_simvim.config import SimConfig
+from forestay_simvim.config import Flavor, SimConfig
 from forestay_simvim.errors import NetworkError, ServiceError
 from forestay_simvim.glance.images import Images
 from forestay_simvim.ids import hex_id, isotime, new_id, short_id
@@ -43,11 +43,15 @@ class Compute:
         self._building: dict[str, asyncio.Future[None]] = {}
         self._turn = itertools.count()
         for number, known in enumerate(config.flavors, 1):
-            self.flavors.add({
-                "id": str(number), "name": known.name, "vcpus": known.vcpus, "ram": known.ram, "disk": known.disk,
-                "swap": 0, "rxtx_factor": 1.0, "OS-FLV-EXT-DATA:ephemeral": 0, "OS-FLV-DISABLED:disabled": False,
-                "os-flavor-access:is_public": True, "extra_specs": {}, "description": None,
-            })  # fmt: skip
+            self.add_flavor(str(number), known)
+
+    def add_flavor(self, key: str, size: Flavor) -> Row:
+        """A new public flavor."""
+        return self.flavors.add({
+            "id": key, "name": size.name, "vcpus": size.vcpus, "ram": size.ram, "disk": size.disk,
+            "swap": 0, "rxtx_factor": 1.0, "OS-FLV-EXT-DATA:ephemeral": 0, "OS-FLV-DISABLED:disabled": False,
+            "os-flavor-access:is_public": True, "extra_specs": {}, "description": None,
+        })  # fmt: skip
 
     # --- look-ups
 

@@ -1,10 +1,11 @@
-"""OS::Nova::Server and OS::Nova::ServerGroup."""
+"""OS::Nova::Server, OS::Nova::ServerGroup and OS::Nova::Flavor."""
 
 from __future__ import annotations
 
 import base64
 from typing import Any, ClassVar
 
+from forestay_simvim.config import Flavor as Flavour
 from forestay_simvim.errors import ServiceError
 from forestay_simvim.heat.model import Failure, Resource
 from forestay_simvim.heat.resources.base import (
@@ -16,6 +17,7 @@ from forestay_simvim.heat.resources.base import (
     port_exists,
     words,
 )
+from forestay_simvim.ids import hex_id
 from forestay_simvim.nova.api import addresses
 from forestay_simvim.table import Row
 
@@ -229,3 +231,26 @@ class ServerGroup(ResourceType):
 
     def show(self, resource: Resource) -> dict[str, Any]:
         return dict(self.cloud.nova.groups.get(resource.physical_id or "") or {})
+
+
+class Flavor(ResourceType):
+    """A compute flavour, which Nova lets nobody but an administrator make."""
+
+    required = words("ram vcpus")
+    optional = words("name disk ephemeral swap rxtx_factor is_public extra_specs flavorid tenants")
+    updatable = words("extra_specs")
+
+    async def create(self, resource: Resource, props: dict[str, Any]) -> None:
+        if not resource.stack.user.is_admin:
+            message = "Policy doesn't allow os_compute_api:os-flavor-manage:create to be performed."
+            raise ServiceError("Forbidden", 403, message)
+        size = Flavour(
+            name=props.get("name") or resource.physical_name,
+            vcpus=int(props["vcpus"]),
+            ram=int(props["ram"]),
+            disk=int(props.get("disk") or 0),
+        )
+        resource.physical_id = self.cloud.nova.add_flavor(hex_id(), size)["id"]
+
+    async def delete(self, resource: Resource) -> None:
+        self.cloud.nova.flavors.remove(resource.physical_id or "")

@@ -23,6 +23,7 @@ from forestay_lcm.adapters.openstack.connectivity import ext_links, managed_by_o
 from forestay_lcm.adapters.openstack.hot import Json, Path, without_links, without_nulls
 from forestay_lcm.adapters.openstack.job import Order
 from forestay_lcm.adapters.openstack.nfv import Sources, changed_nfv, nfv_parameter, unusable
+from forestay_lcm.adapters.openstack.tosca import base_hot_of
 from forestay_lcm.adapters.openstack.vnfcs import (
     Vnfcs,
     name_of,
@@ -62,14 +63,14 @@ def stack_name(vnf_id: str) -> str:
 def blueprint_after(order: Order, before: InstantiatedVnfInfo | None) -> Blueprint:
     """What the stack is to be made of after the operation.
 
-    :raises Permanent: 422, the flavour has no BaseHOT, or a template parameter has no value.
+    :raises Permanent: 422, the BaseHOT is none, or a template parameter has no value.
     """
     vnfcs = vnfcs_after(order, before)
     return _drawn(order.flavour, vnfcs, _nfv_after(order, before, vnfcs), managed_by_others(order, before))
 
 
 def blueprint_before(order: Order, before: InstantiatedVnfInfo) -> Blueprint:
-    """What the stack was made of before the operation. :raises Permanent: 422, its flavour has no BaseHOT."""
+    """What the stack was made of before the operation. :raises Permanent: 422, its BaseHOT is none."""
     return _drawn(order.old_flavour or order.flavour, vnfcs_before(before), nfv_of(before), managed_of(before))
 
 
@@ -168,9 +169,8 @@ def _optional(hot: BaseHot) -> dict[str, frozenset[str]]:
 
 
 def _base_hot(flavour: Flavour) -> BaseHot:
-    if flavour.base_hot is None:
-        raise unusable(f"Flavour {flavour.id!r} has no template in BaseHOT/{flavour.id}.")
-    return flavour.base_hot
+    """What the package has for OpenStack, else what the VNFD gives."""
+    return flavour.base_hot or base_hot_of(flavour)
 
 
 def parsed(hot: BaseHot) -> Json:

@@ -128,9 +128,12 @@ def _nest(leaves: Mapping[Path, Any]) -> Any:
     return {str(part): _nest(branch) for part, branch in branches.items()}
 
 
+_CHOSEN_BY_VIM = frozenset({"locationConstraints", "fixed_ips", "mac_address", "port"})
+
+
 def _is_missing(nfv: Json, path: Path) -> bool:
-    """A zone is the VIM's to choose. Of a ``fixed_ips`` entry either leaf is enough: the VIM chooses the other."""
-    if path[-1] == "locationConstraints" or value_at(nfv, path) is not None:
+    """A zone or an address is the VIM's to choose. Of a ``fixed_ips`` entry either leaf is enough: it chooses the other."""
+    if path[-1] in _CHOSEN_BY_VIM or value_at(nfv, path) is not None:
         return False
     entry = value_at(nfv, path[:-1])
     chosen = "fixed_ips" in path and isinstance(entry, dict) and any(cast("Json", entry).values())
@@ -219,6 +222,14 @@ def _mac_address(sources: Sources, name: Name) -> str | None:
     return None if beyond else next((layer.mac_address for layer in _layers(configs) if layer.mac_address), None)
 
 
+def _port(sources: Sources, name: Name) -> str | None:
+    """The port that the requester made for a connection point."""
+    configs, beyond = _configs(sources, name)
+    given = {port.id: port.resource_handle.resource_id for link in sources.links for port in link.ext_link_ports}
+    ports = (given.get(config.link_port_id) for config in configs if config.link_port_id)
+    return None if beyond else next(ports, None)
+
+
 def _configs(sources: Sources, name: Name) -> tuple[list[VnfExtCpConfig], bool]:
     """What is asked of a connection point; for a numbered VNFC, what has its number.
 
@@ -249,4 +260,5 @@ _LEAVES: dict[tuple[str | int, str | int, int], Callable[..., Any]] = {
     ("CP", "fixed_ips", 0): _fixed_ips,
     ("CP", "fixed_ips", 2): _fixed_ip,
     ("CP", "mac_address", 0): _mac_address,
+    ("CP", "port", 0): _port,
 }

@@ -1,0 +1,216 @@
+"""A BaseHOT for a flavour that ships none, made from its VNFD (SOL001 clause 6).
+
+Rules of this module:
+
+* Pure: a flavour always gives the same text.
+* A VDU is a nested template: its server, a port for each VduCp, a volume for each block storage. The top template has one
+  resource per VDU, so that each VNFC is one (:mod:`vnfcs`), and what VNFCs share: internal virtual links with their
+  subnets, and a server group for each affinity or anti-affinity rule that holds for hosts.
+* A VDU has the compute flavour that its VNFD names, or the grant; one that names none but says its size gets one of that
+  size, which only an administrator's project may make.
+* A link that names no range of addresses gets one: servers take no port without an address.
+* What nobody says (a zone, an address, a port of the requester's own) is the VIM's choice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import ceil
+from typing import Any
+
+import yaml
+from forestay_sol.vnfd import AffinityRule, BaseHot, Flavour, Vdu, VduCp, VirtualStorage
+
+from forestay_lcm.adapters.openstack.groups import SERVER
+from forestay_lcm.adapters.openstack.hot import Json
+
+_VERSION = "2021-04-16"
+_BLOCK = "VirtualBlockStorage"
+_POLICIES = {"AFFINITY": "affinity", "ANTI_AFFINITY": "anti-affinity"}
+
+
+def base_hot_of(flavour: Flavour) -> BaseHot:
+    """The templates of a flavour."""
+    resources = {
+        **dict(_links(flavour)),
+        **{rule.id: _server_group(rule) for rule in _host_rules(flavour)},
+        **{f"{vdu.id}_flavor": _sized(vdu) for vdu in flavour.vdus.values() if _is_sized(vdu)},
+        **{vdu.id: _member(flavour, vdu) for vdu in flavour.vdus.values()},
+    }
+    description = flavour.description or f"Deployment flavour {flavour.id}"
+    return BaseHot(
+        path=f"TOSCA/{flavour.id}.yaml",
+        template=_text(description, {"nfv": {"type": "json"}}, resources),
+        files={_file(vdu): _nested(flavour, vdu) for vdu in flavour.vdus.values()},
+    )
+
+
+def _text(description: str, parameters: Json, resources: Json, conditions: Json | None = None) -> str:
+    head: Json = {"heat_template_version": _VERSION, "description": description, "parameters": parameters}
+    parts = head | ({"conditions": conditions} if conditions else {}) | {"resources": resources}
+    return yaml.dump(parts, Dumper=_Plain, sort_keys=False)
+
+
+class _Plain(yaml.SafeDumper):
+    """YAML without anchors: a template is for people too."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _file(vdu: Vdu) -> str:
+    return f"{vdu.id}.yaml"
+
+
+def _nfv(*path: str) -> Json:
+    return {"get_param": ["nfv", *path]}
+
+
+# What VNFCs share.
+
+
+def _links(flavour: Flavour) -> Iterator[tuple[str, Json]]:
+    for number, link in enumerate(flavour.virtual_links.values()):
+        yield link.id, {"type": "OS::Neutron::Net"}
+        for at, cidr in enumerate(link.cidrs or (f"192.168.{100 + number % 100}.0/24",)):
+            properties = {"network": {"get_resource": link.id}, "ip_version": 6 if ":" in cidr else 4, "cidr": cidr}
+            yield _subnet(link.id, at), {"type": "OS::Neutron::Subnet", "properties": properties}
+
+
+def _subnet(link: str, at: int) -> str:
+    return f"{link}_subnet" if at == 0 else f"{link}_subnet_{at}"
+
+
+def _host_rules(flavour: Flavour) -> list[AffinityRule]:
+    """The rules that a server group can keep: zones are chosen with the grant, sites and sockets are not Nova's."""
+    return [rule for rule in flavour.affinity_rules if rule.scope.lower() == "nfvi_node"]
+
+
+def _server_group(rule: AffinityRule) -> Json:
+    return {"type": "OS::Nova::ServerGroup", "properties": {"policies": [_POLICIES[rule.kind]]}}
+
+
+def _is_sized(vdu: Vdu) -> bool:
+    return vdu.requested_capability is None and None not in (vdu.virtual_cpus, vdu.virtual_memory)
+
+
+def _sized(vdu: Vdu) -> Json:
+    disk = vdu.software_image.min_disk if vdu.software_image else 0
+    properties = {"vcpus": vdu.virtual_cpus, "ram": ceil((vdu.virtual_memory or 0) / 2**20), "disk": ceil(disk / 2**30)}
+    return {"type": "OS::Nova::Flavor", "properties": properties}
+
+
+# A VNFC in the top template: its parameters.
+
+
+def _member(flavour: Flavour, vdu: Vdu) -> Json:
+    flavor = {"get_resource": f"{vdu.id}_flavor"} if _is_sized(vdu) else _nfv("VDU", vdu.id, "computeFlavourId")
+    properties: Json = {"flavor": flavor, "zone": _nfv("VDU", vdu.id, "locationConstraints")}
+    if vdu.software_image:
+        properties["image"] = _nfv("VDU", vdu.id, "vcImageId")
+    for storage in _volumes(flavour, vdu):
+        if storage.software_image:
+            properties[f"{storage.id}_image"] = _nfv("VDU", storage.id, "vcImageId")
+    if rule := _rule_of(flavour, vdu):
+        properties["group"] = {"get_resource": rule.id}
+    subnets: list[str] = []
+    for cp in flavour.cps_of(vdu.id):
+        if cp.virtual_link_id is None:
+            leaves = ("network", "fixed_ips", "mac_address", "port")
+            properties |= {f"{cp.id}_{leaf}": _nfv("CP", cp.id, leaf) for leaf in leaves}
+        else:
+            properties[f"{cp.id}_network"] = {"get_resource": cp.virtual_link_id}
+            cidrs = flavour.virtual_links[cp.virtual_link_id].cidrs
+            subnets += [_subnet(cp.virtual_link_id, at) for at in range(max(1, len(cidrs)))]
+    after = {"depends_on": list(dict.fromkeys(subnets))} if subnets else {}
+    return {"type": _file(vdu), **after, "properties": properties}
+
+
+def _rule_of(flavour: Flavour, vdu: Vdu) -> AffinityRule | None:
+    """The rule that places a VDU: Nova takes one group per server, so the first."""
+    return next((rule for rule in _host_rules(flavour) if vdu.id in rule.targets), None)
+
+
+def _volumes(flavour: Flavour, vdu: Vdu) -> list[VirtualStorage]:
+    return [flavour.storages[node] for node in vdu.storage_ids if flavour.storages[node].kind == _BLOCK]
+
+
+# A VNFC: its own template.
+
+
+def _nested(flavour: Flavour, vdu: Vdu) -> str:
+    volumes, cps = _volumes(flavour, vdu), flavour.cps_of(vdu.id)
+    parameters: Json = {"flavor": {"type": "string"}, "zone": _optional()}
+    parameters |= {"image": {"type": "string"}} if vdu.software_image else {}
+    parameters |= {f"{volume.id}_image": {"type": "string"} for volume in volumes if volume.software_image}
+    parameters |= {"group": {"type": "string"}} if _rule_of(flavour, vdu) else {}
+    conditions: Json = {"placed": _is_given("zone")}
+    resources: Json = {vdu.id: _server(flavour, vdu, volumes, cps)}
+    for cp in sorted(cps, key=lambda cp: cp.order or 0):
+        parameters[f"{cp.id}_network"] = {"type": "string"}
+        resources[cp.id] = _port(cp)
+        if cp.is_external:
+            parameters |= {f"{cp.id}_{leaf}": _optional() for leaf in ("mac_address", "port")}
+            parameters[f"{cp.id}_fixed_ips"] = {"type": "json", "default": []}
+            conditions |= {
+                f"{cp.id}_made": _is_left(f"{cp.id}_port"),
+                f"{cp.id}_has_mac": _is_given(f"{cp.id}_mac_address"),
+            }
+    resources |= {volume.id: _volume(volume) for volume in volumes}
+    return _text(vdu.description or f"A VNFC of {vdu.id}", parameters, resources, conditions)
+
+
+def _optional() -> Json:
+    return {"type": "string", "default": ""}
+
+
+def _is_left(parameter: str) -> Json:
+    return {"equals": [{"get_param": parameter}, ""]}
+
+
+def _is_given(parameter: str) -> Json:
+    return {"not": _is_left(parameter)}
+
+
+def _server(flavour: Flavour, vdu: Vdu, volumes: list[VirtualStorage], cps: tuple[VduCp, ...]) -> Json:
+    properties: Json = {
+        "flavor": {"get_param": "flavor"},
+        "availability_zone": {"if": ["placed", {"get_param": "zone"}]},
+        "user_data_format": "RAW",
+    }
+    properties |= {"image": {"get_param": "image"}} if vdu.software_image else {}
+    properties |= {"scheduler_hints": {"group": {"get_param": "group"}}} if _rule_of(flavour, vdu) else {}
+    if volumes:
+        properties["block_device_mapping_v2"] = [_attached(vdu, volumes, volume) for volume in volumes]
+    properties["networks"] = [{"port": _port_of(cp)} for cp in sorted(cps, key=lambda cp: cp.order or 0)]
+    return {"type": SERVER, "properties": properties}
+
+
+def _attached(vdu: Vdu, volumes: list[VirtualStorage], volume: VirtualStorage) -> Json:
+    """A volume of a server; a server without an image of its own boots from the first volume that has one."""
+    bootable = [each for each in volumes if each.software_image] if vdu.software_image is None else []
+    boot = 0 if bootable[:1] == [volume] else -1
+    return {"volume_id": {"get_resource": volume.id}, "boot_index": boot, "delete_on_termination": False}
+
+
+def _port_of(cp: VduCp) -> Json:
+    made = {"get_resource": cp.id}
+    return {"if": [f"{cp.id}_made", made, {"get_param": f"{cp.id}_port"}]} if cp.is_external else made
+
+
+def _port(cp: VduCp) -> Json:
+    network = {"network": {"get_param": f"{cp.id}_network"}}
+    if not cp.is_external:
+        return {"type": "OS::Neutron::Port", "properties": network}
+    addresses = {
+        "fixed_ips": {"get_param": f"{cp.id}_fixed_ips"},
+        "mac_address": {"if": [f"{cp.id}_has_mac", {"get_param": f"{cp.id}_mac_address"}]},
+    }
+    return {"type": "OS::Neutron::Port", "condition": f"{cp.id}_made", "properties": network | addresses}
+
+
+def _volume(volume: VirtualStorage) -> Json:
+    image = volume.software_image
+    least = max(volume.size or 0, image.min_disk if image else 0)
+    source = {"image": {"get_param": f"{volume.id}_image"}} if image else {}
+    return {"type": "OS::Cinder::Volume", "properties": {"size": max(1, ceil(least / 2**30)), **source}}
