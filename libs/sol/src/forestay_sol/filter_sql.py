@@ -1,21 +1,27 @@
 """Attribute-based filters as PostgreSQL conditions, with the meaning of :func:`forestay_sol.filters.matches`.
 
 Rules: a comparison becomes one jsonpath on the JSONB document, which a GIN index with ``jsonb_path_ops`` serves; where the
-attribute also stands in a column of its own, the column is used, but only if it cannot change the result. Text of the
-user is always a bound parameter; inside a jsonpath it is always a quoted JSON string. Needs PostgreSQL 17 or newer and a
-UTF-8 database.
+attribute also stands in a column of its own, the column is used, but only if it cannot change the result. On a column each
+operator is written so that an index can serve it: what is not equal is less or greater. Text of the user is always a bound
+parameter; inside a jsonpath it is always a quoted JSON string. Needs PostgreSQL 17 or newer and a UTF-8 database.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from enum import Enum
+from typing import Any
 
 import msgspec
 
-from forestay_sol.filters import Comparison, Filter, Operand, Test
+from forestay_sol.filters import Comparison, Filter, Operand, Test, matches
 from forestay_sol.types import DATE_TIME
+
+_MOST_GAPS = 16
+_WILDCARD = re.compile(r"[\\%_]")
+_ESCAPED = r"\\\g<0>"
 
 
 class Kind(Enum):
@@ -25,13 +31,27 @@ class Kind(Enum):
     """The attribute, which is always a string (or missing: ``NULL``)."""
     MOMENT = "timestamptz"
     """The attribute, which is always a date-time (or missing: ``NULL``)."""
+    KEY = "varchar"
+    """The id, which is only looked up: its order is the database's."""
 
 
 class Column(msgspec.Struct, frozen=True):
-    """A column that holds one attribute of the document; ``name`` is SQL of the program, never of a user."""
+    """A column that holds one attribute of the document.
+
+    :ivar name: SQL of the program, never of a user.
+    :ivar values: all that the attribute can be, if they are few: then every operator asks for some of them.
+    :ivar in_parts: whether parts of it are searched for, so that an index for that is worth its cost.
+    """
 
     name: str
     kind: Kind = Kind.TEXT
+    values: tuple[str, ...] = ()
+    in_parts: bool = False
+
+    @property
+    def sql(self) -> str:
+        """The column as conditions and indexes name it: text sorts as it does in Python."""
+        return f'{self.name} COLLATE "C"' if self.kind is Kind.TEXT else self.name
 
 
 Columns = Mapping[tuple[str, ...], Column]
@@ -115,25 +135,52 @@ def _quoted(text: str) -> str:
 
 def _serves(column: Column, comparison: Comparison) -> bool:
     """Tell whether a column compares as the document would: moments with moments, text with text."""
+    if column.values:
+        return True
     moments = [operand.moment is not None for operand in comparison.operands]
+    if column.kind is Kind.KEY:
+        return comparison.test == "==" and not comparison.opposite and not any(moments)
     if column.kind is Kind.MOMENT:
         return all(moments) and comparison.test != "contains"
     return comparison.test == "contains" or not any(moments)
 
 
-_ON_COLUMN: Mapping[Test, str] = {
-    "==": "{column} = ANY(${number}::{kind}[])",
-    "contains": "(SELECT bool_or(strpos({column}, part) > 0) FROM unnest(${number}::{kind}[]) AS part)",
-}
-_ORDER_ON_COLUMN = "{column}{collation} {test} (${number}::{kind}[])[1]"
-
-
 def _on_column(column: Column, comparison: Comparison, number: int) -> tuple[str, object]:
-    template = _ON_COLUMN.get(comparison.test, _ORDER_ON_COLUMN)
-    collation = ' COLLATE "C"' if column.kind is Kind.TEXT else ""
-    sql = template.format(
-        column=column.name, number=number, kind=column.kind.value, test=comparison.test, collation=collation
-    )
+    parameter = f"(${number}::{column.kind.value}[])"
+    if column.values:
+        chosen = [value for value in column.values if matches((comparison,), _document(comparison.path, value))]
+        return _equal(column.sql, parameter, len(chosen)), chosen
+    if comparison.test == "contains":
+        sql = f"{column.sql} LIKE ANY {parameter}"
+        return f"NOT ({sql})" if comparison.opposite else sql, [_pattern(each.text) for each in comparison.operands]
     is_moment = column.kind is Kind.MOMENT
-    values = [operand.moment if is_moment else operand.text for operand in comparison.operands]
-    return (f"NOT ({sql})" if comparison.opposite else sql), values
+    values = sorted({operand.moment if is_moment else operand.text for operand in comparison.operands})  # type: ignore[type-var]
+    if comparison.test != "==":
+        return f"{column.sql} {comparison.test} {parameter}[1]", values
+    write = _unequal if comparison.opposite else _equal
+    return write(column.sql, parameter, len(values)), values
+
+
+def _equal(column: str, values: str, count: int) -> str:
+    # One value keeps an index in the order of ids.
+    return f"{column} = {values}[1]" if count == 1 else f"{column} = ANY {values}"
+
+
+def _unequal(column: str, values: str, count: int) -> str:
+    """:param values: sorted."""
+    if count > _MOST_GAPS:
+        return f"NOT ({column} = ANY {values})"
+    gaps = (f"{column} > {values}[{at}] AND {column} < {values}[{at + 1}]" for at in range(1, count))
+    return " OR ".join((f"{column} < {values}[1]", *gaps, f"{column} > {values}[{count}]"))
+
+
+def _document(path: tuple[str, ...], value: str) -> Mapping[str, Any]:
+    """A document of one attribute."""
+    document: Any = value
+    for name in reversed(path):
+        document = {name: document}
+    return document
+
+
+def _pattern(part: str) -> str:
+    return f"%{_WILDCARD.sub(_ESCAPED, part)}%"

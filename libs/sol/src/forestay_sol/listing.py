@@ -1,6 +1,10 @@
 """Lists out of a read model: filter, selector and page of a request, answered by one keyset query.
 
-The table has columns ``id``, ``project`` and ``doc`` (the representation without links, JSONB).
+Rules: the table has columns ``id`` (its primary key), ``project`` and ``doc`` (the representation without links, JSONB).
+Attributes that lists are often filtered by stand in columns of their own, made from ``doc`` by the database. Each has an index
+that gives the rows of a project with one value in the order of their ids; one more index has all of them in that order, for
+filters that most rows pass. So a page is found in indexes, and only its own documents are read; and a change of ``doc`` that
+leaves the columns as they are touches no index. What takes longer than ``PATIENCE`` is refused, not waited for.
 """
 
 from __future__ import annotations
@@ -10,12 +14,28 @@ from typing import Any
 import asyncpg
 import msgspec
 from aiohttp import web
+from forestay_events.errors import Rejected
 
 from forestay_sol import filters, selectors
-from forestay_sol.filter_sql import Columns, Condition, where
+from forestay_sol.filter_sql import Column, Columns, Condition, Kind, where
 from forestay_sol.paging import Paging
 
 Json = dict[str, Any]
+
+PATIENCE = 3.0
+"""Seconds that the database may look for a page."""
+
+# A plan for any value would walk all rows for a rare one.
+_SETTINGS = f"SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL statement_timeout = {PATIENCE * 1000:.0f}"
+
+# PostgreSQL takes no text for a moment in a generated column, since some texts depend on settings; those of documents do not.
+_MOMENT = """
+CREATE OR REPLACE FUNCTION {schema}.moment(text) RETURNS timestamptz IMMUTABLE STRICT PARALLEL SAFE LANGUAGE sql
+RETURN $1::timestamptz;
+"""
+_VALUES = {Kind.TEXT: "doc #>> '{%s}'", Kind.MOMENT: "{schema}.moment(doc #>> '{%s}')"}
+
+_ID: Columns = {("id",): Column("id", Kind.KEY)}
 
 
 class Listed(msgspec.Struct, frozen=True):
@@ -31,30 +51,70 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
 
     :param table: ``schema.table``; SQL of the program.
     :param alive: further SQL condition that every listed row meets.
-    :param columns: attributes that stand in columns of their own, for filters.
+    :param columns: attributes that stand in columns of their own, see :func:`generated`.
     """
 
     table: str
     attributes: selectors.Attributes
-    paging: Paging
+    paging: Paging = Paging()
     alive: str = "true"
     columns: Columns | None = None
 
     async def read(self, pool: asyncpg.Pool, project: str, request: web.Request) -> Listed:
         """The page that a request asks for.
 
-        :raises Rejected: 400, its filter, selector or marker is not valid.
+        :raises Rejected: 400, its filter, selector, marker or limit is not valid, or its filter takes too long.
         """
         selector = selectors.parse(request.query, self.attributes)
         page = self.paging.page(request)
-        text = request.query.get("filter")
-        condition = (
-            where(filters.parse(text), document="doc", columns=self.columns, first=4) if text else Condition("true")
-        )
-        rows = await pool.fetch(
-            f"SELECT id, doc FROM {self.table} WHERE project = $1 AND {self.alive} AND ($2::text IS NULL OR id > $2)"  # noqa: S608
-            f" AND {condition.sql} ORDER BY id LIMIT $3",
-            project, page.after, page.fetch, *condition.parameters,
-        )  # fmt: skip
+        query = self.query(project, after=page.after, fetch=page.fetch, text=request.query.get("filter"))
+        try:
+            async with pool.acquire() as connection, connection.transaction(readonly=True):
+                await connection.execute(_SETTINGS)
+                rows = await connection.fetch(query.sql, *query.parameters)
+        except asyncpg.QueryCanceledError as error:
+            raise Rejected(400, self._too_long()) from error
         shown, link = page.close(rows, lambda row: row["id"])
         return Listed([msgspec.json.decode(row["doc"]) for row in shown], link, selector)
+
+    def query(self, project: str, *, after: str | None, fetch: int | None, text: str | None) -> Condition:
+        """The query for a page. :raises Rejected: 400, the filter ``text`` is not valid."""
+        columns = {**(self.columns or {}), **_ID}
+        condition = where(filters.parse(text), document="doc", columns=columns, first=4) if text else Condition("true")
+        return Condition(
+            f"SELECT id, doc FROM {self.table} WHERE id IN (SELECT id FROM {self.table}"  # noqa: S608
+            f" WHERE project = $1 AND {self.alive} AND ($2::text IS NULL OR id > $2) AND {condition.sql}"
+            " ORDER BY id LIMIT $3) ORDER BY id",
+            (project, after, fetch, *condition.parameters),
+        )
+
+    def _too_long(self) -> str:
+        quick = ", ".join("/".join(path) for path in self.columns or {})
+        return (
+            f"The list takes longer than {PATIENCE:.0f} seconds. Narrow the filter down"
+            f"{f' with a comparison of {quick}' if quick else ''}, or follow smaller pages."
+        )
+
+
+def generated(table: str, columns: Columns, *, alive: str = "true") -> str:
+    """DDL for the columns of a table and their indexes; ``{schema}`` stands for the schema's name.
+
+    :param alive: as of the :class:`Listing`.
+    """
+    ddl = _MOMENT if any(column.kind is Kind.MOMENT for column in columns.values()) else ""
+    if any(column.in_parts for column in columns.values()):
+        ddl += "CREATE EXTENSION IF NOT EXISTS pg_trgm;\n"
+    names = ", ".join(column.name for column in columns.values())
+    for path, column in columns.items():
+        value, index = _VALUES[column.kind] % ",".join(path), f"CREATE INDEX IF NOT EXISTS {table}_{column.name}"
+        ddl += (
+            f"ALTER TABLE {{schema}}.{table} ADD COLUMN IF NOT EXISTS {column.name} {column.kind.value}"
+            f" GENERATED ALWAYS AS ({value}) STORED;\n"
+            f"{index} ON {{schema}}.{table} (project, {column.sql}, id) WHERE {alive};\n"
+        )
+        if column.in_parts:
+            ddl += f"{index}_in_parts ON {{schema}}.{table} USING gin ({column.sql} gin_trgm_ops) WHERE {alive};\n"
+    return (
+        ddl
+        + f"CREATE INDEX IF NOT EXISTS {table}_page ON {{schema}}.{table} (project, id) INCLUDE ({names}) WHERE {alive};\n"
+    )

@@ -43,11 +43,9 @@ TABLES = """
 CREATE TABLE IF NOT EXISTS {schema}.vnf (
     id text PRIMARY KEY, project text NOT NULL, vnfd_id text NOT NULL, version integer NOT NULL, seq bigint NOT NULL,
     deleted boolean NOT NULL, state bytea NOT NULL, doc jsonb NOT NULL) WITH (fillfactor = 80);
-CREATE INDEX IF NOT EXISTS vnf_project ON {schema}.vnf (project, id) WHERE NOT deleted;
 CREATE TABLE IF NOT EXISTS {schema}.op_occ (
     id text PRIMARY KEY, vnf_id text NOT NULL, project text NOT NULL, doc jsonb NOT NULL,
     work_executor text, work_lane text, touched timestamptz NOT NULL) WITH (fillfactor = 80);
-CREATE INDEX IF NOT EXISTS op_occ_project ON {schema}.op_occ (project, id);
 CREATE INDEX IF NOT EXISTS op_occ_open ON {schema}.op_occ (id) WHERE work_executor IS NOT NULL;
 CREATE TABLE IF NOT EXISTS {schema}.shredding (vnf_id text PRIMARY KEY);
 """
