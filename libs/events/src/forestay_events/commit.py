@@ -31,6 +31,7 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True):
     :ivar id: deterministic UUID of (command, aggregate, version): the same decision, sent again, has the same id.
     :ivar stream: name of the stream, ``LCM``.
     :ivar kind: what the aggregate is, ``vnf``.
+    :ivar aggregate_id: its id, one token of a subject.
     :ivar version: 1 for the first commit of the aggregate, then without gaps.
     :ivar at: when it was decided (UTC).
     :ivar project: owner of the aggregate (tenant id).
@@ -144,11 +145,12 @@ class EventCodec(Generic[E]):
     :param union: union of Structs with ``tag_field="type"``.
     :param upcasters: per old tag a function from the old event's JSON object to the newest form's, so that whatever was
         ever written can be read for ever.
+    :ivar union: as above, for those who write down what there is.
     """
 
     def __init__(self, union: Any, upcasters: Mapping[str, Callable[[dict[str, Any]], dict[str, Any]]] | None = None):
         self._decoder: msgspec.json.Decoder[E] = msgspec.json.Decoder(union)
-        self._union = union
+        self.union = union
         self._upcasters = dict(upcasters or {})
 
     def encode(self, events: Iterable[E]) -> tuple[msgspec.Raw, ...]:
@@ -166,5 +168,5 @@ class EventCodec(Generic[E]):
             plain: dict[str, Any] = msgspec.json.decode(raw)
             upcast = self._upcasters.get(plain.get("type", ""))
             if upcast is not None:
-                return msgspec.convert(upcast(plain), self._union)
+                return msgspec.convert(upcast(plain), self.union)
         return self._decoder.decode(raw)

@@ -24,15 +24,20 @@ _TOLD_BY_STATE = ("instantiated_vnf_info", "vim_connections")
 class Entry(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
     """An entry of a timeline, and the data of a live event.
 
+    :ivar stream: ``LCM``; of the alarms and policies that came of an operation ``MON`` and ``POL``.
     :ivar sequence: place in the stream; the id of the live event.
     :ivar subject: of the aggregate, ``lcm.vnf.<VNF instance id>``.
     :ivar version: of the aggregate, 1 for its first commit.
     :ivar at: when it was decided; with microseconds, so that ``at`` of a query finds this very version.
     :ivar actor: who asked: a user, or ``forestay:<component>``.
     :ivar reason: a sentence that says why.
-    :ivar causation_id: what led to it: a commit's or alarm's id, where something else than a request did.
-    :ivar correlation_id: what everything of one undertaking shares: the operation occurrence.
+    :ivar project: the aggregate's owner.
+    :ivar vnf_instance_id: the VNF instance that it is about, in stream ``LCM``.
+    :ivar vnf_lcm_op_occ_id: the operation occurrence that it is about.
+    :ivar causation_id: the commit or alarm that led to it, where that was no request.
+    :ivar correlation_id: what everything of one undertaking shares: the id of the operation occurrence.
     :ivar trace_id: W3C trace in which it was decided.
+    :ivar events: what happened, as in the log, secrets masked; without what the instance itself tells better.
     """
 
     stream: str
