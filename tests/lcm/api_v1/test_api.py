@@ -6,10 +6,14 @@ import json
 from typing import Any
 
 from forestay_events.config import BaseConfig
+from forestay_lcm.api.v1.resources import VnfInstanceV1, VnfLcmOpOccV1
+from forestay_lcm.api.v1.routes import SERVED
 from forestay_lcm.executor import Failed
+from msgspec import convert
 
 from tests.lcm.api.client import INSTANCES as INSTANCES_V2
 from tests.lcm.api.client import OP_OCCS as OP_OCCS_V2
+from tests.lcm.api.test_instances import operation
 from tests.lcm.api_v1.speaking import ENDPOINT, INSTANCES, OP_OCCS, ClientV1, speaking
 from tests.lcm.engine.running import VIM_ID, onboard
 from tests.lcm.engine.scripted_vim import Hitch, ScriptedVim
@@ -49,7 +53,9 @@ async def test_the_whole_life(config: BaseConfig) -> None:
         assert params["vimConnectionInfo"][0].items() >= VIM[0].items()
         assert done["_links"]["vnfInstance"] == {"href": uri}
         assert done["_links"]["grant"] == {"href": f"{ENDPOINT}/grant/v1/grants/{done['grantId']}"}
+        convert(done, VnfLcmOpOccV1)
         shown = (await v1.get(path)).body
+        convert(shown, VnfInstanceV1)
         assert shown["vimConnectionInfo"][0].items() >= VIM[0].items()
         assert "password" not in shown["vimConnectionInfo"][0]["accessInfo"]
         assert not {"vnfcInfo", "maxScaleLevels"} & shown["instantiatedVnfInfo"].keys()
@@ -84,16 +90,10 @@ async def test_what_is_made_through_v2(config: BaseConfig) -> None:
         started = await v2.post(f"{INSTANCES_V2}/{id_}/instantiate", {"flavourId": "simple"})
         shown = await v1.get(f"{OP_OCCS}/{started.op_id}")
         assert json.loads(shown.body["operationParams"])["flavourId"] == "simple"
-        async for _ in states(v1, started.op_id, "COMPLETED"):
-            pass
+        await operation(v2, started.op_id, "COMPLETED")
         shown = (await v1.get(f"{INSTANCES}/{id_}")).body
         assert [(item["id"], item["vimType"]) for item in shown["vimConnectionInfo"]] == [("default", "openstack")]
         await v1.done(await v1.post(f"{INSTANCES}/{id_}/terminate", {"terminationType": "FORCEFUL"}))
-
-
-async def states(v1: ClientV1, op_id: str, last: str) -> Any:
-    while (state := (await v1.get(f"{OP_OCCS}/{op_id}")).body["operationState"]) != last:
-        yield state
 
 
 async def test_packages(config: BaseConfig) -> None:
@@ -118,7 +118,7 @@ async def test_refused_tasks(config: BaseConfig) -> None:
         elsewhere = [{"id": "a", "vimType": "openstack", "vimId": UNKNOWN}]
         unknown = (await v1.post(instantiate, {"flavourId": "simple", "vimConnectionInfo": elsewhere})).problem(400)
         assert unknown["invalidParams"][0]["pointer"] == "/vimConnectionInfo"
-        regional = [VIM[0] | {"accessInfo": {"region": "RegionTwo"}}]
+        regional = [VIM[0] | {"accessInfo": (access := {"region": "RegionTwo"})}]
         detail = (await v1.post(instantiate, {"flavourId": "simple", "vimConnectionInfo": regional})).problem(400)[
             "detail"
         ]
@@ -130,7 +130,7 @@ async def test_refused_tasks(config: BaseConfig) -> None:
         links = [{"id": "ext", "resourceId": "net", "extCps": [{"cpdId": "CP1", "cpConfig": [{}]}]}]
         changed = await v1.post(f"{path}/change_ext_conn", {"extVirtualLinks": links})
         assert changed.problem(409)["title"] == "VNF is not instantiated"
-        regional[0]["accessInfo"]["region"] = "RegionOne"
+        access["region"] = "RegionOne"
         await v1.done(await v1.post(instantiate, {"flavourId": "simple", "vimConnectionInfo": regional}))
         assert (await v1.post(f"{path}/scale", scale)).problem(400)["title"] == "can not scale_in"
         too_much = scale | {"type": "SCALE_OUT", "numberOfSteps": 9}
@@ -203,6 +203,17 @@ async def test_lists(config: BaseConfig) -> None:
         assert (await v1.get("/vnflcm/v1/api_versions")).body == {
             "uriPrefix": "/vnflcm/v1", "apiVersions": [{"version": "1.3.0", "isDeprecated": False}],
         }  # fmt: skip
+
+
+async def test_everything_is_there_and_described(config: BaseConfig) -> None:
+    async with speaking(config) as (v1, v2, _lcm):
+        paths = (await v2.get("/openapi.json", Version="")).body["paths"]
+        described = {(method.upper(), path) for path, methods in paths.items() for method in methods}
+        assert {(method, f"/vnflcm/v1/{path}") for method, path in SERVED} <= described
+        assert "VnfInstanceV1" in str(paths[f"{INSTANCES}/{{id}}"]["get"]["responses"]["200"])
+        assert "InstantiateVnfRequestV1" in str(paths[f"{INSTANCES}/{{id}}/instantiate"]["post"])
+        wrong = await v1.send("PUT", INSTANCES)
+        assert (wrong.problem(405)["status"], wrong.headers["Allow"]) == (405, "GET, POST")
 
 
 async def test_bodies_are_read_whatever_they_are_called(config: BaseConfig) -> None:

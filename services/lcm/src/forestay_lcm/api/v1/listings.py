@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 from forestay_events.errors import Rejected
 from forestay_lcm.api.v2 import VNF_INSTANCES, VNF_LCM_OP_OCCS
-from forestay_sol.paging import LIMIT, MARKER, Paging, v1_link
+from forestay_sol.paging import Paging, v1_link
+from forestay_sol.parameters import FILTER, LIST, PAGE, Query
 
+_ALL_RECORDS = Query(name="all_records", description="`yes`: all entries in one page (of Tacker).")
 _PAGING = Paging(link=v1_link, all_records=True)
-_PARAMETERS = frozenset({"filter", MARKER, "all_records", LIMIT})
+
+#: The query parameters of the lists; instances have no selectors, since all of them is shown.
+PARAMETERS: Mapping[str, tuple[Query, ...]] = {
+    "list": (FILTER, *PAGE, _ALL_RECORDS),
+    "list_op_occs": (*LIST, _ALL_RECORDS),
+}
 
 VNF_INSTANCES_V1 = msgspec.structs.replace(VNF_INSTANCES, paging=_PAGING)
 VNF_LCM_OP_OCCS_V1 = msgspec.structs.replace(
@@ -21,7 +28,8 @@ VNF_LCM_OP_OCCS_V1 = msgspec.structs.replace(
 
 
 def check_parameters(given: Iterable[str]) -> None:
-    """VNF instances have no selectors in version 1: all is shown. :raises Rejected: 400, another parameter is given."""
-    if unknown := sorted(set(given) - _PARAMETERS):
-        detail = f"{', '.join(unknown)} cannot be asked for here: the parameters are {', '.join(sorted(_PARAMETERS))}."
+    """:raises Rejected: 400, the list of VNF instances has no such parameter."""
+    known = {query.name for query in PARAMETERS["list"]}
+    if unknown := sorted(set(given) - known):
+        detail = f"{', '.join(unknown)} cannot be asked for here: the parameters are {', '.join(sorted(known))}."
         raise Rejected(400, detail)

@@ -191,3 +191,9 @@ _TRANSLATIONS: Mapping[type[msgspec.Struct], Translation] = {
     HealVnfRequest: Translation(HealVnfRequest, _heal),
     ChangeExtVnfConnectivityRequest: Translation(ChangeExtVnfConnectivityRequestV1, _shaped),
 }
+
+#: The types of bodies that are others in version 1, by those of version 2.
+BODIES: Mapping[Any, Any] = {
+    VnfInfoModificationRequest: VnfInfoModificationRequestV1,
+    **{type_: given for type_, (given, _) in _TRANSLATIONS.items()},
+}

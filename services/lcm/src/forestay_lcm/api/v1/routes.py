@@ -2,30 +2,56 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Mapping
+from typing import Any
 
+import msgspec
 from aiohttp import hdrs, web
 from forestay_events.errors import Rejected
 from forestay_events.platform import Platform
-from forestay_lcm.api.tasks import TASKS, Prepare
+from forestay_lcm.api.tasks import Prepare
 from forestay_lcm.api.v1.asked import AskedV1
-from forestay_lcm.api.v1.listings import VNF_INSTANCES_V1, VNF_LCM_OP_OCCS_V1, check_parameters
+from forestay_lcm.api.v1.listings import PARAMETERS, VNF_INSTANCES_V1, VNF_LCM_OP_OCCS_V1, check_parameters
 from forestay_lcm.api.v1.reads import ReadsV1
 from forestay_lcm.api.v1.refusals import refused_in_v1
 from forestay_lcm.api.v1.representation import LinksV1
-from forestay_lcm.api.v1.requests import VnfInfoModificationRequestV1, modification
+from forestay_lcm.api.v1.requests import BODIES, VnfInfoModificationRequestV1, modification
+from forestay_lcm.api.v1.resources import VnfInstanceV1, VnfLcmOpOccV1
 from forestay_lcm.api.v2 import LcmV2, versions
 from forestay_lcm.catalogue import Catalogue
 from forestay_lcm.reads import Vnfs
-from forestay_sol.api import VNFLCM_V1, Handler, Route
+from forestay_sol.api import VNFLCM_V1, VNFLCM_V2, Handler, Route
 from forestay_sol.body import decode, decode_optional
 from forestay_sol.caller import caller
+from forestay_sol.vnflcm import VnfInstance, VnfLcmOpOcc
 from forestay_sol.web import answer
 from msgspec import UNSET
 
-_INSTANCES = "/vnflcm/v1/vnf_instances"
-_OP_OCCS = "/vnflcm/v1/vnf_lcm_op_occs"
-_TASKS = ("instantiate", "terminate", "heal", "scale", "change_ext_conn")
+#: What version 1 has of version 2, below its prefix; the names are those of :mod:`forestay_lcm.api.v1.refusals`.
+SERVED: Mapping[tuple[str, str], str] = {
+    ("POST", "vnf_instances"): "create",
+    ("GET", "vnf_instances"): "list",
+    ("GET", "vnf_instances/{id}"): "show",
+    ("PATCH", "vnf_instances/{id}"): "modify",
+    ("DELETE", "vnf_instances/{id}"): "delete",
+    ("POST", "vnf_instances/{id}/instantiate"): "instantiate",
+    ("POST", "vnf_instances/{id}/terminate"): "terminate",
+    ("POST", "vnf_instances/{id}/heal"): "heal",
+    ("POST", "vnf_instances/{id}/scale"): "scale",
+    ("POST", "vnf_instances/{id}/change_ext_conn"): "change_ext_conn",
+    ("GET", "vnf_lcm_op_occs"): "list_op_occs",
+    ("GET", "vnf_lcm_op_occs/{id}"): "show_op_occ",
+    ("POST", "vnf_lcm_op_occs/{id}/retry"): "retry",
+    ("POST", "vnf_lcm_op_occs/{id}/rollback"): "rollback",
+    ("POST", "vnf_lcm_op_occs/{id}/fail"): "fail",
+    ("POST", "vnf_lcm_op_occs/{id}/cancel"): "cancel",
+}
+_SHOWN: Mapping[Any, Any] = {
+    VnfInstance: VnfInstanceV1,
+    tuple[VnfInstance, ...]: tuple[VnfInstanceV1, ...],
+    VnfLcmOpOcc: VnfLcmOpOccV1,
+    tuple[VnfLcmOpOcc, ...]: tuple[VnfLcmOpOccV1, ...],
+}
 
 
 class LcmV1(LcmV2):
@@ -36,22 +62,13 @@ class LcmV1(LcmV2):
         self._links = LinksV1(platform.config.endpoint)
 
     def routes(self) -> list[Route]:
-        served: list[tuple[str, str, str, Handler]] = [
-            ("create", "POST", _INSTANCES, self.create),
-            ("list_instances", "GET", _INSTANCES, self.list_instances),
-            ("show_instance", "GET", f"{_INSTANCES}/{{id}}", self.show_instance),
-            ("modify", "PATCH", f"{_INSTANCES}/{{id}}", self.modify),
-            ("delete", "DELETE", f"{_INSTANCES}/{{id}}", self.delete),
-            ("list_op_occs", "GET", _OP_OCCS, self.list_op_occs),
-            ("show_op_occ", "GET", f"{_OP_OCCS}/{{id}}", self.show_op_occ),
-            ("retry", "POST", f"{_OP_OCCS}/{{id}}/retry", self.retry),
-            ("rollback", "POST", f"{_OP_OCCS}/{{id}}/rollback", self.rollback),
-            ("fail", "POST", f"{_OP_OCCS}/{{id}}/fail", self.fail),
-            ("cancel", "POST", f"{_OP_OCCS}/{{id}}/cancel", self.cancel),
-            ("versions", "GET", "/vnflcm/v1/api_versions", versions("/vnflcm/v1", "1.3.0")),
-        ]
-        served += [(task, "POST", f"{_INSTANCES}/{{id}}/{task}", partial(self.operate, TASKS[task])) for task in _TASKS]
-        return [Route(method, path, _refusing(task, handler), VNFLCM_V1) for task, method, path, handler in served]
+        below = [(route, route.path.removeprefix(f"{VNFLCM_V2.prefix}/")) for route in super().routes()]
+        served = [
+            _in_v1(route, path, SERVED[route.method, path])
+            for route, path in below
+            if (route.method, path) in SERVED
+        ]  # fmt: skip
+        return [*served, Route("GET", "/vnflcm/v1/api_versions", versions("/vnflcm/v1", "1.3.0"), VNFLCM_V1)]
 
     async def list_instances(self, request: web.Request) -> web.Response:
         check_parameters(request.query)
@@ -87,6 +104,20 @@ class LcmV1(LcmV2):
         if accepted.status == 202:
             accepted.headers[hdrs.LOCATION] = self._links.op_occ(request.match_info["id"])
         return accepted
+
+
+def _in_v1(route: Route, path: str, task: str) -> Route:
+    """A route of version 2 as version 1 has it."""
+    return msgspec.structs.replace(
+        route,
+        path=f"{VNFLCM_V1.prefix}/{path}",
+        api=VNFLCM_V1,
+        consumes=None,
+        handler=_refusing(task, route.handler),
+        takes=BODIES.get(route.takes, route.takes),
+        gives=_SHOWN.get(route.gives, route.gives),
+        query=PARAMETERS.get(task, route.query),
+    )
 
 
 def _refusing(task: str, handler: Handler) -> Handler:
