@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 import sys
 import time
@@ -72,7 +73,8 @@ async def _openstack(sim: OpenStackSimulator, *commands: str) -> tuple[list[Any]
     process = await asyncio.create_subprocess_exec(OPENSTACK, env=env, stdin=pipe, stdout=pipe, stderr=pipe)
     out, err = await process.communicate("".join(f"{command}\n" for command in commands).encode())
     documents: list[Any] = []
-    text = out.decode().strip()
+    # A command that waits may tell what happens meanwhile, a line for each event.
+    text = re.sub(r"(?m)^\d{4}-.*$", "", out.decode()).strip()
     while text:
         document, end = json.JSONDecoder().raw_decode(text)
         documents.append(document)

@@ -382,11 +382,15 @@ class TestInstantiateAsks:
         members: dict[str, Any] = {"extensions": {"zone": "x"}, "vnfConfigurableProperties": {"autoscale": 1}}
         assert started(told(create()), instantiate(vnfd=free, **members)).params["extensions"] == {"zone": "x"}
 
-    def test_refuses_a_flavour_without_a_template(self) -> None:
-        flavours = {"simple": msgspec.structs.replace(VNFD.flavours["simple"], base_hot=None)}
-        error = refusal(told(create()), instantiate(vnfd=msgspec.structs.replace(VNFD, flavours=flavours)))
+    def test_refuses_a_flavour_that_is_neither_template_nor_servers(self) -> None:
+        made = msgspec.structs.replace(VNFD.flavours["simple"], base_hot=None)
+        pods = {name: msgspec.structs.replace(vdu, container_ids=("c",)) for name, vdu in made.vdus.items()}
+        vnfd = msgspec.structs.replace(VNFD, flavours={"simple": msgspec.structs.replace(made, vdus=pods)})
+        error = refusal(told(create()), instantiate(vnfd=vnfd))
         assert (error.status, error.pointer) == (422, "/flavourId")
         assert "no BaseHOT" in error.detail
+        vnfd = msgspec.structs.replace(VNFD, flavours={"simple": made})
+        assert started(told(create()), instantiate(vnfd=vnfd)).operation == "INSTANTIATE"
 
     def test_leads_to_the_scale_levels_of_its_level(self) -> None:
         story = told(create(), instantiate(instantiationLevelId="two"), *[confirmed] * 4)

@@ -129,9 +129,10 @@ def test_other_parameters_need_a_default(two_vdus: Flavour) -> None:
         _made(order_of(flavour))
 
 
-def test_a_flavour_without_template_says_so(two_vdus: Flavour) -> None:
+def test_a_template_that_is_none_says_so(two_vdus: Flavour) -> None:
+    hot = BaseHot(path="BaseHOT/simple/top.yaml", template="[1, 2]")
     with pytest.raises(Permanent, match="BaseHOT/simple"):
-        _made(order_of(msgspec.structs.replace(two_vdus, base_hot=None)))
+        _made(order_of(msgspec.structs.replace(two_vdus, base_hot=hot)))
 
 
 def test_an_externally_managed_link_leaves_the_template(two_vdus: Flavour) -> None:

@@ -30,8 +30,10 @@ def new_flavour(vnfd: Vnfd, flavour_id: str, member: str) -> Flavour:
 
 def deployable(flavour: Flavour, driver: str, member: str) -> None:
     """:raises Rejected: 422, the VNFD lacks what the driver makes the flavour from."""
-    if driver == "openstack" and flavour.base_hot is None:
-        raise Rejected(422, f"Flavour {flavour.id!r} has no BaseHOT: OpenStack cannot make it.", pointer=f"/{member}")
+    servers = flavour.vdus and not any(vdu.container_ids for vdu in flavour.vdus.values())
+    if driver == "openstack" and flavour.base_hot is None and not servers:
+        detail = f"Flavour {flavour.id!r} has no BaseHOT, and no servers that OpenStack could make without one."
+        raise Rejected(422, detail, pointer=f"/{member}")
 
 
 def declared(vnfd: Vnfd, *, extensions: Any, properties: Any) -> None:
