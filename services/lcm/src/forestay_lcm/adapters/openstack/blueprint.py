@@ -74,9 +74,20 @@ def blueprint_before(order: Order, before: InstantiatedVnfInfo) -> Blueprint:
     return _drawn(order.old_flavour or order.flavour, vnfcs_before(before), nfv_of(before), managed_of(before))
 
 
+def own_blueprint(flavour: Flavour) -> Blueprint:
+    """The template of a flavour as it stands in the package, nothing filled in."""
+    hot = _base_hot(flavour)
+    return Blueprint(template=hot.template, parameters={}, files=dict(hot.files))
+
+
+def replaces_template(order: Order) -> bool:
+    """Whether the operation puts another template in the place of the stack's."""
+    return order.operation in _REPLACING
+
+
 def change_to(wanted: Blueprint, present: Blueprint, order: Order) -> Change:
     """The change that leads from one blueprint to another, forward or back."""
-    if order.operation in _REPLACING:
+    if replaces_template(order):
         return Change(fields=msgspec.to_builtins(wanted), existing=False)
     redrawn = {} if wanted.template == present.template else {"template": wanted.template, "files": wanted.files}
     return Change(fields={"parameters": wanted.parameters, **redrawn}, existing=True)

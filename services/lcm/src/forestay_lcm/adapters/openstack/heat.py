@@ -70,6 +70,14 @@ class StackResource(msgspec.Struct, frozen=True, kw_only=True):
         return self.status == "CHECK_FAILED"
 
 
+class MadeOf(msgspec.Struct, frozen=True, kw_only=True):
+    """What a stack was given: its template (as Heat has parsed it), its parameters and its files."""
+
+    template: dict[str, Any]
+    parameters: dict[str, Any]
+    files: dict[str, str]
+
+
 class Heat:
     """The stacks of a project. All methods raise as :meth:`Transport.request` does."""
 
@@ -89,6 +97,14 @@ class Heat:
             return None
         stack = _stack(reply.body["stack"])
         return None if (stack.action, stack.status) == ("DELETE", "COMPLETE") else stack
+
+    async def made_of(self, stack: Stack) -> MadeOf:
+        """What the stack was given last."""
+        template, environment, files = [
+            (await self._cloud.request(SERVICE, "GET", f"/stacks/{stack.path}/{part}")).body
+            for part in ("template", "environment", "files")
+        ]
+        return MadeOf(template=template, parameters=environment.get("parameters") or {}, files=files or {})
 
     async def create(self, name: str, fields: dict[str, Any]) -> str:
         """Start to make a stack; gives its id. :raises AlreadyExists: the name is taken."""

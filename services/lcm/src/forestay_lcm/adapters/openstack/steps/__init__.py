@@ -23,6 +23,7 @@ from forestay_lcm.adapters.openstack.job import Job
 from forestay_lcm.adapters.openstack.steps.create import await_stack, create_stack
 from forestay_lcm.adapters.openstack.steps.delete import await_deleted, delete_stack
 from forestay_lcm.adapters.openstack.steps.heal import mark_unhealthy, unmark_unhealthy
+from forestay_lcm.adapters.openstack.steps.keep import keep_stack
 from forestay_lcm.adapters.openstack.steps.operate import (
     await_restored_servers,
     await_servers,
@@ -47,6 +48,7 @@ HANDLERS: Mapping[str, Handler] = {
     "await-deleted": await_deleted,
     "mark-unhealthy": mark_unhealthy,
     "unmark-unhealthy": unmark_unhealthy,
+    "keep-stack": keep_stack,
     "update-stack": update_stack,
     "await-update": await_update,
     "restore-stack": restore_stack,

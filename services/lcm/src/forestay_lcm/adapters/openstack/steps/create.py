@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import msgspec
 
-from forestay_lcm.adapters.openstack.blueprint import blueprint_after, stack_name
+from forestay_lcm.adapters.openstack.blueprint import stack_name
 from forestay_lcm.adapters.openstack.cloud import Cloud
 from forestay_lcm.adapters.openstack.heat import Stack
-from forestay_lcm.adapters.openstack.job import Job, ordered
+from forestay_lcm.adapters.openstack.job import Job
 from forestay_lcm.adapters.openstack.steps.stack import OURS, delay, is_of_operation, reasons, sent, tags
 from forestay_lcm.adapters.openstack.transport import AlreadyExists
+from forestay_lcm.adapters.openstack.wanted import stack_after
 from forestay_lcm.domain.state import Operation
 from forestay_lcm.executor import Again, Confirmed, Failed, Outcome, Superseded
 
@@ -21,7 +22,7 @@ async def create_stack(cloud: Cloud, job: Job) -> Outcome:
     name = stack_name(job.vnf_id)
     if (found := await cloud.heat.find(name)) is not None:
         return await _settle(cloud, job, found)
-    wanted = msgspec.to_builtins(blueprint_after(ordered(job), job.before))
+    wanted = msgspec.to_builtins(stack_after(job))
     await job.fence()
     try:
         stack_id = await cloud.heat.create(name, wanted | {"tags": tags(job), "timeout_mins": _TIMEOUT_MINS})

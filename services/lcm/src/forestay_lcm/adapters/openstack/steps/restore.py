@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from forestay_lcm.adapters.openstack.blueprint import blueprint_after, blueprint_before, change_to
 from forestay_lcm.adapters.openstack.cloud import Cloud
 from forestay_lcm.adapters.openstack.groups import newcomers
 from forestay_lcm.adapters.openstack.job import Job, existing, ordered
@@ -19,6 +18,7 @@ from forestay_lcm.adapters.openstack.steps.stack import (
     sent,
     vnf_stack,
 )
+from forestay_lcm.adapters.openstack.wanted import change_of, stack_after, stack_before
 from forestay_lcm.executor import Again, Confirmed, Outcome
 
 
@@ -39,7 +39,7 @@ async def restore_stack(cloud: Cloud, job: Job) -> Outcome:
     fresh = [item for item in newcomers(resources, servers) if not item.status.endswith("_FAILED")]
     if order.operation in _GROWING:
         await mark(cloud, job, fresh, undoing=True)
-    change = change_to(blueprint_before(order, before), blueprint_after(order, before), order)
+    change = change_of(job, stack_before(job), stack_after(job))
     return await send(cloud, job, stack, change) or sent(stack)
 
 

@@ -21,8 +21,6 @@ from forestay_sol.vnflcm import VnfcResourceInfo
 from forestay_lcm.adapters.openstack.blueprint import (
     Blueprint,
     Change,
-    blueprint_after,
-    blueprint_before,
     parsed_text,
 )
 from forestay_lcm.adapters.openstack.cloud import Cloud
@@ -31,6 +29,7 @@ from forestay_lcm.adapters.openstack.hot import Json, nfv_path, value_at
 from forestay_lcm.adapters.openstack.job import Job, Order, existing, ordered
 from forestay_lcm.adapters.openstack.steps.stack import changed, send, sent, vnf_stack
 from forestay_lcm.adapters.openstack.vnfcs import Name, index_of, name_of, nodes_of
+from forestay_lcm.adapters.openstack.wanted import stack_after, stack_before
 from forestay_lcm.executor import Outcome
 
 
@@ -84,8 +83,7 @@ async def _home(cloud: Cloud, job: Job, vnfc: VnfcResourceInfo) -> Stack:
 
 def _of_top(job: Job) -> Change:
     """Only what belongs to the VNFCs up to this one changes; the rest stays until the whole stack is replaced."""
-    order, info = ordered(job), existing(job)
-    before, after = blueprint_before(order, info), blueprint_after(order, info)
+    order, before, after = ordered(job), stack_before(job), stack_after(job)
     updated = {name for turn in _turns(job)[: _index(job) + 1] for name in _own(order, turn.vnfc)}
     old, new = before.parameters.get("nfv", {}), after.parameters.get("nfv", {})
     parameters = {"nfv": old | {group: _mixed(old.get(group, {}), new.get(group, {}), updated) for group in _GROUPS}}
@@ -120,8 +118,7 @@ def _mixed(old: Json, new: Json, names: Container[str]) -> Json:
 
 
 def _of_member(job: Job, vnfc: VnfcResourceInfo) -> Change:
-    order, before = ordered(job), existing(job)
-    blueprint = blueprint_after(order, before)
+    blueprint = stack_after(job)
     member = _member_definition(blueprint, vnfc)
     given: Json = member.get("properties") or {}
     asked = {name: nfv_path(value) for name, value in given.items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from forestay_lcm.adapters.openstack.blueprint import blueprint_after, blueprint_before, change_to, nfv_of
+from forestay_lcm.adapters.openstack.blueprint import nfv_of
 from forestay_lcm.adapters.openstack.cloud import Cloud
 from forestay_lcm.adapters.openstack.groups import members_with
 from forestay_lcm.adapters.openstack.heat import Stack
@@ -12,6 +12,7 @@ from forestay_lcm.adapters.openstack.job import Job, existing, ordered
 from forestay_lcm.adapters.openstack.steps.marks import mark
 from forestay_lcm.adapters.openstack.steps.restore import restore_stack
 from forestay_lcm.adapters.openstack.steps.stack import changed, is_started, send, vnf_stack
+from forestay_lcm.adapters.openstack.wanted import change_of, stack_after, stack_before
 from forestay_lcm.executor import Confirmed, Outcome, Superseded
 
 _SHRINKING = frozenset({"SCALE", "SCALE_TO_LEVEL"})
@@ -24,7 +25,7 @@ async def update_stack(cloud: Cloud, job: Job) -> Outcome:
     """
     order, before = ordered(job), existing(job)
     stack = await vnf_stack(cloud, job)
-    change = change_to(blueprint_after(order, before), blueprint_before(order, before), order)
+    change = change_of(job, stack_after(job), stack_before(job))
     if order.operation in _SHRINKING and not is_started(stack, job):
         await _mark_leaving(cloud, job, stack)
     if waits := await send(cloud, job, stack, change):

@@ -1,0 +1,35 @@
+"""Keeping what the VNF's stack is made of before an operation whose package says by itself what is to change of it."""
+
+from __future__ import annotations
+
+import msgspec
+import yaml
+
+from forestay_lcm.adapters.openstack.blueprint import Blueprint
+from forestay_lcm.adapters.openstack.cloud import Cloud
+from forestay_lcm.adapters.openstack.job import Job
+from forestay_lcm.adapters.openstack.steps.stack import is_of_operation, vnf_stack
+from forestay_lcm.executor import Confirmed, Failed, Outcome
+
+_LIMIT = 512 << 10
+"""Bytes that the log takes of it."""
+
+
+async def keep_stack(cloud: Cloud, job: Job) -> Outcome:
+    """The result is the :class:`Blueprint` of the stack, secrets sealed by the executor."""
+    stack = await vnf_stack(cloud, job)
+    if is_of_operation(stack, job):
+        return Failed("Stack is changed", 409, f"Stack {stack.path} was changed before it could be kept.")
+    made_of = await cloud.heat.made_of(stack)
+    kept = msgspec.to_builtins(
+        Blueprint(
+            template=yaml.safe_dump(made_of.template, sort_keys=False),
+            parameters=made_of.parameters,
+            files=made_of.files,
+        )
+    )
+    if (size := len(msgspec.json.encode(kept))) > _LIMIT:
+        return Failed(
+            "Stack is too large", 422, f"What stack {stack.path} is made of has {size} bytes, more than {_LIMIT}."
+        )
+    return Confirmed(kept)
