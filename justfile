@@ -7,7 +7,7 @@ export VIRTUAL_ENV := justfile_directory() / ".venv"
 
 uv_version := "0.13.9"
 just_version := "1.59.0"
-slow := "crash or openstack or perf"
+slow := "crash or openstack or perf or fuzz"
 lab := justfile_directory() / "../shared/openstack-lab"
 
 [private]
@@ -41,6 +41,11 @@ test-crash *args:
 [group('test')]
 test-client *args:
     pytest -m client {{ args }}
+
+# Let schemathesis send for two minutes what no client would, to all that /openapi.json describes
+[group('test')]
+test-fuzz-api *args:
+    pytest -m fuzz {{ args }}
 
 # Measure the limits and ratios that we promise
 [group('test')]

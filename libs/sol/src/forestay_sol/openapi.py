@@ -16,6 +16,7 @@ from aiohttp import hdrs
 
 from forestay_sol import idempotency, preconditions
 from forestay_sol.api import ANY, Api, Route
+from forestay_sol.parameters import DRY_RUN, PAGE
 from forestay_sol.problem import PROBLEM_JSON, InvalidParam, ProblemDetails, problem_response, title_of
 
 Json = dict[str, Any]
@@ -109,7 +110,7 @@ def _parameters(route: Route) -> Iterator[Json]:
         yield _parameter("header", "Version", versions, "Version of the API (SOL013 9.3).", required=True)
     if route.method == hdrs.METH_POST and route.api.authenticated:
         said = f"Names the request: sent again within {idempotency.RETENTION} hours, it is answered again and does not act again."
-        yield _parameter("header", idempotency.HEADER, {"type": "string", "minLength": 1, "maxLength": 255}, said)
+        yield _parameter("header", idempotency.HEADER, {"type": "string", "format": "uuid"}, said)
     if route.versioned and route.method in preconditions.CHANGES:
         yield _parameter("header", hdrs.IF_MATCH, {"type": "string"}, "Change only what has this `ETag`; else 412.")
     elif route.versioned and route.method == hdrs.METH_GET:
@@ -117,13 +118,13 @@ def _parameters(route: Route) -> Iterator[Json]:
 
 
 def _parameter(place: str, name: str, schema: Json, description: str = "", *, required: bool = False) -> Json:
-    parameter: Json = {"in": place, "name": name, "required": required, "schema": schema}
+    parameter: Json = {"in": place, "name": str(name), "required": required, "schema": schema}
     return parameter | ({"description": description} if description else {})
 
 
 def _responses(route: Route, schemas: dict[Any, Json]) -> Iterator[tuple[str, Json]]:
     yield str(route.status), _success(route, schemas)
-    if any(query.name == "dry_run" for query in route.query):
+    if route.status != 200 and DRY_RUN in route.query:
         yield "200", {"description": "What would be done", "content": {_JSON: {"schema": {"type": "object"}}}}
     if route.versioned and route.method == hdrs.METH_GET:
         yield "304", {"description": title_of(304)}
@@ -135,11 +136,11 @@ def _responses(route: Route, schemas: dict[Any, Json]) -> Iterator[tuple[str, Js
 def _success(route: Route, schemas: dict[Any, Json]) -> Json:
     names = {
         hdrs.LOCATION: route.status in (201, 202),
-        hdrs.ETAG: route.versioned and route.method == hdrs.METH_GET,
-        hdrs.LINK: any(query.name == "nextpage_opaque_marker" for query in route.query),
+        preconditions.ETAG: route.versioned and route.method == hdrs.METH_GET,
+        hdrs.LINK: PAGE[0] in route.query,
         "Version": route.api.version is not None,
     }
-    headers = {name: {"schema": {"type": "string"}} for name, given in names.items() if given}
+    headers = {str(name): {"schema": {"type": "string"}} for name, given in names.items() if given}
     response: Json = {"description": title_of(route.status), "headers": headers}
     if route.gives is not None:
         response["content"] = _content(route.gives, route.answer_types or (_JSON,), schemas)

@@ -12,6 +12,8 @@ import re
 
 from aiohttp import hdrs, web
 
+#: As it is usually written; aiohttp has "Etag".
+ETAG = "ETag"
 CHANGES = frozenset({hdrs.METH_PATCH, hdrs.METH_PUT, hdrs.METH_DELETE})
 
 _TAG = re.compile(r'(?P<weak>W/)?"(?P<opaque>[^"]*)"')
@@ -34,11 +36,11 @@ def expected(request: web.Request) -> frozenset[int] | None:
 
 def unless_known(request: web.Request, response: web.StreamResponse) -> web.StreamResponse:
     """Give the answer to a read, or 304 if ``If-None-Match`` has its tag."""
-    current, given = response.headers.get(hdrs.ETAG), _header(request, hdrs.IF_NONE_MATCH)
+    current, given = response.headers.get(ETAG), _header(request, hdrs.IF_NONE_MATCH)
     if request.method != hdrs.METH_GET or response.status != 200 or current is None or not given:
         return response
     if given == "*" or any(f'"{tag["opaque"]}"' == current for tag in _TAG.finditer(given)):
-        return web.Response(status=304, headers={hdrs.ETAG: current})
+        return web.Response(status=304, headers={ETAG: current})
     return response
 
 

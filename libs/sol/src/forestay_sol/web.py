@@ -89,7 +89,7 @@ def answer(
     """
     encoded = None if content is None else _encoder.encode(content)
     etag = None if version is None or encoded is None else preconditions.tag(version, encoded)
-    named = {hdrs.LOCATION: location, hdrs.LINK: link, hdrs.ETAG: etag}
+    named = {hdrs.LOCATION: location, hdrs.LINK: link, preconditions.ETAG: etag}
     given = dict(headers or {}) | {name: value for name, value in named.items() if value is not None}
     if encoded is None:
         return web.Response(status=status, headers=given)

@@ -13,7 +13,7 @@ from forestay_sol.web import answer
 from forestay_vim_registry.api.bodies import Registrations, Updates, owner
 from forestay_vim_registry.api.listing import PARAMETERS, Json, cut, page
 from forestay_vim_registry.domain.state import Vim
-from forestay_vim_registry.projections.representation import ManyVims, OneVim, Registered, resource
+from forestay_vim_registry.projections.representation import ManyVims, OneVim, Registered, SelectedVim, resource
 from forestay_vim_registry.reads import Reads
 from forestay_vim_registry.registry import Registry
 
@@ -38,7 +38,7 @@ class VimApi:
                 gives=Registered, status=201,
             ),
             Route("GET", "/v1.0/vims", self.list_vims, LEGACY, summary="List VIMs", gives=ManyVims, query=PARAMETERS),
-            Route("GET", one, self.show, LEGACY, summary="Show a VIM", gives=OneVim, query=PARAMETERS[:1], versioned=True),
+            Route("GET", one, self.show, LEGACY, summary="Show a VIM", gives=SelectedVim, query=PARAMETERS[:1], versioned=True),
             Route(
                 "PUT", one, self.update, LEGACY, summary="Update a VIM", takes=Updates, gives=OneVim, versioned=True
             ),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Any
+
 import msgspec
 from forestay_events.sealing import mask
+from msgspec import Meta
 
 from forestay_vim_registry.domain.login import SECRETS
 from forestay_vim_registry.domain.state import Vim
@@ -18,13 +21,13 @@ class VimResource(msgspec.Struct, frozen=True, kw_only=True):
     type: str
     tenant_id: str
     auth_url: str
-    auth_cred: dict[str, object]
-    vim_project: dict[str, object]
+    auth_cred: dict[str, Any]
+    vim_project: dict[str, Any]
     is_default: bool
-    placement_attr: dict[str, object]
+    placement_attr: dict[str, Any]
     status: str
     status_reason: str
-    extra: dict[str, object]
+    extra: dict[str, Any]
     created_at: str
     updated_at: str | None
 
@@ -35,10 +38,19 @@ class OneVim(msgspec.Struct, frozen=True, kw_only=True):
     vim: VimResource
 
 
+Selected = Annotated[dict[str, Any], Meta(description="VimResource, or those of its members that `fields` names.")]
+
+
+class SelectedVim(msgspec.Struct, frozen=True, kw_only=True):
+    """A VIM by itself, as it was asked for."""
+
+    vim: Selected
+
+
 class ManyVims(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A page of VIMs; the link leads to the next one."""
 
-    vims: tuple[VimResource, ...]
+    vims: tuple[Selected, ...]
     vims_links: tuple[dict[str, str], ...] = ()
 
 
