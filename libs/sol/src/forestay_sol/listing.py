@@ -4,11 +4,12 @@ Rules: the table has columns ``id`` (its primary key), ``project`` and ``doc`` (
 Attributes that lists are often filtered by stand in columns of their own, made from ``doc`` by the database. Each has an index
 that gives the rows of a project with one value in the order of their ids; one more index has all of them in that order, for
 filters that most rows pass. So a page is found in indexes, and only its own documents are read; and a change of ``doc`` that
-leaves the columns as they are touches no index. What takes longer than ``PATIENCE`` is refused, not waited for.
+leaves the columns as they are touches no index. What takes too long is refused, not waited for.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import asyncpg
@@ -22,11 +23,8 @@ from forestay_sol.paging import Paging
 
 Json = dict[str, Any]
 
-PATIENCE = 3.0
-"""Seconds that the database may look for a page."""
-
 # A plan for any value would walk all rows for a rare one.
-_SETTINGS = f"SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL statement_timeout = {PATIENCE * 1000:.0f}"
+_SETTINGS = "SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL statement_timeout = {milliseconds:.0f}"
 
 # PostgreSQL takes no text for a moment in a generated column, since some texts depend on settings; those of documents do not.
 _MOMENT = """
@@ -52,6 +50,8 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
     :param table: ``schema.table``; SQL of the program.
     :param alive: further SQL condition that every listed row meets.
     :param columns: attributes that stand in columns of their own, see :func:`generated`.
+    :param parse: reads the text of a filter.
+    :param patience: seconds that the database may look for a page.
     """
 
     table: str
@@ -59,6 +59,8 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
     paging: Paging = Paging()
     alive: str = "true"
     columns: Columns | None = None
+    parse: Callable[[str], filters.Filter] = filters.parse
+    patience: float = 3.0
 
     async def read(self, pool: asyncpg.Pool, project: str, request: web.Request) -> Listed:
         """The page that a request asks for.
@@ -70,7 +72,7 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
         query = self.query(project, after=page.after, fetch=page.fetch, text=request.query.get("filter"))
         try:
             async with pool.acquire() as connection, connection.transaction(readonly=True):
-                await connection.execute(_SETTINGS)
+                await connection.execute(_SETTINGS.format(milliseconds=self.patience * 1000))
                 rows = await connection.fetch(query.sql, *query.parameters)
         except asyncpg.QueryCanceledError as error:
             raise Rejected(400, self._too_long()) from error
@@ -80,7 +82,7 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
     def query(self, project: str, *, after: str | None, fetch: int | None, text: str | None) -> Condition:
         """The query for a page. :raises Rejected: 400, the filter ``text`` is not valid."""
         columns = {**(self.columns or {}), **_ID}
-        condition = where(filters.parse(text), document="doc", columns=columns, first=4) if text else Condition("true")
+        condition = where(self.parse(text), document="doc", columns=columns, first=4) if text else Condition("true")
         return Condition(
             f"SELECT id, doc FROM {self.table} WHERE id IN (SELECT id FROM {self.table}"  # noqa: S608
             f" WHERE project = $1 AND {self.alive} AND ($2::text IS NULL OR id > $2) AND {condition.sql}"
@@ -91,7 +93,7 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
     def _too_long(self) -> str:
         quick = ", ".join("/".join(path) for path in self.columns or {})
         return (
-            f"The list takes longer than {PATIENCE:.0f} seconds. Narrow the filter down"
+            f"The list takes longer than {self.patience:g} seconds. Narrow the filter down"
             f"{f' with a comparison of {quick}' if quick else ''}, or follow smaller pages."
         )
 
