@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from forestay_sol.filters import Comparison, Filter, Operand, Test, matches
+from forestay_sol.filters import ANY_MEMBER, Comparison, Filter, Operand, Test, matches
 from forestay_sol.types import DATE_TIME
 
 _MOST_GAPS = 16
@@ -87,7 +87,7 @@ def where(filter_: Filter, *, document: str, columns: Columns | None = None, fir
 
 def jsonpath(comparison: Comparison) -> str:
     """Write a comparison as a jsonpath that finds something exactly when the comparison matches."""
-    path = "$" + "".join(f".{_quoted(name)}" for name in comparison.path)
+    path = "$" + "".join(".*" if name == ANY_MEMBER else f".{_quoted(name)}" for name in comparison.path)
     if comparison.of_keys:
         path += ' ? (@.type() == "object").keyvalue().key'
     cases = (_case(kind, write, comparison) for kind, write in _WRITERS.items())

@@ -41,6 +41,9 @@ OPERATORS: Mapping[str, tuple[Test, bool]] = {
 }
 """What each operator tests, and whether the opposite is wanted."""
 
+ANY_MEMBER = "\0"
+"""In the path of a comparison, but in no filter's text: whichever member of an object."""
+
 _MULTIPLE = frozenset({"in", "nin", "cont", "ncont"})
 _KEY = "@key"
 _BOOLEANS = {"true": True, "false": False}
@@ -179,9 +182,11 @@ def _reach(document: Any, path: tuple[str, ...]) -> Iterable[Any]:
     values: Iterable[Any] = [document]
     for name in path:
         values = [
-            cast("dict[str, Any]", value)[name]
+            member
             for value in _unwrap(values)
-            if isinstance(value, Mapping) and name in value
+            if isinstance(value, Mapping)
+            for key, member in cast("dict[str, Any]", value).items()
+            if name in (key, ANY_MEMBER)
         ]
     return values
 

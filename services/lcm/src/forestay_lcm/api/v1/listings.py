@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 from forestay_events.errors import Rejected
+from forestay_lcm.api.v1.filters import parse_for_instances, parse_for_op_occs
 from forestay_lcm.api.v2 import VNF_INSTANCES, VNF_LCM_OP_OCCS
 from forestay_sol.paging import Paging, v1_link
 from forestay_sol.parameters import FILTER, LIST, PAGE, Query
@@ -19,10 +20,11 @@ PARAMETERS: Mapping[str, tuple[Query, ...]] = {
     "list_op_occs": (*LIST, _ALL_RECORDS),
 }
 
-VNF_INSTANCES_V1 = msgspec.structs.replace(VNF_INSTANCES, paging=_PAGING)
+VNF_INSTANCES_V1 = msgspec.structs.replace(VNF_INSTANCES, paging=_PAGING, parse=parse_for_instances)
 VNF_LCM_OP_OCCS_V1 = msgspec.structs.replace(
     VNF_LCM_OP_OCCS,
     paging=_PAGING,
+    parse=parse_for_op_occs,
     attributes=msgspec.structs.replace(VNF_LCM_OP_OCCS.attributes, selectable=VNF_LCM_OP_OCCS.attributes.excluded),
 )
 

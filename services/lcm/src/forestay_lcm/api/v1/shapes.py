@@ -11,8 +11,8 @@ from typing import Any
 
 Json = dict[str, Any]
 
-_VIM_TYPES = {"openstack": "ETSINFV.OPENSTACK_KEYSTONE.V_3", "kubernetes": "ETSINFV.KUBERNETES.V_1"}
-_VIM_TYPES_V1 = {type_: name for name, type_ in _VIM_TYPES.items()} | {"ETSINFV.HELM.V_3": "kubernetes"}
+VIM_TYPES = {"openstack": "ETSINFV.OPENSTACK_KEYSTONE.V_3", "kubernetes": "ETSINFV.KUBERNETES.V_1"}
+_VIM_TYPES_V1 = {type_: name for name, type_ in VIM_TYPES.items()} | {"ETSINFV.HELM.V_3": "kubernetes"}
 
 
 def request_v2(body: Json) -> Json:
@@ -37,7 +37,7 @@ def request_v1(body: Json) -> Json:
 
 def connections_v2(connections: Iterable[Json]) -> Json:
     """VIM connections by id."""
-    return {item["id"]: _connection(item, _VIM_TYPES) for item in connections}
+    return {item["id"]: _connection(item, VIM_TYPES) for item in connections}
 
 
 def connections_v1(connections: Json) -> list[Json]:
