@@ -117,8 +117,8 @@ class Tree:
         return int(float(match[1]) * _UNITS[(match[2] or "b").lower()])
 
     def finding(self, rule: str, message: str) -> Finding:
-        """A breach of a rule at this place; ``message`` follows the name of the file."""
-        return finding(rule, f"{self.file}: {message}", file=self.file, line=self.line)
+        """A breach of a rule at this place."""
+        return finding(rule, message, file=self.file, line=self.line)
 
     def wrong(self, expected: str, rule: str = "yaml-type") -> PackageInvalid:
         """The error that ``expected`` is not here."""

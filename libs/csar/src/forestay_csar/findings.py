@@ -11,6 +11,10 @@ from forestay_events.errors import Rejected
 
 from forestay_csar.rules import RULES, Severity
 
+MOST_KEPT = 50
+"""Findings that travel in an event: a hostile package can have any number."""
+_LONGEST = 1000
+
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One breach of a rule.
@@ -30,8 +34,9 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 def finding(rule: str, message: str, *, file: str | None = None, line: int | None = None) -> Finding:
     """A finding with what the table says of its rule. :raises KeyError: the table has no such rule."""
     known = RULES[rule]
+    shown = message if len(message) <= _LONGEST else f"{message[:_LONGEST]}..."
     return Finding(
-        rule=rule, severity=known.severity, message=message, remedy=known.remedy, file=file, line=line
+        rule=rule, severity=known.severity, message=shown, remedy=known.remedy, file=file, line=line
     )  # fmt: skip
 
 
@@ -50,7 +55,7 @@ class PackageInvalid(Rejected):
     @classmethod
     def of(cls, findings: Iterable[Finding]) -> Self:
         """The refusal for findings with at least one error; all errors are in the member ``findings``."""
-        errors = [each for each in findings if each.severity == "error"]
+        errors = [each for each in findings if each.severity == "error"][:MOST_KEPT]
         refusal = cls(errors[0].rule, errors[0].message)
         refusal._tell(errors[0], errors)
         return refusal

@@ -21,7 +21,7 @@ from forestay_csar.archive import Archive, Limits
 from forestay_csar.definitions import Definitions
 from forestay_csar.documents import Documents
 from forestay_csar.entry import Entry, open_csar, read_entry, read_envelope
-from forestay_csar.findings import Finding, Findings, PackageInvalid, finding
+from forestay_csar.findings import MOST_KEPT, Finding, Findings, PackageInvalid, finding
 from forestay_csar.lint import Subject, lint
 from forestay_csar.manifest import Promise, read_artifacts, verify
 from forestay_csar.model import read_vnfd
@@ -111,7 +111,7 @@ class _Inspection:
                 compatible_specification_versions=_versions(entry),
             )
         self._findings += verify(archive, promises)
-        return msgspec.structs.replace(package, findings=tuple(self._findings)) if package else None
+        return msgspec.structs.replace(package, findings=tuple(self._findings[:MOST_KEPT])) if package else None
 
     def _artifacts(self, entry: Entry) -> list[Artifact]:
         artifacts: list[Artifact] = []

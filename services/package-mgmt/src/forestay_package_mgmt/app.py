@@ -23,6 +23,7 @@ from forestay_package_mgmt.domain.decide import PACKAGE
 from forestay_package_mgmt.fetching.egress import FetchEgress
 from forestay_package_mgmt.fetching.worker import Fetching
 from forestay_package_mgmt.onboarding.contents import Contents
+from forestay_package_mgmt.onboarding.reading import policy_of
 from forestay_package_mgmt.onboarding.reports import Reports
 from forestay_package_mgmt.onboarding.upkeep import Upkeep
 from forestay_package_mgmt.onboarding.worker import Onboarding
@@ -105,7 +106,7 @@ def _workers(
     """Who onboards, and who fetches."""
     onboarding = Onboarding(
         Reports(aggregates, "forestay:onboarding"), reads, contents, platform.blobs, platform.vault,
-        reading_time=settings.package_reading_time,
+        reading_time=settings.package_reading_time, policy=policy_of(settings),
     )  # fmt: skip
     fetching = Fetching(
         Reports(aggregates, "forestay:fetching"), reads, contents, platform.vault, _egress(settings), settings

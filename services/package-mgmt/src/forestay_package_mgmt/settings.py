@@ -17,6 +17,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     package_upload_patience: Annotated[float, Meta(gt=0, description="seconds an upload may stand still")] = 60.0
     package_reading_time: Annotated[float, Meta(gt=0, description="seconds that reading a package may take")] = 3600.0
     package_readers: Annotated[int, Meta(ge=1, description="packages that are read at the same time")] = 2
+    package_signature_required: Annotated[bool, Meta(description="whether unsigned packages are refused")] = False
+    package_trust_anchors: Annotated[
+        Path | None, Meta(description="PEM of the certificates that package signers have to lead to")
+    ] = None
     package_orphan_age: Annotated[float, Meta(ge=0, description="age at which a blob nobody needs is swept")] = 3600.0
     package_fetchers: Annotated[int, Meta(ge=1, description="packages that are fetched at the same time")] = 4
     package_fetch_time: Annotated[float, Meta(gt=0, description="seconds that fetching a package may take")] = 14400.0

@@ -55,11 +55,11 @@ def _without(flavour: Flavour, topology: Tree) -> Iterator[Finding]:
     }
     if vague := sorted(flavour.vdus.keys() - (boots & sized)):
         message = (
-            f"flavour {flavour.id} has no BaseHOT, and {', '.join(vague)} no image or compute size to make one from."
+            f"Flavour {flavour.id} has no BaseHOT, and no image or compute size of {', '.join(vague)} to make one from."
         )
         yield topology.finding("base-hot-missing", message)
     else:
-        yield topology.finding("base-hot-made", f"flavour {flavour.id} has no BaseHOT: it is made from the VNFD.")
+        yield topology.finding("base-hot-made", f"Flavour {flavour.id} has no BaseHOT: it is made from the VNFD.")
 
 
 def _image(flavour: Flavour, storage_id: str) -> bool:
@@ -83,7 +83,7 @@ class _Templates:
                 yield from self._resource(resource)
         for name, schema in self._top.at("parameters").mapping().items():
             if name != "nfv" and not self._has_user_data and not _has_default(schema):
-                message = f"nothing gives the parameter {name} a value; only nfv is filled."
+                message = f"Nothing gives the parameter {name} a value; only nfv is filled."
                 yield schema.finding("template-parameter", message)
 
     def _resource(self, resource: Tree) -> Iterator[Finding]:
@@ -111,14 +111,14 @@ class _Templates:
         for section in ("conditions", "resources", "outputs"):
             for place, path in _asked(template.at(section)):
                 if path[0] not in declared and path[0] not in _PSEUDO:
-                    yield place.finding("template-parameter-undeclared", f"the parameter {path[0]} is not declared.")
+                    yield place.finding("template-parameter-undeclared", f"The parameter {path[0]} is not declared.")
                 elif (
                     template is self._top
                     and path[0] == "nfv"
                     and len(path) > 3
                     and path[2] not in known.get(path[1], path)
                 ):
-                    message = f"flavour {self._flavour.id} has no {path[2]} that nfv could hold under {path[1]}."
+                    message = f"Flavour {self._flavour.id} has no {path[2]} that nfv could hold under {path[1]}."
                     yield place.finding("template-nfv-unknown", message)
 
 

@@ -38,12 +38,12 @@ def _undefined_flavours(subject: Subject, name: str, declared: Tree) -> Iterator
 def _flavour(flavour: Flavour, topology: Tree) -> Iterator[Finding]:
     for aspect in flavour.scaling_aspects.values():
         if not aspect.deltas:
-            yield _policy(topology, "aspects", aspect.id).finding("aspect-deltas", f"aspect {aspect.id} scales no VDU.")
+            yield _policy(topology, "aspects", aspect.id).finding("aspect-deltas", f"Aspect {aspect.id} scales no VDU.")
     if flavour.default_level_id is None:
         levels = ", ".join(flavour.instantiation_levels)
         place = _policy(topology, "levels", next(iter(flavour.instantiation_levels), ""))
         yield place.finding(
-            "default-level-missing", f"none of the levels {levels} of flavour {flavour.id} is the default."
+            "default-level-missing", f"None of the levels {levels} of flavour {flavour.id} is the default."
         )
     for level in flavour.instantiation_levels.values():
         yield from _level(flavour, level, _policy(topology, "levels", level.id))
@@ -51,7 +51,7 @@ def _flavour(flavour: Flavour, topology: Tree) -> Iterator[Finding]:
         if image.path is None:
             where = f"is at {image.url}" if image.url else "is not in the package"
             place = topology.at("node_templates", image.id)
-            yield place.finding("software-image-external", f"image {image.name!r} of {image.id} {where}.")
+            yield place.finding("software-image-external", f"Image {image.name!r} of {image.id} {where}.")
 
 
 def _level(flavour: Flavour, level: InstantiationLevel, place: Tree) -> Iterator[Finding]:
@@ -60,7 +60,7 @@ def _level(flavour: Flavour, level: InstantiationLevel, place: Tree) -> Iterator
         most = vdu.max_instances
         if count < vdu.min_instances or (most is not None and count > most):
             limits = f"{vdu.min_instances} to {'any' if most is None else most}"
-            message = f"level {level.id} has {count} of {vdu_id}, whose vdu_profile says {limits}."
+            message = f"Level {level.id} has {count} of {vdu_id}, whose vdu_profile says {limits}."
             yield place.finding("level-instances", message)
 
 

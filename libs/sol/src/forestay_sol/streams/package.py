@@ -73,6 +73,7 @@ class PackageOnboarded(PackageEventBase, frozen=True, kw_only=True):
     :ivar definitions: paths of the VNFD's YAML files in the package, the entry first.
     :ivar manifest: path of the package's manifest, if it has one.
     :ivar compatible_specification_versions: of SOL004, as the manifest says.
+    :ivar findings: warnings and hints to the package's author: rule, severity, message, remedy, file, line.
     """
 
     vnfd: Vnfd
@@ -80,6 +81,7 @@ class PackageOnboarded(PackageEventBase, frozen=True, kw_only=True):
     definitions: tuple[str, ...] = ()
     manifest: str | None = None
     compatible_specification_versions: tuple[str, ...] = ()
+    findings: tuple[dict[str, Any], ...] = ()
     software_images: tuple[SoftwareImage, ...] = ()
 
 

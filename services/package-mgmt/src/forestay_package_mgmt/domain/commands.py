@@ -87,6 +87,7 @@ class FinishOnboarding:
     single_yaml: bool
     manifest: str | None = None
     compatible_specification_versions: tuple[str, ...] = ()
+    findings: tuple[dict[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)

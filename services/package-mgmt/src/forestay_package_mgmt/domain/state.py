@@ -87,6 +87,7 @@ class Onboarded(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     single_yaml: bool
     manifest: str | None = None
     compatible_specification_versions: tuple[str, ...] = ()
+    findings: tuple[dict[str, Any], ...] = ()
     software_images: tuple[SoftwareImage, ...]
     at: datetime
 
@@ -174,6 +175,7 @@ def _onboarded(package: Package, event: PackageOnboarded, commit: Commit) -> _Me
         single_yaml=event.single_yaml,
         manifest=event.manifest,
         compatible_specification_versions=event.compatible_specification_versions,
+        findings=event.findings,
         software_images=event.software_images,
         at=commit.at,
     )

@@ -73,7 +73,7 @@ class Fetcher:
                     return
             except _BROKEN as error:
                 if received.tag is None or received.bytes == before:
-                    raise self._passing(access.uri, error) from error
+                    raise _meaning(access.uri, error) from error
         raise Retryable(f"{access.uri} broke off {_RESUMES} times.")
 
     @asynccontextmanager
@@ -119,12 +119,6 @@ class Fetcher:
             except msgspec.MsgspecError:
                 raise Rejected(422, f"The answer of the token endpoint {shown(url)} has no access_token.") from None
 
-    def _passing(self, uri: str, error: BaseException) -> Rejected | Retryable:
-        denied = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else None
-        if denied is not None and "egress policy" in str(denied):
-            return Rejected(422, f"{uri}: {denied}. An operator can allow its network (FORESTAY_PACKAGE_FETCH_ALLOW).")
-        return Retryable(f"{uri} cannot be fetched: {denied or error or type(error).__name__}")
-
 
 def _judge(url: URL, response: ClientResponse, received: Received) -> None:
     """Take in what an answer says about the content. :raises Rejected, Retryable: it has none."""
@@ -139,6 +133,16 @@ def _judge(url: URL, response: ClientResponse, received: Received) -> None:
         tag = response.headers.get(hdrs.ETAG, "")
         received.tag = tag if tag.startswith('"') else None
         received.total = response.content_length
+
+
+def _meaning(uri: str, error: BaseException) -> Rejected | Retryable:
+    """What a connection that failed means: an address that is denied or is none stays so."""
+    if isinstance(error, aiohttp.InvalidURL):
+        return Rejected(422, f"{uri} cannot be fetched: {error}")
+    denied = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else None
+    if denied is not None and "egress policy" in str(denied):
+        return Rejected(422, f"{uri}: {denied}. An operator can allow its network (FORESTAY_PACKAGE_FETCH_ALLOW).")
+    return Retryable(f"{uri} cannot be fetched: {denied or error or type(error).__name__}")
 
 
 def _refused(url: URL, response: ClientResponse) -> Rejected | Retryable:

@@ -111,6 +111,6 @@ class Fetching:
             yield piece
 
     async def _fail(self, package: Package, source: Source, detail: str) -> None:
-        text = f"{detail} Upload the content again."
+        text = f"{detail.removesuffix('.')}. Upload the content again."
         error = Rejected(422, text, title=_TITLE, extra={"rule": "upload-from-uri"})
         await self._reports.fail(package, source.upload, error)

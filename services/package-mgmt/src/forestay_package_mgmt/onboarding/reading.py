@@ -15,12 +15,28 @@ from pathlib import Path
 
 import msgspec
 from forestay_csar import PackageInvalid, Policy, ReadPackage, Report, inspect
+from forestay_events.config import ConfigError
 from forestay_events.errors import Permanent, Retryable
+
+from forestay_package_mgmt.settings import Settings
 
 MEMORY = 2 << 30
 
 
-async def read_apart(path: Path, *, timeout: float, policy: Policy | None = None) -> ReadPackage:  # noqa: ASYNC109
+def policy_of(settings: Settings) -> Policy:
+    """What the operator asks of signatures. :raises ConfigError: the trust anchors cannot be read."""
+    file = settings.package_trust_anchors
+    try:
+        policy = Policy(
+            signature_required=settings.package_signature_required, trust_anchors=file.read_text() if file else ""
+        )
+        policy.anchors()
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"FORESTAY_PACKAGE_TRUST_ANCHORS cannot be used: {error}.") from error
+    return policy
+
+
+async def read_apart(path: Path, *, timeout: float, policy: Policy) -> ReadPackage:  # noqa: ASYNC109
     """Read and judge a VNF package in a process apart.
 
     :param timeout: seconds that it may take.
@@ -41,7 +57,7 @@ async def read_apart(path: Path, *, timeout: float, policy: Policy | None = None
     )
     try:
         async with asyncio.timeout(timeout):
-            answered, complaint = await process.communicate(msgspec.json.encode(policy or Policy()))
+            answered, complaint = await process.communicate(msgspec.json.encode(policy))
     except TimeoutError:
         raise Permanent(f"Reading the package takes longer than {timeout:g} seconds.") from None
     finally:

@@ -14,7 +14,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from forestay_csar import PackageInvalid, ReadPackage
+import msgspec
+from forestay_csar import PackageInvalid, Policy, ReadPackage
 from forestay_events.aggregate import Loaded
 from forestay_events.blobs import BlobStore
 from forestay_events.errors import Rejected
@@ -33,7 +34,7 @@ from forestay_package_mgmt.projections.reads import PackageReads
 class Onboarding:
     """The handler of the work of executor ``onboarding``.
 
-    :param reading_time: seconds that reading a package may take.
+    :param reading_time: seconds that reading a package may take. :param policy: what is asked of signatures.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Onboarding:
         vault: Vault,
         *,
         reading_time: float,
+        policy: Policy,
     ) -> None:
         self._reports = reports
         self._reads = reads
@@ -52,6 +54,7 @@ class Onboarding:
         self._blobs = blobs
         self._vault = vault
         self._reading_time = reading_time
+        self._policy = policy
 
     async def handle(self, work: Work) -> None:
         """Onboard the content that a package awaits, if it does; destroy the secrets of one that is gone."""
@@ -63,7 +66,7 @@ class Onboarding:
         content = package.awaited
         path: Path = await self._blobs.path(content.digest)
         try:
-            read = await read_apart(path, timeout=self._reading_time)
+            read = await read_apart(path, timeout=self._reading_time, policy=self._policy)
             failpoint("onboarding.read")
             await self._onboard(package, content, read)
         except PackageInvalid as error:
@@ -87,13 +90,11 @@ class Onboarding:
         holder = await self._reads.holder(claimed.state)
         if holder != package.id:
             raise PackageInvalid(
-                "vnfd-id-unique",
-                f"VNFD id {vnfd_id} belongs to VNF package {holder} of this project. Delete that package, or give this "
-                "VNFD another descriptor_id.",
+                "vnfd-id-unique", f"VNFD id {vnfd_id} belongs to VNF package {holder} of this project."
             )
         finish = FinishOnboarding(
             content.upload, read.vnfd, read.definitions, read.single_yaml, read.manifest,
-            read.compatible_specification_versions,
+            read.compatible_specification_versions, msgspec.to_builtins(read.findings),
         )  # fmt: skip
         await self._tell(package, content, finish)
 

@@ -3,6 +3,7 @@ are added when it is read.
 
 API v1 says what Tacker says, with links in it. API v2 says it as SOL005 and SOL003 from version 3 on do; its links are added
 at the edge. Both tell in ``onboardingFailureDetails`` (ProblemDetails) why the last content was refused; v2 calls that ERROR.
+Beside what the standard has, v2 tells in ``onboardingFindings`` the warnings and hints about a content that was accepted.
 """
 
 from __future__ import annotations
@@ -41,9 +42,11 @@ SIMPLE = frozenset(
 ATTRIBUTES = Attributes(names=SIMPLE | COMPLEX, mandatory=SIMPLE, excluded=COMPLEX, selectable=COMPLEX)
 
 _STATES = frozenset({"id", "onboardingState", "operationalState", "usageState"})
-_OPTIONAL_V2 = frozenset({"vnfmInfo", "compatibleSpecificationVersions"})
+_OPTIONAL_V2 = frozenset({"vnfmInfo", "compatibleSpecificationVersions", "onboardingFindings"})
 ATTRIBUTES_V2 = Attributes(
-    names=SIMPLE | COMPLEX | _OPTIONAL_V2, mandatory=_STATES, excluded=COMPLEX | {"onboardingFailureDetails"}
+    names=SIMPLE | COMPLEX | _OPTIONAL_V2,
+    mandatory=_STATES,
+    excluded=COMPLEX | {"onboardingFailureDetails", "onboardingFindings"},
 )
 
 _CLASSES = {"Licenses": "LICENSE", "Tests": "TESTING", "Testing": "TESTING"}
@@ -91,6 +94,8 @@ def _members_v2(package: Package) -> Iterator[tuple[str, Any]]:
         yield from _product(found)
         if found.compatible_specification_versions:
             yield "compatibleSpecificationVersions", found.compatible_specification_versions
+        if found.findings:
+            yield "onboardingFindings", found.findings
         yield "vnfmInfo", found.vnfd.vnfm_info
         yield "softwareImages", [_image_v2(image, found.at) for image in found.software_images]
         yield "additionalArtifacts", [_artifact_v2(each) for each in additional_artifacts(found)]
