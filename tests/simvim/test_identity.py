@@ -94,3 +94,20 @@ async def test_an_admin_makes_a_project_and_a_user(api: Api, sim: OpenStackSimul
     ids = made["project"]["id"], user["user"]["id"], roles["roles"][0]["id"]
     assert (await api.call("PUT", "/identity/v3/projects/{}/users/{}/roles/{}".format(*ids)))[0] == 204
     assert (await api.login(Account("u", "s", "p"))).status == 201
+
+
+async def test_an_application_credential_is_a_login_without_a_scope(api: Api) -> None:
+    _, me = await api.call("GET", "/identity/v3/auth/tokens", headers={"X-Subject-Token": api.token})
+    path = f"/identity/v3/users/{me['token']['user']['id']}/application_credentials"
+    status, made = await api.call("POST", path, {"application_credential": {"name": "forestay"}})
+    given = {key: made["application_credential"][key] for key in ("id", "secret")}
+    assert status == 201
+    identity = {"methods": ["application_credential"], "application_credential": given}
+    status, body = await api.call("POST", "/identity/v3/auth/tokens", {"auth": {"identity": identity}})
+    assert (status, body["token"]["project"]["id"]) == (201, api.project)
+    scoped = {"auth": {"identity": identity, "scope": {"project": {"id": api.project}}}}
+    assert (await api.call("POST", "/identity/v3/auth/tokens", scoped))[0] == 401
+    _, listed = await api.call("GET", path)
+    assert "secret" not in str(listed)
+    assert (await api.call("DELETE", f"{path}/{given['id']}"))[0] == 204
+    assert (await api.call("POST", "/identity/v3/auth/tokens", {"auth": {"identity": identity}}))[0] == 401

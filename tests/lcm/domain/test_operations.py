@@ -298,8 +298,8 @@ class TestChangeFlavour:
         assert (error.status, error.pointer) == (status, pointer)
         assert words in error.detail
 
-    def test_refuses_a_flavour_without_a_template(self) -> None:
-        bare = msgspec.structs.replace(VNFD.flavours["large"], base_hot=None)
+    def test_refuses_a_flavour_without_a_template_or_servers(self) -> None:
+        bare = msgspec.structs.replace(VNFD.flavours["large"], base_hot=None, vdus={})
         vnfd = msgspec.structs.replace(VNFD, flavours=VNFD.flavours | {"large": bare})
         error = refusal(told(*INSTANTIATED), change_flavour(vnfd=vnfd))
         assert (error.status, error.pointer) == (422, "/newFlavourId")

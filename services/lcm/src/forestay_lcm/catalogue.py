@@ -26,7 +26,13 @@ from forestay_lcm.secrets import Secrets
 
 SCHEMA = "lcm"
 _VIM_TYPES = {"openstack": "ETSINFV.OPENSTACK_KEYSTONE.V_3", "kubernetes": "ETSINFV.KUBERNETES.V_1"}
-_OPENSTACK_ACCESS = {"username": "username", "password": "password", "user_domain_name": "userDomain"}
+_OPENSTACK_ACCESS = {
+    "username": "username",
+    "password": "password",
+    "user_domain_name": "userDomain",
+    "application_credential_id": "applicationCredentialId",
+    "application_credential_secret": "applicationCredentialSecret",
+}
 
 
 #: Decoding a VNFD with its templates costs more than asking whether it is the same.

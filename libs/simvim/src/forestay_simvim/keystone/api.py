@@ -153,6 +153,33 @@ def grant_role(call: Call) -> Reply:
     return Reply(204)
 
 
+def _own(call: Call) -> None:
+    if call.path["user"] != call.caller.user["id"]:
+        raise ServiceError("Forbidden", 403, "You are not authorized to perform the requested action.")
+
+
+def create_application_credential(call: Call) -> Reply:
+    _own(call)
+    given = call.member("application_credential")
+    made = call.cloud.identity.add_application_credential(call.caller, given["name"], given.get("secret"))
+    return Reply(201, {"application_credential": _public(made) | {"secret": made["_secret"]}})
+
+
+def application_credentials(call: Call) -> dict[str, Any]:
+    _own(call)
+    rows = call.cloud.identity.application_credentials.find(user_id=call.path["user"])
+    return _listing(call, "application_credentials", rows)
+
+
+def delete_application_credential(call: Call) -> Reply:
+    _own(call)
+    identity = call.cloud.identity
+    if identity.application_credentials.get(call.path["id"]) is None:
+        raise ServiceError("Not Found", 404, f"Could not find Application Credential: {call.path['id']}.")
+    identity.application_credentials.remove(call.path["id"])
+    return Reply(204)
+
+
 def my_projects(call: Call) -> dict[str, Any]:
     return _listing(call, "projects", call.cloud.identity.projects_of(call.caller.user["id"]))
 
@@ -231,6 +258,9 @@ SERVICE = Service(
         ("GET", "/v3/users", list_of("users")),
         ("POST", "/v3/users", create_user),
         ("GET", "/v3/users/{id}", one_of("users")),
+        ("GET", "/v3/users/{user}/application_credentials", application_credentials),
+        ("POST", "/v3/users/{user}/application_credentials", create_application_credential),
+        ("DELETE", "/v3/users/{user}/application_credentials/{id}", delete_application_credential),
         ("GET", "/v3/roles", list_of("roles")),
         ("GET", "/v3/roles/{id}", one_of("roles")),
         ("GET", "/v3/role_assignments", role_assignments),

@@ -41,6 +41,7 @@ class Identity:
         self.projects = Table("name")
         self.users = Table("name")
         self.roles = Table("name")
+        self.application_credentials = Table("user_id")
         self.grants: dict[tuple[str, str], list[str]] = {}
         self.tokens: dict[str, Token] = {}
         for account in config.accounts:
@@ -107,6 +108,11 @@ class Identity:
         if "password" in methods:
             user = self._by_password((identity.get("password") or {}).get("user") or {})
             default_scope: dict[str, Any] = {}
+        elif "application_credential" in methods:
+            if auth.get("scope"):
+                raise unauthorized()
+            given = self._by_application(identity.get("application_credential") or {})
+            user, default_scope = self._owner(given), {"project": {"id": given["project_id"]}}
         elif "token" in methods:
             old = self.check((identity.get("token") or {}).get("id"))
             user, expires = old.user, old.expires_at
@@ -127,6 +133,36 @@ class Identity:
         if user is None or not known_domain or not user["enabled"] or given.get("password") != user["_password"]:
             raise unauthorized()
         return user
+
+    def _by_application(self, given: dict[str, Any]) -> Row:
+        """The application credential of an id, or of a user's name for it."""
+        found = self.application_credentials.get(given.get("id", ""))
+        if "id" not in given:
+            user: dict[str, Any] = given.get("user") or {}
+            owner = self.users.get(user.get("id", "")) or next(iter(self.users.find(name=user.get("name"))), None)
+            owned = self.application_credentials.find(user_id=owner["id"]) if owner else []
+            found = next((row for row in owned if row["name"] == given.get("name")), None)
+        if found is None or given.get("secret") != found["_secret"]:
+            raise unauthorized()
+        return found
+
+    def _owner(self, given: Row) -> Row:
+        owner = self.users.get(given["user_id"])
+        if owner is None:
+            raise unauthorized()
+        return owner
+
+    def add_application_credential(self, token: Token, name: str, secret: str | None = None) -> Row:
+        """An application credential of the token's user for the token's project; ``_secret`` is told once."""
+        taken = self.application_credentials.find(user_id=token.user["id"])
+        if any(row["name"] == name for row in taken):
+            raise ServiceError("Conflict", 409, f"Duplicate entry found with name {name}.")
+        row = {
+            "id": hex_id(), "name": name, "user_id": token.user["id"], "project_id": token.project_id,
+            "roles": [{"id": self.role(role)["id"], "name": role} for role in token.roles], "expires_at": None,
+            "unrestricted": False, "description": None, "_secret": secret or hex_id() + hex_id(),
+        }  # fmt: skip
+        return self.application_credentials.add(row)
 
     def _scope(self, user: Row, scope: Any) -> tuple[str | None, list[str]]:
         if not isinstance(scope, dict) or "project" not in scope:

@@ -24,7 +24,10 @@ from forestay_vim_registry.domain.refusals import bad_input
 Json = dict[str, Any]
 
 KINDS: Mapping[VimType, tuple[frozenset[str], ...]] = {
-    "openstack": (frozenset({"username", "password"}),),
+    "openstack": (
+        frozenset({"application_credential_id", "application_credential_secret"}),
+        frozenset({"username", "password"}),
+    ),
     "kubernetes": (
         frozenset({"oidc_token_url", "client_id", "username", "password"}),
         frozenset({"bearer_token"}),

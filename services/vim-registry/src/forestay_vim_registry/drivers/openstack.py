@@ -14,6 +14,7 @@ from forestay_vim_registry.domain.refusals import VimUnauthorized, VimUnreachabl
 from forestay_vim_registry.drivers import words
 
 _IDENTITY = {"username": "username", "password": "password", "user_domain_name": "user_domain_name"}
+_APPLICATION = {name: name for name in ("application_credential_id", "application_credential_secret")}
 _PROJECT = {"name": "project_name", "id": "project_id", "project_domain_name": "project_domain_name"}
 
 
@@ -49,7 +50,7 @@ def _regions(login: Login, timeout: float) -> list[str]:
     connection = openstack.connect(
         load_yaml_config=False,
         load_envvars=False,
-        auth_type="password",
+        auth_type="v3applicationcredential" if _is_application(login) else "password",
         auth=_auth(login),
         verify=str(login.auth_cred.get("cert_verify", "True")).lower() != "false",
         api_timeout=timeout,
@@ -72,8 +73,14 @@ def _regions(login: Login, timeout: float) -> list[str]:
     return list(dict.fromkeys(region for region in regions if region))
 
 
+def _is_application(login: Login) -> bool:
+    return "application_credential_id" in login.auth_cred
+
+
 def _auth(login: Login) -> dict[str, Any]:
-    given = [(_IDENTITY, login.auth_cred), (_PROJECT, login.vim_project)]
+    """What Keystone is told; an application credential brings its own user and project."""
+    password = [(_IDENTITY, login.auth_cred), (_PROJECT, login.vim_project)]
+    given = [(_APPLICATION, login.auth_cred)] if _is_application(login) else password
     return {
         "auth_url": login.auth_url,
         **{theirs: members[ours] for names, members in given for ours, theirs in names.items() if members.get(ours)},
@@ -81,5 +88,8 @@ def _auth(login: Login) -> dict[str, Any]:
 
 
 def _refusal(login: Login, error: Exception) -> str:
+    if _is_application(login):
+        which = login.auth_cred["application_credential_id"]
+        return f"OpenStack at {login.auth_url} refuses application credential {which}: {words(error)}"
     user, project = login.auth_cred.get("username"), login.vim_project.get("name") or login.vim_project.get("id")
     return f"OpenStack at {login.auth_url} refuses user {user} for project {project}: {words(error)}"

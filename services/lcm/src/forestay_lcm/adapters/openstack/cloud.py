@@ -63,10 +63,9 @@ class Cloud:
         self.nova = Nova(self)
         self.cinder = Cinder(self)
 
-    @property
-    def project(self) -> str:
-        """The project's name."""
-        return self._credential.project
+    async def project(self) -> str:
+        """The project's name, as Keystone says it."""
+        return (await self._keystone.token(self._credential)).project
 
     async def request(
         self,

@@ -11,6 +11,7 @@ from forestay_events.blobs import FileBlobStore
 from forestay_sol.vnflcm import InstantiatedVnfInfo
 
 from forestay_lcm.adapters.openstack.cloud import Clouds
+from forestay_lcm.adapters.openstack.connections import connection_of
 from forestay_lcm.adapters.openstack.images import IMAGE_HANDLERS, ImageJob
 from forestay_lcm.adapters.openstack.job import Job
 from forestay_lcm.adapters.openstack.orders import order_of
@@ -39,7 +40,8 @@ class OpenStackSteps:
         await self._clouds.close()
 
     async def run(self, vnf: Vnf, operation: Operation, run: StepRun, turn: Turn) -> Outcome:
-        key, info = next(iter(vnf.vim_connections.items()))
+        key = connection_of(vnf, operation)
+        info = vnf.vim_connections[key]
         cloud = self._clouds.cloud(await self._catalogue.open_connection(vnf.project, vnf.id, key, info))
         if run.step.kind in IMAGE_HANDLERS:
             return await IMAGE_HANDLERS[run.step.kind](cloud, await self._image_job(vnf, operation, turn))

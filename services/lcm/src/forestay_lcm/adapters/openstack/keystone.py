@@ -1,4 +1,4 @@
-"""Keystone v3: password authentication, with one token for all calls with the same credential.
+"""Keystone v3: authentication by password or application credential, one token for all calls with the same credential.
 
 Rules of this module: a token is renewed before it ends, and once when a service no longer accepts it; calls that need a
 token at the same time wait for one authentication. Secrets stay in memory and out of every message.
@@ -10,6 +10,7 @@ import asyncio
 import ssl
 import time
 from collections import defaultdict
+from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -20,19 +21,54 @@ from forestay_sol.vnflcm import VimConnectionInfo
 
 from forestay_lcm.adapters.openstack.transport import Transport, Unauthorized
 
+Json = dict[str, Any]
+
 _EARLY = 60.0
 """Seconds before its end at which a token is renewed, at most a tenth of its life."""
+
+
+class Password(msgspec.Struct, frozen=True, kw_only=True):
+    """A user with a password, and the project to work in."""
+
+    username: str
+    password: str
+    project: str
+    user_domain: str = "Default"
+    project_domain: str = "Default"
+
+    def __repr__(self) -> str:
+        return f"user {self.username!r} of domain {self.user_domain!r} in project {self.project!r}"
+
+    def auth(self) -> Json:
+        """The member ``auth`` of a request for a token."""
+        user = {"name": self.username, "domain": {"name": self.user_domain}, "password": self.password}
+        project = {"name": self.project, "domain": {"name": self.project_domain}}
+        return {
+            "identity": {"methods": ["password"], "password": {"user": user}},
+            "scope": {"project": project},
+        }
+
+
+class ApplicationCredential(msgspec.Struct, frozen=True, kw_only=True):
+    """An application credential, by its id: it belongs to a user and a project, and can be revoked by itself."""
+
+    id: str
+    secret: str
+
+    def __repr__(self) -> str:
+        return f"application credential {self.id!r}"
+
+    def auth(self) -> Json:
+        """The member ``auth`` of a request for a token."""
+        given = {"id": self.id, "secret": self.secret}
+        return {"identity": {"methods": ["application_credential"], "application_credential": given}}
 
 
 class Credential(msgspec.Struct, frozen=True, kw_only=True):
     """How to log in to an OpenStack: interfaceInfo and accessInfo of a VimConnectionInfo (wire contract §3.5)."""
 
     auth_url: str
-    username: str
-    password: str
-    project: str
-    user_domain: str = "Default"
-    project_domain: str = "Default"
+    login: Password | ApplicationCredential
     region: str | None = None
     interface: str = "public"
     verify: bool = True
@@ -40,7 +76,7 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True):
     ca: str | None = None
 
     def __repr__(self) -> str:
-        return f"Credential({self.username}@{self.project}, {self.auth_url})"
+        return f"Credential({self.login}, {self.auth_url})"
 
     @property
     def tls(self) -> ssl.SSLContext | bool:
@@ -49,38 +85,57 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Token(msgspec.Struct, frozen=True, kw_only=True):
-    """A token with its end (:func:`time.monotonic`) and the endpoints of its catalog by service type."""
+    """A token with its end (:func:`time.monotonic`), its project's name, and the endpoints of its catalog by service type."""
 
     id: str
+    project: str
     renew_at: float
     endpoints: dict[str, str]
 
 
+_NEEDED: Mapping[str, tuple[str, ...]] = {
+    "v3password": ("username", "password", "project"),
+    "v3applicationcredential": ("applicationCredentialId", "applicationCredentialSecret"),
+}
+"""The members of accessInfo that each way to log in needs. The second is ours: SOL003 leaves the members to the VIM's type."""
+
+
 def credential(connection: VimConnectionInfo) -> Credential:
-    """The credential in a VIM connection.
+    """The credential in a VIM connection: that of an application if there is one, else a password.
 
     :raises Permanent: 422, a member is missing; the message names it.
     """
     interface, access = connection.interface_info or {}, connection.access_info or {}
-    needed = {"interfaceInfo": (interface, ("endpoint",)), "accessInfo": (access, ("username", "password", "project"))}
+    way = "v3applicationcredential" if "applicationCredentialId" in access else "v3password"
+    needed = {"interfaceInfo": (interface, ("endpoint",)), "accessInfo": (access, _NEEDED[way])}
     if missing := [f"{part}.{key}" for part, (info, keys) in needed.items() for key in keys if not info.get(key)]:
         raise Permanent(
             f"The VIM connection lacks {', '.join(missing)}.", status=422, title="VIM connection is incomplete"
         )
     url = str(interface["endpoint"]).rstrip("/")
-    domain = access.get("domain") or "Default"
     return Credential(
         auth_url=url if url.endswith("/v3") else f"{url}/v3",
-        username=access["username"],
-        password=access["password"],
-        project=access["project"],
-        user_domain=access.get("userDomain") or domain,
-        project_domain=access.get("projectDomain") or domain,
+        login=_application(access) if way == "v3applicationcredential" else _password(access),
         region=access.get("region"),
         interface=interface.get("interface") or "public",
         verify=not _flag(interface.get("skipCertificateVerification")),
         verify_hostname=not _flag(interface.get("skipCertificateHostnameCheck")),
         ca=interface.get("ssl_ca_cert"),
+    )
+
+
+def _application(access: Mapping[str, Any]) -> ApplicationCredential:
+    return ApplicationCredential(id=access["applicationCredentialId"], secret=access["applicationCredentialSecret"])
+
+
+def _password(access: Mapping[str, Any]) -> Password:
+    domain = access.get("domain") or "Default"
+    return Password(
+        username=access["username"],
+        password=access["password"],
+        project=access["project"],
+        user_domain=access.get("userDomain") or domain,
+        project_domain=access.get("projectDomain") or domain,
     )
 
 
@@ -129,33 +184,16 @@ class Keystone:
             return token
 
     async def _authenticate(self, credential: Credential) -> Token:
+        url, body = f"{credential.auth_url}/auth/tokens", {"auth": credential.login.auth()}
         try:
-            reply = await self._transport.request(
-                "POST", f"{credential.auth_url}/auth/tokens", headers={}, body=_request(credential), tls=credential.tls
-            )
+            reply = await self._transport.request("POST", url, headers={}, body=body, tls=credential.tls)
         except Unauthorized as error:
             raise Permanent(
-                f"Keystone does not accept user {credential.username!r} of domain {credential.user_domain!r} "
-                f"in project {credential.project!r} ({error}).",
+                f"Keystone does not accept {credential.login} ({error}).",
                 status=401,
                 title="VIM authentication failed",
             ) from error
         return _token(reply.headers["X-Subject-Token"], reply.body["token"], credential)
-
-
-def _request(credential: Credential) -> dict[str, Any]:
-    user = {
-        "name": credential.username,
-        "domain": {"name": credential.user_domain},
-        "password": credential.password,
-    }
-    project = {"name": credential.project, "domain": {"name": credential.project_domain}}
-    return {
-        "auth": {
-            "identity": {"methods": ["password"], "password": {"user": user}},
-            "scope": {"project": project},
-        }
-    }
 
 
 def _token(token_id: str, body: dict[str, Any], credential: Credential) -> Token:
@@ -168,4 +206,9 @@ def _token(token_id: str, body: dict[str, Any], credential: Credential) -> Token
         if endpoint["interface"] == credential.interface
         and credential.region in (None, endpoint.get("region_id"), endpoint.get("region"))
     }
-    return Token(id=token_id, renew_at=time.monotonic() + life - min(_EARLY, life / 10), endpoints=endpoints)
+    return Token(
+        id=token_id,
+        project=(body.get("project") or {}).get("name", ""),
+        renew_at=time.monotonic() + life - min(_EARLY, life / 10),
+        endpoints=endpoints,
+    )

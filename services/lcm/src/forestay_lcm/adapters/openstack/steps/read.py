@@ -17,7 +17,7 @@ from forestay_lcm.executor import Confirmed, Outcome
 
 async def read_back(cloud: Cloud, job: Job) -> Outcome:
     """Read what the stack holds: the ``instantiatedVnfInfo``."""
-    known = _known(cloud, job)
+    known = _known(job, await cloud.project())
     stack = await vnf_stack(cloud, job)
     resources = await cloud.heat.resources(stack.name, stack.id)
     ids = [server.physical_id for server in servers(resources, known.flavour)]
@@ -26,7 +26,7 @@ async def read_back(cloud: Cloud, job: Job) -> Outcome:
     return Confirmed({"instantiated_vnf_info": msgspec.to_builtins(instantiated_vnf_info(observed, known))})
 
 
-def _known(cloud: Cloud, job: Job) -> Known:
+def _known(job: Job, tenant: str) -> Known:
     order, before = ordered(job), job.before
     restored = before is not None and "restore-stack" in job.results
     language = order.request.localization_language if isinstance(order.request, InstantiateVnfRequest) else None
@@ -36,7 +36,7 @@ def _known(cloud: Cloud, job: Job) -> Known:
         managed=managed_of(before) if restored else managed_by_others(order, before),
         scale_status=before.scale_status if before and restored else _scale_status(job, order),
         connection_id=job.connection_id,
-        tenant=cloud.project,
+        tenant=tenant,
         localization_language=before.localization_language if before else language,
         before=before,
         vnfc_ids=job.vnfc_ids,

@@ -1,0 +1,61 @@
+"""Which of its VIM connections a VNF lives in. One stack is in one cloud, so there is one for all resources of a VNF.
+
+Rules of this module: pure. What exists says where it is; else the grant decides, else the links that the requester wants to
+be connected to, else it is the first. A link in another cloud cannot be connected to: that is said before anything is made.
+SOL003 clauses 4.4.1.6 (vimConnectionInfo is a map by vimConnectionId) and 9.5.2.3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from forestay_events.errors import Permanent
+
+from forestay_lcm.domain.state import Operation, Vnf
+
+_LINKS = ("extVirtualLinks", "extManagedVirtualLinks")
+
+
+def connection_of(vnf: Vnf, operation: Operation) -> str:
+    """The key of the VIM connection that an operation works on.
+
+    :raises Permanent: 422, a vimConnectionId is not the VNF's, or there are several.
+    """
+    known = vnf.vim_connections
+    granted: Mapping[str, Any] = operation.results.get("grant", {}).get("grant") or {}
+    present, added, linked = set(_present(vnf)), set(_added(granted)), set(_linked(operation.params, granted))
+    named = present or added or linked
+    everything = present | added | linked
+    if unknown := sorted(everything - known.keys()):
+        have = ", ".join(sorted(known))
+        raise _refused(f"vimConnectionId {', '.join(unknown)} is not in the VNF's vimConnectionInfo, which has {have}.")
+    if len(everything) > 1:
+        raise _refused(
+            f"One stack cannot be in several clouds, but the resources and links are in {', '.join(sorted(everything))}."
+        )
+    return next(iter(named), None) or next(iter(known))
+
+
+def _present(vnf: Vnf) -> Iterator[str]:
+    info = vnf.instantiated_vnf_info
+    keys = (vnfc.compute_resource.vim_connection_id for vnfc in (info.vnfc_resource_info if info else ()))
+    yield from (key for key in keys if key in vnf.vim_connections)
+
+
+def _added(granted: Mapping[str, Any]) -> Iterator[str]:
+    yield from _keys(granted.get("addResources"))
+
+
+def _linked(params: Mapping[str, Any], granted: Mapping[str, Any]) -> Iterator[str]:
+    for where in (params, granted):
+        for links in _LINKS:
+            yield from _keys(where.get(links))
+
+
+def _keys(items: Any) -> Iterator[str]:
+    yield from (item["vimConnectionId"] for item in items or () if item.get("vimConnectionId"))
+
+
+def _refused(detail: str) -> Permanent:
+    return Permanent(detail, status=422, title="VIM connection cannot be used")

@@ -1,0 +1,116 @@
+"""Where a VNF lives when it has several VIM connections, and how Forestay logs in there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+from forestay_events.errors import Permanent
+from forestay_lcm.adapters.openstack.cloud import Clouds
+from forestay_lcm.adapters.openstack.connections import connection_of
+from forestay_lcm.domain.plan import Step
+from forestay_lcm.domain.state import Operation, StepRun, Vnf
+from forestay_simvim import OpenStackSimulator, SimConfig
+from forestay_sol.vnfd import Flavour
+from forestay_sol.vnflcm import InstantiatedVnfInfo, VimConnectionInfo
+
+from .conftest import connection
+from .stepping import VNF, asg_order, instantiate, operation
+
+CONNECTIONS = {name: VimConnectionInfo(vim_type="ETSINFV.OPENSTACK_KEYSTONE.V_3") for name in ("north", "south")}
+
+
+def vnf(info: InstantiatedVnfInfo | None = None) -> Vnf:
+    text = dict.fromkeys(("provider", "product_name", "software_version", "vnfd_version"), "1")
+    return Vnf(id=VNF, project="p", vnfd_id="v", vim_connections=CONNECTIONS, instantiated_vnf_info=info, **text)
+
+
+def asked(grant: dict[str, Any] | None = None, **params: Any) -> Operation:
+    run = StepRun(
+        step=Step(name="grant", executor="engine", timeout=1), status="CONFIRMED", result={"grant": grant or {}}
+    )
+    return msgspec.structs.replace(operation("op1", "PROCESSING"), params=params, plan=(run,))
+
+
+def link(key: str) -> list[dict[str, str]]:
+    return [{"id": "vl", "resourceId": "net", "vimConnectionId": key}]
+
+
+def living_in(key: str) -> InstantiatedVnfInfo:
+    handle = {"vimConnectionId": key, "resourceId": "s"}
+    vnfc = {"id": "s", "vduId": "VDU1", "computeResource": handle}
+    info = {"flavourId": "f", "vnfState": "STARTED", "vnfcResourceInfo": [vnfc]}
+    return msgspec.convert(info, InstantiatedVnfInfo)
+
+
+def test_what_exists_then_the_grant_then_the_links_then_the_first() -> None:
+    added = {"addResources": [{"resourceDefinitionId": "r", "vimConnectionId": "south"}]}
+    assert connection_of(vnf(), asked()) == "north"
+    assert connection_of(vnf(), asked(extVirtualLinks=link("south"))) == "south"
+    assert connection_of(vnf(), asked(added)) == "south"
+    assert connection_of(vnf(living_in("south")), asked()) == "south"
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        (asked(extVirtualLinks=link("west")), "west is not in"),
+        (asked(extManagedVirtualLinks=link("west")), "west is not in"),
+        (asked({"extVirtualLinks": link("south")}, extVirtualLinks=link("north")), "in north, south"),
+    ],
+)
+def test_a_connection_that_cannot_be_used_is_named(told: Operation, words: str) -> None:
+    with pytest.raises(Permanent, match=words) as refused:
+        connection_of(vnf(), told)
+    assert refused.value.status == 422
+
+
+def test_a_vnf_cannot_be_connected_to_a_network_of_another_cloud() -> None:
+    with pytest.raises(Permanent, match="in north, south"):
+        connection_of(vnf(living_in("south")), asked(extVirtualLinks=link("north")))
+
+
+async def application_credential(sim: OpenStackSimulator, clouds: Clouds) -> VimConnectionInfo:
+    user = sim.cloud.identity.users.find(name=sim.openrc()["OS_USERNAME"])[0]
+    body = {"application_credential": {"name": "forestay"}}
+    path = f"/v3/users/{user['id']}/application_credentials"
+    reply = await clouds.cloud(connection(sim)).request("identity", "POST", path, body=body)
+    made = reply.body["application_credential"]
+    access = {"applicationCredentialId": made["id"], "applicationCredentialSecret": made["secret"]}
+    return msgspec.structs.replace(connection(sim), access_info=access)
+
+
+async def test_an_application_credential_makes_a_vnf(sim: OpenStackSimulator, clouds: Clouds, asg: Flavour) -> None:
+    cloud = clouds.cloud(await application_credential(sim, clouds))
+    info, _ = await instantiate(cloud, await asg_order(cloud, asg))
+    assert (info.metadata or {})["tenant"] == sim.openrc()["OS_PROJECT_NAME"]
+
+
+async def test_one_that_is_revoked_is_named_but_not_its_secret(sim: OpenStackSimulator, clouds: Clouds) -> None:
+    given = await application_credential(sim, clouds)
+    access = given.access_info or {}
+    sim.cloud.identity.application_credentials.remove(access["applicationCredentialId"])
+    with pytest.raises(Permanent, match=access["applicationCredentialId"]) as refused:
+        await clouds.cloud(given).heat.find("vnf-1")
+    assert (refused.value.status, access["applicationCredentialSecret"] in str(refused.value)) == (401, False)
+
+
+async def test_what_is_missing_is_named(clouds: Clouds, sim: OpenStackSimulator) -> None:
+    lacking = msgspec.structs.replace(connection(sim), access_info={"applicationCredentialId": "a"})
+    with pytest.raises(Permanent, match=r"accessInfo\.applicationCredentialSecret"):
+        clouds.cloud(lacking)
+
+
+async def test_another_region_has_no_services(sim: OpenStackSimulator, clouds: Clouds) -> None:
+    elsewhere = clouds.cloud(connection(sim, region="RegionTwo"))
+    for look in (elsewhere.heat.find("vnf-1"), elsewhere.nova.servers(["s"]), elsewhere.neutron.ports_of(["s"])):
+        with pytest.raises(Permanent, match="in region 'RegionTwo'"):
+            await look
+
+
+async def test_each_connection_is_its_own_cloud(sim: OpenStackSimulator, clouds: Clouds, asg: Flavour) -> None:
+    async with OpenStackSimulator(SimConfig()).serve() as other:
+        cloud = clouds.cloud(connection(other))
+        await instantiate(cloud, await asg_order(cloud, asg))
+        assert await clouds.cloud(connection(sim)).heat.find(f"vnf-{VNF}") is None
