@@ -45,6 +45,9 @@ from forestay_package_mgmt.settings import Settings
 
 Json = dict[str, Any]
 
+_CONTENTS = (ZIP, "application/binary", "application/octet-stream")
+"""SOL005 says zip, its OpenAPI document says binary."""
+
 
 class _Authenticated(Sol, frozen=True, kw_only=True):
     auth_type: Literal["BASIC", "OAUTH2_CLIENT_CREDENTIALS"] | None = None
@@ -123,7 +126,7 @@ class UploadApi:
         api, package = self._edition.api, self._edition.package
         content, external = f"{package}/package_content", f"{package}/ext_artifacts_access"
         both = [
-            Route("PUT", content, self.upload, api, consumes=(ZIP,), produces=(), streamed=True),
+            Route("PUT", content, self.upload, api, consumes=_CONTENTS, produces=(), streamed=True),
             Route("POST", f"{content}/upload_from_uri", self.upload_from_uri, api),
         ]
         more = [
