@@ -12,10 +12,10 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from forestay_events.archive import Connection, Projector
+from forestay_events.archive import LEAD, Connection, Projector
 from forestay_events.commit import Stored
 from forestay_events.connection import Nats
-from forestay_events.database import answering, open_pool
+from forestay_events.database import answering, open_pool, own_connection
 from forestay_events.errors import LogIntegrityBroken, Unavailable
 from forestay_events.jetstream import JetStreamEventStore
 from forestay_events.metrics import METRICS
@@ -220,6 +220,30 @@ async def test_a_commit_that_cannot_be_digested_stops_the_projector_loudly(
         await fixed.check()
         await check_rows(pool, 22)
     assert METRICS.registry.get_sample_value("forestay_projection_stopped", {"projection": "lcm<-LCM"}) == 0
+
+
+async def test_who_stands_by_knows_that_the_leader_has_stopped(
+    pool: asyncpg.Pool, log: JetStreamEventStore, database: str
+) -> None:
+    class Choking(Counting):
+        async def apply(self, connection: Connection, schema: str, commits: Sequence[Stored]) -> None:
+            raise ValueError("no\0 more")
+
+    await fill(log, "a", 3)
+    mine = replace(projector(pool, log, database), projections=[Choking()])
+    async with running(mine):
+        await until(lambda: mine.stopped)
+    standby = projector(pool, log, database)
+    async with own_connection(database) as leader:
+        assert await leader.fetchval(LEAD, standby.lock)
+        async with running(standby):
+            await until(lambda: standby.stopped)
+            assert "no\N{REPLACEMENT CHARACTER} more" in str(standby.stopped)
+            assert standby.read_only("lcm.vnf.a") == standby.stopped
+            await leader.execute("SELECT pg_advisory_unlock_all()")
+            await standby.positions.wait("lcm", "LCM", 3)
+            await standby.check()
+    assert await pool.fetchval("SELECT count(*) FROM lcm.stopped") == 0
 
 
 async def test_a_mistake_in_a_query_is_a_poison_too_not_a_lost_connection(

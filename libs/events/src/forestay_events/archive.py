@@ -7,7 +7,7 @@ only thinks it still holds it, by the checkpoint row itself.
 
 A commit that does not continue its aggregate's chain is refused, which makes the aggregate read-only; its bytes are kept as
 evidence, and so that the stream can be restored as it was. A commit that a projection cannot digest stops that projector,
-loudly, and nothing is skipped.
+loudly, and nothing is skipped. Both are in the database, so that every replica knows; whoever leads next tries again.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ CREATE TABLE IF NOT EXISTS {schema}.head (
 CREATE TABLE IF NOT EXISTS {schema}.refused (
     seq bigint PRIMARY KEY, subject text NOT NULL, reason text NOT NULL, body bytea NOT NULL,
     at timestamptz NOT NULL DEFAULT now());
+CREATE TABLE IF NOT EXISTS {schema}.stopped (stream text PRIMARY KEY, reason text NOT NULL);
 """
 
 #: Key of the advisory lock ($1: the projector's name), held by the one process that projects.
@@ -117,6 +118,7 @@ class Projector:
         await self.create_tables()
         with answering():
             position = await self.position()
+            await self._load_flaws()
         if (head := await self.store.head(self.stream)) < position:
             raise LogIntegrityBroken(
                 f"Stream {self.stream} ends at {head} but {self.schema} has it up to {position}: the log was lost. "
@@ -146,10 +148,8 @@ class Projector:
             except Unavailable as error:
                 log.warning("projector.waiting", projector=self.name, reason=str(error))
             except Exception as error:
-                reached = self.positions.reached(self.schema, self.stream)
-                self.stopped = f"projector {self.name} stopped behind {reached}: {error}"
-                METRICS.projection_stopped.labels(self.name).set(1)
                 log.error("projector.stopped", projector=self.name, reason=str(error), exc_info=True)
+                await self._stop(str(error))
                 return
             finally:
                 self.active = False
@@ -158,16 +158,31 @@ class Projector:
     async def _lead(self, guard: Connection) -> None:
         """Wait until no other process projects this; the lock goes with the connection."""
         while not await guard.fetchval(LEAD, self.lock):
-            await self._load_broken()
+            await self._load_flaws()
             await asyncio.sleep(_STAND_BY)
         self.active = True
+
+    async def _stop(self, reason: str) -> None:
+        reached = self.positions.reached(self.schema, self.stream)
+        self.stopped = f"projector {self.name} stopped behind {reached}: {reason}"
+        METRICS.projection_stopped.labels(self.name).set(1)
+        try:
+            with answering():
+                await self.pool.execute(
+                    f"INSERT INTO {self.schema}.stopped VALUES ($1, $2)"
+                    " ON CONFLICT (stream) DO UPDATE SET reason = excluded.reason",
+                    self.stream, self.stopped.replace("\0", "\N{REPLACEMENT CHARACTER}"),
+                )  # fmt: skip
+        except (Unavailable, asyncpg.PostgresError) as untold:
+            log.warning("projector.stopped_untold", projector=self.name, reason=str(untold))
 
     async def _project(self) -> None:
         position = await self.position()
         await self.positions.advance(self.schema, self.stream, position, rewound=True)
         METRICS.projection_position.labels(self.name).set(position)
         METRICS.projection_lag.labels(self.name).set(0)
-        await self._load_broken()
+        await self.pool.execute(f"DELETE FROM {self.schema}.stopped WHERE stream = $1", self.stream)
+        await self._load_flaws()
         async with aclosing(self.store.follow(self.stream, after=position)) as batches:
             async for batch in batches:
                 position = await self.apply(batch, position)
@@ -263,7 +278,11 @@ class Projector:
             stored.seq, stored.subject, flaw, stored.body,
         )  # fmt: skip
 
-    async def _load_broken(self) -> None:
+    async def _load_flaws(self) -> None:
+        """What whoever leads has found."""
+        self.stopped = await self.pool.fetchval(
+            f"SELECT reason FROM {self.schema}.stopped WHERE stream = $1", self.stream
+        )
         rows = await self.pool.fetch(f"SELECT subject, reason FROM {self.schema}.refused ORDER BY seq DESC")
         self.broken.clear()
         self.broken.update((row["subject"], row["reason"]) for row in rows)
