@@ -143,7 +143,8 @@ def _success(route: Route, schemas: dict[Any, Json]) -> Json:
     headers = {str(name): {"schema": {"type": "string"}} for name, given in names.items() if given}
     response: Json = {"description": title_of(route.status), "headers": headers}
     if route.gives is not None:
-        response["content"] = _content(route.gives, route.answer_types or (_JSON,), schemas)
+        anything = ("*/*",) if route.gives is bytes else (_JSON,)
+        response["content"] = _content(route.gives, route.answer_types or anything, schemas)
     return response
 
 

@@ -52,20 +52,26 @@ class ContentApi:
         if edition.api is not VNFPKGM_V2:
             return self._routes(edition.package)
         more = [
-            Route("GET", f"{package}/{name}", handler, VNFPKGM_V2, produces=())
+            Route("GET", f"{package}/{name}", handler, VNFPKGM_V2, produces=(), summary=summary, gives=bytes)
             for package in (edition.package, ONBOARDED_PACKAGE)
-            for name, handler in (("manifest", self.manifest), ("artifacts", self.artifacts))
+            for name, handler, summary in (
+                ("manifest", self.manifest, "Fetch the manifest"),
+                ("artifacts", self.artifacts, "Fetch the additional artifacts"),
+            )
         ]
         return [*self._routes(edition.package), *self._routes(ONBOARDED_PACKAGE), *more]
 
     def _routes(self, package: str) -> list[Route]:
         found = {
-            "package_content": self.download,
-            "vnfd": self.vnfd,
-            "artifacts/{artifactPath:.+}": self.artifact,
+            "package_content": (self.download, "Fetch the content"),
+            "vnfd": (self.vnfd, "Fetch the VNFD"),
+            "artifacts/{artifactPath:.+}": (self.artifact, "Fetch an artifact"),
         }
         api = self._edition.api
-        return [Route("GET", f"{package}/{name}", handler, api, produces=()) for name, handler in found.items()]
+        return [
+            Route("GET", f"{package}/{name}", handler, api, produces=(), summary=summary, gives=bytes)
+            for name, (handler, summary) in found.items()
+        ]
 
     async def download(self, request: web.Request) -> web.StreamResponse:
         """The package as it was uploaded, whole or in ranges (SOL005 9.4.5.3.2)."""

@@ -14,6 +14,7 @@ from forestay_sol.api import MERGE_PATCH, VNFPKGM_V2, VNFPKGM_VERSIONS, Handler,
 from forestay_sol.body import decode
 from forestay_sol.caller import caller
 from forestay_sol.listing import Listing
+from forestay_sol.parameters import LIST
 from forestay_sol.streams.package import OperationalState
 from forestay_sol.types import KeyValuePairs
 from forestay_sol.web import answer
@@ -21,6 +22,7 @@ from msgspec import UNSET, UnsetType
 
 from forestay_package_mgmt.api.commands import Commands
 from forestay_package_mgmt.api.edition import ONBOARDED_PACKAGE, ONBOARDED_PACKAGES, Edition
+from forestay_package_mgmt.api.shapes import VnfPkgInfo
 from forestay_package_mgmt.domain.commands import CreatePackage, DeletePackage, ModifyPackage
 from forestay_package_mgmt.onboarding.contents import Contents
 from forestay_package_mgmt.projections.reads import PackageReads
@@ -54,21 +56,35 @@ class PackageApi:
         api, packages, package = self._edition.api, self._edition.packages, self._edition.package
         patch = MERGE_PATCH if api is VNFPKGM_V2 else None
         both = [
-            Route("POST", packages, self.create, api),
-            Route("GET", packages, self.list, api),
-            Route("GET", package, self.show, api),
-            Route("PATCH", package, self.modify, api, consumes=patch),
-            Route("DELETE", package, self.delete, api),
-        ]
+            Route(
+                "POST", packages, self.create, api, summary="Create a VNF package", takes=CreateVnfPkgInfoRequest,
+                gives=VnfPkgInfo, status=201,
+            ),
+            Route(
+                "GET", packages, self.list, api, summary="List VNF packages", gives=tuple[VnfPkgInfo, ...], query=LIST
+            ),
+            Route("GET", package, self.show, api, summary="Show a VNF package", gives=VnfPkgInfo, versioned=True),
+            Route(
+                "PATCH", package, self.modify, api, consumes=patch, summary="Modify a VNF package",
+                takes=VnfPkgInfoModifications, gives=VnfPkgInfoModifications, versioned=True,
+            ),
+            Route("DELETE", package, self.delete, api, summary="Delete a VNF package", status=204, versioned=True),
+        ]  # fmt: skip
         return [*both, *self._onboarded_routes()] if api is VNFPKGM_V2 else both
 
     def _onboarded_routes(self) -> Sequence[Route]:
         return [
-            Route("GET", ONBOARDED_PACKAGES, self.list_onboarded, VNFPKGM_V2),
-            Route("GET", ONBOARDED_PACKAGE, self.show, VNFPKGM_V2),
+            Route(
+                "GET", ONBOARDED_PACKAGES, self.list_onboarded, VNFPKGM_V2, summary="List on-boarded VNF packages",
+                gives=tuple[VnfPkgInfo, ...], query=LIST,
+            ),
+            Route(
+                "GET", ONBOARDED_PACKAGE, self.show, VNFPKGM_V2, summary="Show an on-boarded VNF package",
+                gives=VnfPkgInfo, versioned=True,
+            ),
             Route("GET", "/vnfpkgm/api_versions", _versions("/vnfpkgm", "1.0.0", "2.4.0"), VNFPKGM_VERSIONS),
             Route("GET", "/vnfpkgm/v2/api_versions", _versions("/vnfpkgm/v2", "2.4.0"), VNFPKGM_VERSIONS),
-        ]
+        ]  # fmt: skip
 
     async def create(self, request: web.Request) -> web.Response:
         """Create a package without content (SOL005 9.4.2.3.1)."""

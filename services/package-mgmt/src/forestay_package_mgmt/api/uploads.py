@@ -126,13 +126,25 @@ class UploadApi:
         api, package = self._edition.api, self._edition.package
         content, external = f"{package}/package_content", f"{package}/ext_artifacts_access"
         both = [
-            Route("PUT", content, self.upload, api, consumes=_CONTENTS, produces=(), streamed=True),
-            Route("POST", f"{content}/upload_from_uri", self.upload_from_uri, api),
-        ]
+            Route(
+                "PUT", content, self.upload, api, consumes=_CONTENTS, produces=(), streamed=True,
+                summary="Upload the content", takes=bytes, status=202,
+            ),
+            Route(
+                "POST", f"{content}/upload_from_uri", self.upload_from_uri, api, summary="Have the content fetched",
+                takes=UploadVnfPackageFromUriRequest, status=202,
+            ),
+        ]  # fmt: skip
         more = [
-            Route("GET", external, self.external_access, api),
-            Route("PUT", external, self.configure_external_access, api),
-        ]
+            Route(
+                "GET", external, self.external_access, api, summary="Show how external artifacts are reached",
+                gives=ExternalArtifactsAccessConfig,
+            ),
+            Route(
+                "PUT", external, self.configure_external_access, api, summary="Say how external artifacts are reached",
+                takes=ExternalArtifactsAccessConfig, gives=ExternalArtifactsAccessConfig,
+            ),
+        ]  # fmt: skip
         return [*both, *more] if api is VNFPKGM_V2 else both
 
     async def upload(self, request: web.Request) -> web.Response:
@@ -159,7 +171,8 @@ class UploadApi:
         access = Access(
             uri=str(url.with_query(None)), query_token=url.raw_query_string, authentication=body.authentication()
         )
-        uploadable(await self._commands.current(sender, package_id))
+        if not sender.repeated:
+            uploadable(await self._commands.current(sender, package_id))
         command = RequestUpload(access.uri, await sealed(self._vault, package_id, access))
         await self._commands.send(sender, package_id, command)
         return answer(status=202)
