@@ -17,6 +17,7 @@ from forestay_sol.service import Service
 from forestay_lcm.adapters.nfvo.client import Nfvo
 from forestay_lcm.adapters.nfvo.settings import NfvoSettings
 from forestay_lcm.adapters.openstack.executor import OpenStackSteps
+from forestay_lcm.adapters.openstack.settings import OpenStackSettings
 from forestay_lcm.api.v1.routes import LcmV1
 from forestay_lcm.api.v1.subscriptions import SubscriptionsV1
 from forestay_lcm.api.v2 import LcmV2
@@ -116,7 +117,7 @@ async def build_openstack_worker(platform: Platform) -> Service:
     """The worker for OpenStack: needs the log, the copy and the queue, not the API."""
     for projector in projectors(platform):
         await projector.prepare()
-    steps = OpenStackSteps(Catalogue(platform), platform.blobs)
+    steps = OpenStackSteps(Catalogue(platform), platform.blobs, load(OpenStackSettings))
     return _worker(platform, "openstack", steps)
 
 

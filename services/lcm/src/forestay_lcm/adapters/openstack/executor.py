@@ -16,6 +16,7 @@ from forestay_lcm.adapters.openstack.images import IMAGE_HANDLERS, ImageJob
 from forestay_lcm.adapters.openstack.job import Job
 from forestay_lcm.adapters.openstack.orders import order_of
 from forestay_lcm.adapters.openstack.packaged import Package, packaged_images
+from forestay_lcm.adapters.openstack.settings import OpenStackSettings
 from forestay_lcm.adapters.openstack.steps import take
 from forestay_lcm.catalogue import Catalogue
 from forestay_lcm.domain.grants.operations import flavour_after, vnfd_after
@@ -27,8 +28,9 @@ from forestay_lcm.secrets import Secrets
 class OpenStackSteps:
     """:class:`~forestay_lcm.executor.Executor` for VIMs of type ``ETSINFV.OPENSTACK_KEYSTONE.V_3``."""
 
-    def __init__(self, catalogue: Catalogue, blobs: FileBlobStore) -> None:
+    def __init__(self, catalogue: Catalogue, blobs: FileBlobStore, settings: OpenStackSettings) -> None:
         self._catalogue = catalogue
+        self._settings = settings
         self._blobs = blobs
         self._clouds = Clouds()
 
@@ -60,6 +62,7 @@ class OpenStackSteps:
             order=await order_of(vnf, operation, lambda vnfd_id: self._catalogue.vnfd(vnf.project, vnfd_id)),
             before=await _opened(secrets, vnf.instantiated_vnf_info),
             vnfc_ids=vnf.metadata.get("VDU_VNFc_mapping") or {},
+            settings=self._settings,
             fence=turn,
         )
         outcome = await take(cloud, job)

@@ -27,6 +27,7 @@ from forestay_sol.vnflcm import (
     ScaleVnfToLevelRequest,
 )
 
+from forestay_lcm.adapters.openstack.settings import OpenStackSettings
 from forestay_lcm.executor import Fence
 
 Request = (
@@ -86,6 +87,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     order: Order | None = None
     before: InstantiatedVnfInfo | None = None
     vnfc_ids: Mapping[str, tuple[str, ...]] = {}
+    settings: OpenStackSettings = OpenStackSettings()
 
 
 def ordered(job: Job) -> Order:

@@ -46,6 +46,12 @@ class Nova:
         found = await asyncio.gather(*(self._server(server) for server in ids))
         return {server.id: server for server in found if server}
 
+    async def zones(self) -> list[str]:
+        """The availability zones that are up, in the order of their names."""
+        reply = await self._cloud.request(SERVICE, "GET", "/os-availability-zone")
+        shown = reply.body["availabilityZoneInfo"]
+        return sorted(zone["zoneName"] for zone in shown if zone["zoneState"]["available"])
+
     async def act(self, server: str, action: str, arguments: Any = None) -> None:
         """Start an action on a server.
 

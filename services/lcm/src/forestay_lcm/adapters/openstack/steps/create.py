@@ -8,13 +8,12 @@ from forestay_lcm.adapters.openstack.blueprint import stack_name
 from forestay_lcm.adapters.openstack.cloud import Cloud
 from forestay_lcm.adapters.openstack.heat import Stack
 from forestay_lcm.adapters.openstack.job import Job
+from forestay_lcm.adapters.openstack.steps.placing import placed_anew
 from forestay_lcm.adapters.openstack.steps.stack import OURS, delay, is_of_operation, reasons, sent, tags
 from forestay_lcm.adapters.openstack.transport import AlreadyExists
 from forestay_lcm.adapters.openstack.wanted import stack_after
 from forestay_lcm.domain.state import Operation
 from forestay_lcm.executor import Again, Confirmed, Failed, Outcome, Superseded
-
-_TIMEOUT_MINS = 20
 
 
 async def create_stack(cloud: Cloud, job: Job) -> Outcome:
@@ -25,7 +24,8 @@ async def create_stack(cloud: Cloud, job: Job) -> Outcome:
     wanted = msgspec.to_builtins(stack_after(job))
     await job.fence()
     try:
-        stack_id = await cloud.heat.create(name, wanted | {"tags": tags(job), "timeout_mins": _TIMEOUT_MINS})
+        limits = {"tags": tags(job), "timeout_mins": job.settings.openstack_timeout_mins}
+        stack_id = await cloud.heat.create(name, wanted | limits)
     except AlreadyExists:
         if (found := await cloud.heat.find(name)) is None:
             raise
@@ -73,6 +73,8 @@ async def await_stack(cloud: Cloud, job: Job) -> Outcome:
     if stack is None or stack.action == "DELETE":
         return _failed(f"The stack {made['stack_name']}/{made['stack_id']} has vanished.")
     if stack.status == "FAILED" or stack.action == "ROLLBACK":
+        if again := await placed_anew(cloud, job, stack):
+            return again
         return _failed(await reasons(cloud, stack))
     if stack.status == "COMPLETE":
         return Confirmed({})

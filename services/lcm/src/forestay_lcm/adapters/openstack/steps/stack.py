@@ -72,7 +72,8 @@ async def send(cloud: Cloud, job: Job, stack: Stack, change: Change) -> Again | 
     if stack.status == "IN_PROGRESS" and not is_of_operation(stack, job):
         return Again(delay=delay(job), note=f"stack {stack.id} is {stack.action}_{stack.status} by somebody else")
     await job.fence()
-    await cloud.heat.update(stack, change.fields | {"tags": tags(job)}, existing=change.existing)
+    limits = {"tags": tags(job), "timeout_mins": job.settings.openstack_timeout_mins}
+    await cloud.heat.update(stack, change.fields | limits, existing=change.existing)
     return None
 
 

@@ -10,10 +10,11 @@ from forestay_lcm.adapters.openstack.groups import members_with
 from forestay_lcm.adapters.openstack.heat import Stack
 from forestay_lcm.adapters.openstack.job import Job, existing, ordered
 from forestay_lcm.adapters.openstack.steps.marks import mark
+from forestay_lcm.adapters.openstack.steps.placing import placed_anew
 from forestay_lcm.adapters.openstack.steps.restore import restore_stack
 from forestay_lcm.adapters.openstack.steps.stack import changed, is_started, send, vnf_stack
 from forestay_lcm.adapters.openstack.wanted import change_of, stack_after, stack_before
-from forestay_lcm.executor import Confirmed, Outcome, Superseded
+from forestay_lcm.executor import Confirmed, Failed, Outcome, Superseded
 
 _SHRINKING = frozenset({"SCALE", "SCALE_TO_LEVEL"})
 
@@ -61,4 +62,6 @@ async def _open() -> None:
 
 async def await_update(cloud: Cloud, job: Job) -> Outcome:
     """Look whether the stack is changed; a failure says Heat's reason and that of each resource that failed."""
-    return await changed(cloud, job, await vnf_stack(cloud, job), "update-stack")
+    stack = await vnf_stack(cloud, job)
+    outcome = await changed(cloud, job, stack, "update-stack")
+    return await placed_anew(cloud, job, stack) or outcome if isinstance(outcome, Failed) else outcome

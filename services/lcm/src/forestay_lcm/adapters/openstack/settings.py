@@ -1,0 +1,25 @@
+"""What an operator can set about OpenStack: environment variables ``FORESTAY_OPENSTACK_*``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+
+class OpenStackSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Limits and choices of the driver. The names in Tacker's ``[v2_vnfm]`` are those in the descriptions."""
+
+    openstack_timeout_mins: Annotated[
+        int, Meta(ge=1, le=24, description="minutes that Heat has for a stack (openstack_vim_stack_create_timeout)")
+    ] = 20
+    openstack_reselect_zones: Annotated[
+        bool, Meta(description="take another zone when one lacks resources (placement_fallback_best_effort)")
+    ] = False
+    openstack_zone_tries: Annotated[
+        int, Meta(ge=0, description="other zones to try, 0: all that there are (placement_az_select_retry)")
+    ] = 0
+    openstack_zone_error: Annotated[
+        str, Meta(description="regular expression of Heat's reasons for that (placement_az_resource_error)")
+    ] = "No valid host was found|Not enough hosts|not enough hosts|NoValidHost"

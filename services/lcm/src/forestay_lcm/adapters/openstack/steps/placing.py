@@ -1,0 +1,97 @@
+"""Placing anew what found no room: a stack that failed because a zone lacks resources is changed to use another zone.
+
+The zones that were tried stand in the stack's tags (``tried-<zone>``), so whoever comes next goes on with those that are left.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container, Sequence
+
+import msgspec
+
+from forestay_lcm.adapters.openstack.cloud import Cloud
+from forestay_lcm.adapters.openstack.groups import SERVER
+from forestay_lcm.adapters.openstack.heat import Stack, StackResource
+from forestay_lcm.adapters.openstack.hot import Json
+from forestay_lcm.adapters.openstack.job import Job, Order
+from forestay_lcm.adapters.openstack.read_back import VOLUME
+from forestay_lcm.adapters.openstack.steps.marks import mark
+from forestay_lcm.adapters.openstack.steps.stack import delay
+from forestay_lcm.adapters.openstack.vnfcs import Name, by_node, vnfcs_after
+from forestay_lcm.adapters.openstack.zones import Shortage, moved
+from forestay_lcm.executor import Again
+
+_TRIED = "tried-"
+_CREATES = frozenset({"INSTANTIATE"})
+
+
+async def placed_anew(cloud: Cloud, job: Job, stack: Stack) -> Again | None:
+    """Start to move what found no room to another zone; ``None`` when that is not it, or nowhere is left to go."""
+    order, settings = job.order, job.settings
+    if order is None or not settings.openstack_reselect_zones:
+        return None
+    tried = frozenset(tag.removeprefix(_TRIED) for tag in stack.tags if tag.startswith(_TRIED))
+    if settings.openstack_zone_tries and len(tried) >= settings.openstack_zone_tries:
+        return None
+    found = await cloud.heat.resources(stack.name, stack.id)
+    resources = by_node(found, order.flavour)
+    lacking = [item for item in resources if _found_no_room(item, settings.openstack_zone_error)]
+    movable = _movable(job, order)
+    if not lacking:
+        return None
+    shortage = Shortage(
+        nfv=_nfv(stack),
+        failed=frozenset(str(Name(item.name, item.index)) for item in lacking),
+        movable=movable,
+        zones=await cloud.nova.zones(),
+        tried=tried,
+    )
+    move = moved(shortage, order.flavour)
+    if move is None:
+        return None
+    kept = [tag for tag in stack.tags if not tag.startswith(_TRIED)]
+    tags = ",".join([*kept, *(f"{_TRIED}{zone}" for zone in sorted(move.tried))])
+    await mark(cloud, job, _held(found, resources, movable))
+    await job.fence()
+    await cloud.heat.update(stack, {"parameters": {"nfv": move.nfv}, "tags": tags})
+    return Again(
+        delay=delay(job), note=f"no room in {', '.join(sorted(move.tried))}: stack {stack.id} takes another zone"
+    )
+
+
+def _found_no_room(resource: StackResource, error: str) -> bool:
+    return (
+        resource.type == SERVER
+        and resource.status.endswith("_FAILED")
+        and re.search(error, resource.reason) is not None
+    )
+
+
+def _held(
+    found: Sequence[StackResource], resources: Sequence[StackResource], movable: Container[str]
+) -> list[StackResource]:
+    """The volumes that servers hold that were not made: Heat makes another server before it removes such a one."""
+    failed = {
+        (item.stack, item.name)
+        for item, node in zip(found, resources, strict=True)
+        if item.type == SERVER and item.status.endswith("_FAILED") and str(Name(node.name, node.index)) in movable
+    }
+    return [
+        volume
+        for volume in found
+        if volume.type == VOLUME
+        and volume.status.endswith("_COMPLETE")
+        and any((volume.stack, server) in failed for server in volume.required_by)
+    ]
+
+
+def _movable(job: Job, order: Order) -> frozenset[str]:
+    """The names of the VNFCs that the operation makes. Of a group none, unless all of the VNF is made."""
+    granted = vnfcs_after(order, job.before).granted
+    return frozenset({*granted, *(order.flavour.vdus if order.operation in _CREATES else ())})
+
+
+def _nfv(stack: Stack) -> Json:
+    value = stack.parameters.get("nfv") or {}
+    return msgspec.json.decode(value) if isinstance(value, str) else value

@@ -1,0 +1,78 @@
+"""Another availability zone for VNFCs whose zone lacks resources (wire contract section 7, AZ reselection).
+
+Rules of this module:
+
+* Pure. Only VNFCs that the operation makes may move: a zone is part of what a server is, so any other would be made anew.
+* All of them that are in the zone that lacks resources move together to one that was not tried, if possible to one where
+  no VNFC is that a zone anti-affinity rule keeps away from them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from forestay_sol.vnfd import Flavour
+
+from forestay_lcm.adapters.openstack.hot import Json
+from forestay_lcm.adapters.openstack.vnfcs import name_of, nodes_of
+
+_LEAF = "locationConstraints"
+
+
+class Shortage(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a lack of resources.
+
+    :ivar nfv: the parameter that the stack was made with.
+    :ivar failed: names (below ``nfv/VDU``) of the VNFCs that found no room.
+    :ivar movable: names of the VNFCs that the operation makes.
+    :ivar zones: all zones of the VIM; ``tried`` those that lacked resources already.
+    """
+
+    nfv: Json
+    failed: frozenset[str]
+    movable: frozenset[str]
+    zones: Sequence[str]
+    tried: frozenset[str]
+
+
+class Move(msgspec.Struct, frozen=True, kw_only=True):
+    """The new parameter ``nfv``, and the zones that lacked resources by now."""
+
+    nfv: Json
+    tried: frozenset[str]
+
+
+def moved(shortage: Shortage, flavour: Flavour) -> Move | None:
+    """Where to go, ``None`` when there is nowhere left."""
+    placed = {name: leaves.get(_LEAF) for name, leaves in _vdus(shortage.nfv).items()}
+    lacking = {zone for name in shortage.failed & shortage.movable if (zone := placed.get(name))}
+    affected = {name for name, zone in placed.items() if zone in lacking and name in shortage.movable}
+    tried = shortage.tried | lacking
+    left = [zone for zone in shortage.zones if zone not in tried]
+    if not affected or not left:
+        return None
+    avoided = {placed.get(name) for name in placed.keys() - affected if _is_apart(flavour, name, affected)}
+    chosen = next((zone for zone in left if zone not in avoided), left[0])
+    vdus = {
+        name: {**leaves, _LEAF: chosen} if name in affected else leaves for name, leaves in _vdus(shortage.nfv).items()
+    }
+    return Move(nfv=shortage.nfv | {"VDU": vdus}, tried=tried)
+
+
+def _vdus(nfv: Json) -> Mapping[str, dict[str, Any]]:
+    return nfv.get("VDU") or {}
+
+
+def _is_apart(flavour: Flavour, name: str, others: Iterable[str]) -> bool:
+    """Whether a rule keeps a VNFC out of the zone of any of the others."""
+    nodes = nodes_of(flavour)
+    vdu, theirs = name_of(name, nodes).node, {name_of(other, nodes).node for other in others}
+    return any(
+        rule.kind == "ANTI_AFFINITY"
+        and rule.scope.lower() == "zone"
+        and vdu in rule.targets
+        and theirs & {*rule.targets}
+        for rule in flavour.affinity_rules
+    )
