@@ -11,15 +11,18 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from forestay_lcm.domain.events import ProblemDict
+from forestay_lcm.domain.vnf_snapshot import VnfSnapshot
 from forestay_sol.vnfd import Vnfd
 from forestay_sol.vnflcm import (
     ChangeCurrentVnfPkgRequest,
     ChangeExtVnfConnectivityRequest,
     ChangeVnfFlavourRequest,
     CreateVnfRequest,
+    CreateVnfSnapshotRequest,
     HealVnfRequest,
     InstantiateVnfRequest,
     OperateVnfRequest,
+    RevertToVnfSnapshotRequest,
     ScaleVnfRequest,
     ScaleVnfToLevelRequest,
     TerminateVnfRequest,
@@ -146,6 +149,31 @@ class Operate:
 
 
 @dataclass(frozen=True)
+class TakeSnapshot:
+    """POST vnf_instances/{id}/create_snapshot.
+
+    :ivar snapshot: the VNF snapshot to fill.
+    """
+
+    request: CreateVnfSnapshotRequest
+    vnfd: Vnfd
+    snapshot: VnfSnapshot
+
+
+@dataclass(frozen=True)
+class RevertToSnapshot:
+    """POST vnf_instances/{id}/revert_to_snapshot.
+
+    :ivar ended: the operation that has claimed the VNF snapshot, if it is known to be over.
+    """
+
+    request: RevertToVnfSnapshotRequest
+    vnfd: Vnfd
+    snapshot: VnfSnapshot
+    ended: str | None = None
+
+
+@dataclass(frozen=True)
 class Cancel:
     """POST vnf_lcm_op_occs/{id}/cancel."""
 
@@ -186,6 +214,8 @@ VnfCommand = (
     | ChangeFlavour
     | ChangeVnfPkg
     | Operate
+    | TakeSnapshot
+    | RevertToSnapshot
     | Cancel
     | Handle
     | ReportStep

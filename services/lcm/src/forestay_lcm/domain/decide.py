@@ -11,7 +11,7 @@ from typing import Any
 from forestay_events.aggregate import Context, Decision, Definition
 from forestay_events.errors import Rejected
 from forestay_lcm.domain import commands
-from forestay_lcm.domain.decisions import handling, operations, package_change, reports, resource
+from forestay_lcm.domain.decisions import handling, operations, package_change, reports, resource, snapshots
 from forestay_lcm.domain.events import CODEC, VnfEvent
 from forestay_lcm.domain.state import Vnf, evolve
 
@@ -27,6 +27,8 @@ _DECISIONS: Mapping[type[commands.VnfCommand], Callable[[Vnf, Any, Context], Dec
     commands.ChangeFlavour: operations.change_flavour,
     commands.ChangeVnfPkg: package_change.change_vnfpkg,
     commands.Operate: operations.operate,
+    commands.TakeSnapshot: snapshots.take,
+    commands.RevertToSnapshot: snapshots.revert,
     commands.Handle: handling.handle,
     commands.Cancel: handling.cancel,
     commands.ReportStep: reports.report,

@@ -18,7 +18,7 @@ import msgspec
 from forestay_events.errors import Rejected
 from forestay_sol.vnflcm import LcmOperation
 
-#: Executor of the steps that need no VIM: grants and waiting.
+#: Executor of the steps that need no VIM: grants, waiting, VNF snapshots' own log.
 ENGINE = "engine"
 
 #: Executor of the steps that run code of the package.
@@ -100,10 +100,13 @@ STEPS: dict[str, _Kind] = {
     "await-servers": _Kind("openstack", _HALF_HOUR, retry_from="operate-servers"),
     "restore-servers": _Kind("openstack", 600),
     "await-restored-servers": _Kind("openstack", _HALF_HOUR, retry_from="restore-servers"),
+    "claim-snapshot": _Kind(ENGINE, 600, undo=("release-snapshot",)),
     "create-snapshot": _Kind("openstack", 600, undo=("delete-snapshot",)),
     "await-snapshot": _Kind("openstack", 3600, retry_from="create-snapshot"),
     "revert-snapshot": _Kind("openstack", 3600, final=True),
     "delete-snapshot": _Kind("openstack", 3600),
+    "fill-snapshot": _Kind(ENGINE, 600),
+    "release-snapshot": _Kind(ENGINE, 600),
 }
 
 _CREATE = ("create-stack", "await-stack", "read-back")
@@ -126,8 +129,14 @@ PLANS: dict[tuple[str, str], tuple[str, ...]] = {
     ("openstack", "CHANGE_FLAVOUR"): ("grant", "add-images", *_UPDATE),
     ("openstack", "CHANGE_VNFPKG"): ("grant", "add-images", "keep-stack", "user-data", *_EACH_VNFC, *_UPDATE[2:]),
     ("openstack", "OPERATE"): ("grant", "graceful-wait", "operate-servers", "await-servers", "read-back"),
-    ("openstack", "CREATE_SNAPSHOT"): ("create-snapshot", "await-snapshot"),
-    ("openstack", "REVERT_TO_SNAPSHOT"): ("revert-snapshot", "read-back"),
+    ("openstack", "CREATE_SNAPSHOT"): ("grant", "claim-snapshot", "create-snapshot", "await-snapshot", "fill-snapshot"),
+    ("openstack", "REVERT_TO_SNAPSHOT"): (
+        "grant",
+        "claim-snapshot",
+        "revert-snapshot",
+        "read-back",
+        "release-snapshot",
+    ),
 }
 
 #: Interface operations of the VNFD's ``Vnflcm`` (SOL001 clause 6.7; Tacker's names, wire section 12).

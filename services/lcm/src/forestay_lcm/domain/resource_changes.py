@@ -51,6 +51,33 @@ def resource_changes(before: InstantiatedVnfInfo | None, after: InstantiatedVnfI
     )
 
 
+def reverted(info: InstantiatedVnfInfo) -> ResourceChanges:
+    """What a revert to a snapshot changes: each VNFC and each storage has other content, and is the same otherwise."""
+    return ResourceChanges(
+        affected_vnfcs=tuple(
+            AffectedVnfc(
+                id=vnfc.id,
+                vdu_id=vnfc.vdu_id,
+                change_type="MODIFIED",
+                compute_resource=vnfc.compute_resource,
+                zone_id=vnfc.zone_id,
+                metadata=vnfc.metadata,
+            )
+            for vnfc in info.vnfc_resource_info
+        ),
+        affected_virtual_storages=tuple(
+            AffectedVirtualStorage(
+                id=storage.id,
+                virtual_storage_desc_id=storage.virtual_storage_desc_id,
+                change_type="MODIFIED",
+                storage_resource=storage.storage_resource,
+                metadata=storage.metadata,
+            )
+            for storage in info.virtual_storage_resource_info
+        ),
+    )
+
+
 def changed_ext_connectivity(
     before: InstantiatedVnfInfo | None, after: InstantiatedVnfInfo | None
 ) -> tuple[ExtVirtualLinkInfo, ...]:

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from forestay_sol.vnflcm import InstantiatedVnfInfo, VnfcResourceInfo
 
-from forestay_lcm.domain.script_metadata import with_written
+from forestay_lcm.domain.seen import seen_last
 from forestay_lcm.domain.state import Operation, Vnf, modified
 from forestay_lcm.projections.representation import vnf_document
 
@@ -19,8 +19,6 @@ Json = dict[str, Any]
 
 ERROR_DATA = "userScriptErrHandlingData"
 """Member of an operation's error: what a script that failed wants to find when it runs again (wire section 12)."""
-
-_INFO = "instantiated_vnf_info"
 
 
 def hook_arguments(vnf: Vnf, operation: Operation, hook: str, connections: Json) -> Json:
@@ -83,10 +81,7 @@ def coordination_arguments(
 
 def info_at(vnf: Vnf, operation: Operation) -> InstantiatedVnfInfo | None:
     """What there is of the VNF by now: as a step has seen it last, with what scripts have written."""
-    results = [run.result for run in operation.runs if run.status == "CONFIRMED"]
-    seen = [result[_INFO] for result in results if _INFO in result]
-    info = msgspec.convert(seen[-1], InstantiatedVnfInfo) if seen else vnf.instantiated_vnf_info
-    return with_written(info, results) if info else None
+    return seen_last((run.result for run in operation.runs if run.status == "CONFIRMED"), vnf.instantiated_vnf_info)
 
 
 def instance_at(vnf: Vnf, operation: Operation, hook: str = "") -> Json:

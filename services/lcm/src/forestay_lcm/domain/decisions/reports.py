@@ -24,14 +24,12 @@ from forestay_lcm.domain.events import (
     StepUnknown,
     VnfEvent,
 )
-from forestay_lcm.domain.resource_changes import changed_ext_connectivity, resource_changes
+from forestay_lcm.domain.resource_changes import changed_ext_connectivity, resource_changes, reverted
+from forestay_lcm.domain.seen import seen_last
 from forestay_lcm.domain.state import InstantiationState, Operation, StepRun, Vnf
 from forestay_sol.vnflcm import InstantiatedVnfInfo, VimConnectionInfo
 
 Decided = Decision[VnfEvent]
-
-_INFO = "instantiated_vnf_info"
-"""Member of a step's result: the state of the VNF as that step found it."""
 
 GRANTED_CONNECTIONS = "vim_connections"
 """Member of a grant's result: where the VNF lives according to it, secrets sealed."""
@@ -99,20 +97,22 @@ def _confirmed(vnf: Vnf, operation: Operation, run: StepRun, command: ReportStep
 
 def _ended(vnf: Vnf, operation: Operation, results: Sequence[dict[str, Any]]) -> list[VnfEvent]:
     """:param results: of the steps, in their order: the last that looked says what there is now."""
-    seen = [result[_INFO] for result in results if _INFO in result]
-    info = msgspec.convert(seen[-1], InstantiatedVnfInfo) if seen else None
     if operation.state == "ROLLING_BACK":
-        return [OperationRolledBack(op_id=operation.id, instantiated_vnf_info=info)]
-    change = operation.modification
+        return [OperationRolledBack(op_id=operation.id, instantiated_vnf_info=seen_last(results, None))]
+    before, change = vnf.instantiated_vnf_info, operation.modification
+    info = seen_last(results, before)
     if operation.operation == "MODIFY_INFO" and change is not None:
         return completed_modification(vnf, operation.id, operation.params, change, info)
-    before = vnf.instantiated_vnf_info
     state, after = _end_state(operation, before, info)
     completed = OperationCompleted(
         op_id=operation.id,
         instantiation_state=state,
         instantiated_vnf_info=after,
-        resource_changes=resource_changes(before, after),
+        resource_changes=(
+            reverted(after)
+            if operation.operation == "REVERT_TO_SNAPSHOT" and after
+            else resource_changes(before, after)
+        ),
         extensions=operation.params.get("extensions") or {},
         configurable_properties=operation.params.get("vnfConfigurableProperties") or {},
         modifications=modifications(change) if change else {},
@@ -124,10 +124,10 @@ def _ended(vnf: Vnf, operation: Operation, results: Sequence[dict[str, Any]]) ->
 
 
 def _end_state(
-    operation: Operation, before: InstantiatedVnfInfo | None, read_back: InstantiatedVnfInfo | None
+    operation: Operation, before: InstantiatedVnfInfo | None, after: InstantiatedVnfInfo | None
 ) -> tuple[InstantiationState, InstantiatedVnfInfo | None]:
-    """TERMINATE leaves nothing but the flavour's name; the others what was read back."""
+    """TERMINATE leaves nothing but the flavour's name; the others what was seen last."""
     if operation.operation == "TERMINATE":
         flavour_id = before.flavour_id if before else ""
         return "NOT_INSTANTIATED", InstantiatedVnfInfo(flavour_id=flavour_id, vnf_state="STOPPED")
-    return "INSTANTIATED", read_back or before
+    return "INSTANTIATED", after

@@ -11,9 +11,11 @@ from forestay_lcm.domain.grants.definitions import Asking
 from forestay_lcm.domain.grants.requests import (
     change_ext_conn_grant_request,
     change_vnfpkg_grant_request,
+    create_snapshot_grant_request,
     heal_grant_request,
     instantiate_grant_request,
     operate_grant_request,
+    revert_to_snapshot_grant_request,
     terminate_grant_request,
 )
 from forestay_lcm.domain.grants.sizes import (
@@ -27,12 +29,14 @@ from forestay_sol.vnfd import Flavour, Vnfd
 from forestay_sol.vnflcm import (
     ChangeExtVnfConnectivityRequest,
     ChangeVnfFlavourRequest,
+    CreateVnfSnapshotRequest,
     GrantRequest,
     HealVnfRequest,
     InstantiatedVnfInfo,
     InstantiateVnfRequest,
     LcmOperation,
     OperateVnfRequest,
+    RevertToVnfSnapshotRequest,
     ScaleVnfRequest,
     ScaleVnfToLevelRequest,
 )
@@ -126,6 +130,16 @@ def _change_vnfpkg(params: Any, vnfd: Vnfd, info: InstantiatedVnfInfo, asking: A
     return Asked(request, flavour)
 
 
+def _create_snapshot(params: Any, vnfd: Vnfd, info: InstantiatedVnfInfo, asking: Asking) -> Asked:
+    request = _recorded(params, CreateVnfSnapshotRequest)
+    return Asked(create_snapshot_grant_request(asking, info=info, request=request), vnfd.flavour(info.flavour_id))
+
+
+def _revert_to_snapshot(params: Any, vnfd: Vnfd, info: InstantiatedVnfInfo, asking: Asking) -> Asked:
+    request = _recorded(params, RevertToVnfSnapshotRequest)
+    return Asked(revert_to_snapshot_grant_request(asking, info=info, request=request), vnfd.flavour(info.flavour_id))
+
+
 _BUILDERS: Mapping[LcmOperation, Callable[[Any, Vnfd, InstantiatedVnfInfo, Asking], Asked]] = {
     "SCALE": _scale,
     "SCALE_TO_LEVEL": _scale_to_level,
@@ -134,4 +148,6 @@ _BUILDERS: Mapping[LcmOperation, Callable[[Any, Vnfd, InstantiatedVnfInfo, Askin
     "CHANGE_FLAVOUR": _change_flavour,
     "CHANGE_VNFPKG": _change_vnfpkg,
     "OPERATE": _operate,
+    "CREATE_SNAPSHOT": _create_snapshot,
+    "REVERT_TO_SNAPSHOT": _revert_to_snapshot,
 }

@@ -6,7 +6,7 @@ SOL003 clause 9.5.2.2 (GrantRequest).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -27,12 +27,15 @@ from forestay_lcm.domain.grants.definitions import (
 from forestay_sol.vnfd import Flavour
 from forestay_sol.vnflcm import (
     ChangeExtVnfConnectivityRequest,
+    CreateVnfSnapshotRequest,
     GrantRequest,
     HealVnfRequest,
     InstantiatedVnfInfo,
     InstantiateVnfRequest,
     OperateVnfRequest,
     ResourceDefinition,
+    RevertToVnfSnapshotRequest,
+    SnapshotResourceDefinition,
     VnfcResourceInfo,
 )
 
@@ -163,6 +166,29 @@ def operate_grant_request(asking: Asking, *, info: InstantiatedVnfInfo, request:
     )
 
 
+def create_snapshot_grant_request(
+    asking: Asking, *, info: InstantiatedVnfInfo, request: CreateVnfSnapshotRequest
+) -> GrantRequest:
+    """Every VNFC and its storages, which are saved and stay as they are."""
+    of_all = SnapshotResourceDefinition(vnf_snapshot_id=request.vnf_snapshot_info_id)
+    update = _with_snapshots(info, asking, lambda vnfc, storage: of_all)
+    return asking.request("CREATE_SNAPSHOT", update=update, additional_params=request.additional_params)
+
+
+def revert_to_snapshot_grant_request(
+    asking: Asking, *, info: InstantiatedVnfInfo, request: RevertToVnfSnapshotRequest
+) -> GrantRequest:
+    """Every VNFC and its storages, which get the content of their snapshots and are the same otherwise."""
+
+    def part(vnfc: str, storage: str | None) -> SnapshotResourceDefinition:
+        return SnapshotResourceDefinition(
+            vnf_snapshot_id=request.vnf_snapshot_info_id, vnfc_snapshot_id=vnfc, storage_snapshot_id=storage
+        )
+
+    update = _with_snapshots(info, asking, part)
+    return asking.request("REVERT_TO_SNAPSHOT", update=update, additional_params=request.additional_params)
+
+
 def vnfcs_of(info: InstantiatedVnfInfo, vnfc_instance_ids: Collection[str]) -> list[VnfcResourceInfo]:
     """The VNFCs that a request names by ids of VnfcInfo (SOL002); all for none.
 
@@ -197,3 +223,15 @@ def _servers(
 
 def _of_vnfd(definitions: Iterable[ResourceDefinition], vnfd_id: str) -> Iterator[ResourceDefinition]:
     return (msgspec.structs.replace(definition, vnfd_id=vnfd_id) for definition in definitions)
+
+
+def _with_snapshots(
+    info: InstantiatedVnfInfo, asking: Asking, part: Callable[[str, str | None], SnapshotResourceDefinition]
+) -> Iterator[ResourceDefinition]:
+    """:param part: the snapshot of a VNFC, or of one of its storages, by their ids in ``info``."""
+    existing = Existing(info)
+    for vnfc in existing.vnfcs:
+        compute_id = asking.new_id()
+        yield msgspec.structs.replace(existing.compute(vnfc, compute_id), snapshot_res_def=part(vnfc.id, None))
+        for storage_id, item in zip(vnfc.storage_resource_ids, existing.storages(vnfc, compute_id), strict=True):
+            yield msgspec.structs.replace(item, snapshot_res_def=part(vnfc.id, storage_id))

@@ -27,10 +27,11 @@ from forestay_lcm.adapters.openstack.cloud import Cloud
 from forestay_lcm.adapters.openstack.heat import Stack
 from forestay_lcm.adapters.openstack.hot import Json, nfv_path, value_at
 from forestay_lcm.adapters.openstack.job import Job, Order, existing, ordered
+from forestay_lcm.adapters.openstack.read_back import PORT
 from forestay_lcm.adapters.openstack.steps.stack import changed, send, sent, vnf_stack
 from forestay_lcm.adapters.openstack.vnfcs import Name, index_of, name_of, nodes_of
 from forestay_lcm.adapters.openstack.wanted import stack_after, stack_before
-from forestay_lcm.executor import Outcome
+from forestay_lcm.executor import Confirmed, Outcome
 
 
 async def update_vnfc(cloud: Cloud, job: Job) -> Outcome:
@@ -42,9 +43,28 @@ async def update_vnfc(cloud: Cloud, job: Job) -> Outcome:
 
 
 async def await_vnfc(cloud: Cloud, job: Job) -> Outcome:
-    """Look whether the VNFC is updated; a failure says Heat's reason and that of each resource that failed."""
-    turn = _turns(job)[_index(job)]
-    return await changed(cloud, job, await _home(cloud, job, turn.vnfc), f"update-vnfc:{_index(job)}")
+    """Look whether the VNFC is updated; a failure says Heat's reason and that of each resource that failed.
+
+    The result has its addresses by connection point, ``cp_addresses``: a script may have to reach it before all is done.
+    """
+    vnfc = _turns(job)[_index(job)].vnfc
+    home = await _home(cloud, job, vnfc)
+    outcome = await changed(cloud, job, home, f"update-vnfc:{_index(job)}")
+    return Confirmed({"cp_addresses": await _addresses(cloud, job, home, vnfc)}) if outcome == Confirmed({}) else outcome
+
+
+async def _addresses(cloud: Cloud, job: Job, home: Stack, vnfc: VnfcResourceInfo) -> dict[str, str]:
+    """The first address that a VNFC has at each of its connection points."""
+    nodes = nodes_of(ordered(job).flavour)
+    names = {
+        item.physical_id: name_of(item.name, nodes)
+        for item in await cloud.heat.resources(home.name, home.id)
+        if item.type == PORT and item.stack == home.path
+    }
+    index = None if _is_member(vnfc) else index_of(vnfc)
+    own = {port: name.node for port, name in names.items() if name.index == index}
+    ports = await cloud.neutron.ports(list(own))
+    return {own[port.id]: port.fixed_ips[0].ip_address for port in ports if port.fixed_ips}
 
 
 class _Turn(NamedTuple):
