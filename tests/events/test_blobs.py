@@ -111,7 +111,8 @@ from forestay_events.blobs import CHUNK, FileBlobStore
 async def main(directory):
     store = await FileBlobStore.open(Path(directory))
     async with store.writer(limit=1 << 40) as writer:
-        await writer.write(os.urandom(2 * CHUNK))
+        for _ in range(2):  # the second waits for the first
+            await writer.write(os.urandom(2 * CHUNK))
         print("writing", flush=True)
         while True:
             await writer.write(os.urandom(CHUNK))

@@ -190,7 +190,7 @@ class _TemporaryFile:
 
 
 class FileBlobWriter:
-    """``BlobWriter`` of ``FileBlobStore``; small chunks are gathered before they go to the disk."""
+    """``BlobWriter`` of ``FileBlobStore``; small chunks are gathered, and go to the disk while the next ones are."""
 
     def __init__(self, store: FileBlobStore, limit: int) -> None:
         self._store = store
@@ -198,6 +198,7 @@ class FileBlobWriter:
         self._size = 0
         self._pending = bytearray()
         self._file = _TemporaryFile(store.uploads)
+        self._writing: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> FileBlobWriter:
         return self
@@ -205,6 +206,8 @@ class FileBlobWriter:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._writing is not None:
+            await asyncio.gather(self._writing, return_exceptions=True)
         await self._store.run("discard an upload", self._file.discard)
 
     async def write(self, chunk: bytes) -> None:
@@ -217,11 +220,18 @@ class FileBlobWriter:
 
     async def commit(self) -> Blob:
         await self._flush()
+        await self._written()
         return await self._store.run("store an upload", self._file.keep, self._store.directory)
 
     async def _flush(self) -> None:
+        await self._written()
         chunk, self._pending = self._pending, bytearray()
-        await self._store.run("store an upload", self._file.append, chunk)
+        self._writing = asyncio.create_task(self._store.run("store an upload", self._file.append, chunk))
+
+    async def _written(self) -> None:
+        """Wait for the chunk that is on its way to the disk; a caller that is cancelled leaves it on its way."""
+        if self._writing is not None:
+            await asyncio.shield(self._writing)
 
 
 class FileBlobStore:

@@ -1,0 +1,173 @@
+"""``kill -9`` at each instant of an upload and an onboarding: ONBOARDED, or to be uploaded again; no blob without its event."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import pytest_asyncio
+from forestay_standalone.embedded import EmbeddedNats
+
+from tests.crash.processes import Process, until
+from tests.package_mgmt.service.conftest import asg
+from tests.package_mgmt.v2.conftest import PACKAGES, VERSION
+from tests.package_mgmt.v2.origin import origin
+
+__all__ = ["asg"]
+
+pytestmark = pytest.mark.crash
+
+ONBOARDING = (
+    "commit.after",  # in the log, not answered
+    "copy.before",  # in the log, not in the copy
+    "outbox.before",  # in both, not on the queue
+    "outbox.put",  # on the queue, still in the outbox
+    "onboarding.read",  # judged, nobody knows
+    "onboarding.claimed",  # the VNFD id is claimed
+)
+SENT = ("content.stored", "commit.before", *ONBOARDING)
+FETCHED = (
+    *ONBOARDING[:4],
+    "upload.begin",
+    "upload.underway",
+    "content.stored",  # the blob is there, no event names it
+    *ONBOARDING[4:],
+)
+
+
+class Site:
+    """The service as a process, and a client that expects it to die."""
+
+    def __init__(self, environment: dict[str, str], directory: Path) -> None:
+        self.environment = environment
+        self.directory = directory
+        self.data = Path(environment["FORESTAY_DATA_DIR"])
+        self.process = self._process("service")
+
+    def _process(self, name: str, **more: str) -> Process:
+        return Process(name, ["forestay_package_mgmt"], self.environment | more, self.directory)
+
+    async def start(self) -> None:
+        self.process.start()
+        await self.process.ready()
+
+    async def killed_at(self, instant: str, act: Callable[[], Awaitable[Any]]) -> None:
+        """Have the process killed when it comes to an instant of what an act leads to; start it again."""
+        self.process.arm(instant)
+        acting = asyncio.create_task(self._suffer(act))
+        await until(lambda: self.process.held, f"{instant} is reached")
+        self.process.kill()
+        await acting
+        await self.start()
+
+    async def _suffer(self, act: Callable[[], Awaitable[Any]]) -> None:
+        with suppress(aiohttp.ClientError):
+            await act()
+
+    async def ask(self, method: str, path: str, **options: Any) -> Any:
+        async with (
+            aiohttp.ClientSession(self.process.url, headers=VERSION) as http,
+            http.request(method, path, **options) as response,
+        ):
+            assert response.status < 300, await response.text()
+            return await response.json() if response.content_type == "application/json" else None
+
+    async def settled(self, path: str) -> str:
+        """The state that a package comes to."""
+        async with asyncio.timeout(40):
+            while (info := await self.ask("GET", path))["onboardingState"] in ("UPLOADING", "PROCESSING"):
+                await asyncio.sleep(0.1)
+        return info["onboardingState"]
+
+    async def swept(self) -> set[str]:
+        """The blobs that a sweep leaves which waits for nobody."""
+        self.process.kill()
+        self.process = self._process("sweeper", FORESTAY_PACKAGE_ORPHAN_AGE="0")
+        await self.start()
+        await asyncio.sleep(1)
+        assert list((self.data / "blobs/uploads").iterdir()) == []
+        return {path.name for path in (self.data / "blobs").glob("??/*")}
+
+
+@pytest_asyncio.fixture
+async def site(nats_server: EmbeddedNats, database: str, tmp_data_dir: Path, tmp_path: Path) -> AsyncGenerator[Site]:
+    made = Site(
+        {
+            "FORESTAY_NATS_URL": nats_server.url,
+            "FORESTAY_DATABASE_URL": database,
+            "FORESTAY_DATA_DIR": str(tmp_data_dir),
+            "FORESTAY_PACKAGE_FETCH_ALLOW": "127.0.0.0/8",
+        },
+        tmp_path,
+    )
+    try:
+        await made.start()
+        yield made
+    finally:
+        made.process.kill()
+
+
+async def _created(site: Site) -> str:
+    """Path of a package that the read model knows, so that the next instant is not that of its creation."""
+    path = f"{PACKAGES}/{(await site.ask('POST', PACKAGES, json={}))['id']}"
+    await site.settled(path)
+    return path
+
+
+async def _send(site: Site, path: str, content: bytes) -> None:
+    await site.ask("PUT", f"{path}/package_content", data=content, headers={"Content-Type": "application/zip"})
+
+
+@pytest.mark.parametrize("instant", SENT)
+async def test_sent(site: Site, asg: bytes, instant: str) -> None:
+    path = await _created(site)
+    await site.killed_at(instant, lambda: _send(site, path, asg))
+    state = await site.settled(path)
+    before_the_event = instant in ("content.stored", "commit.before")
+    assert state == ("CREATED" if before_the_event else "ONBOARDED")
+    if before_the_event:
+        assert await site.swept() == set()
+        await _send(site, path, asg)
+        assert await site.settled(path) == "ONBOARDED"
+    assert await site.swept() == {hashlib.sha256(asg).hexdigest()}
+    assert await site.settled(path) == "ONBOARDED"
+
+
+@pytest.mark.parametrize("instant", FETCHED)
+async def test_fetched(site: Site, asg: bytes, instant: str) -> None:
+    path = await _created(site)
+    async with origin(asg) as server:
+        server.pace = 5000
+        body = {"addressInformation": server.url}
+        await site.killed_at(instant, lambda: site.ask("POST", f"{path}/package_content/upload_from_uri", json=body))
+        assert await site.settled(path) == "ONBOARDED", "the log knew what to do"
+    assert await site.swept() == {hashlib.sha256(asg).hexdigest()}
+
+
+async def test_a_sender_that_is_cut_leaves_nothing(site: Site, asg: bytes) -> None:
+    path = await _created(site)
+    begun = asyncio.Event()
+
+    async def pieces() -> AsyncGenerator[bytes]:
+        yield asg[:1000]
+        begun.set()
+        await asyncio.sleep(60)
+
+    sending = asyncio.create_task(
+        site.ask("PUT", f"{path}/package_content", data=pieces(), headers={"Content-Type": "application/zip"})
+    )
+    await begun.wait()
+    site.process.kill()
+    with pytest.raises(aiohttp.ClientError):
+        await sending
+    await site.start()
+    assert await site.settled(path) == "CREATED"
+    assert await site.swept() == set()
+    await _send(site, path, asg)
+    assert await site.settled(path) == "ONBOARDED"
