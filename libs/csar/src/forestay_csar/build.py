@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -145,7 +145,11 @@ class _Tree:
             return (
                 text.partition("\nSource:")[0].partition("\nName:")[0].partition("-----BEGIN")[0].rstrip() + "\n"
             ).encode()
-        said = dict(_properties(yaml.safe_load(self._read(self._single or str(self._entry())))))
+        entry = self._single or str(self._entry())
+        beside = [
+            name for name in self._files if name.rpartition("/")[0] == entry.rpartition("/")[0] and name.endswith(YAML)
+        ]
+        said = dict(_said(self._read(name) for name in ([entry] if self._single else [*beside, entry])))
         release = datetime.fromtimestamp(max(path.stat().st_mtime for path in self._files.values()), UTC)
         lines = {
             "vnf_product_name": said.get("product_name", self.name),
@@ -168,13 +172,24 @@ def _fields(meta: str) -> Iterator[tuple[str, str]]:
             yield key.strip(), value.strip()
 
 
-def _properties(document: Any) -> Iterator[tuple[str, Any]]:
-    """The scalar properties of a topology's node templates, the first node's last, so that it wins."""
-    nodes = ((document or {}).get("topology_template") or {}).get("node_templates") or {}
-    for node in reversed(list(nodes.values())):
-        yield from (
-            (k, v) for k, v in ((node or {}).get("properties") or {}).items() if isinstance(v, str | int | float)
-        )
+def _said(texts: Iterable[str]) -> Iterator[tuple[str, Any]]:
+    """Scalar properties: of each text the defaults of its node types, then what node templates say; what comes later counts.
+
+    Of a text that is no VNFD nothing is said: the inspection of the package tells what is wrong with it.
+    """
+    for text in texts:
+        try:
+            document = yaml.safe_load(text)
+            for declared in (document.get("node_types") or {}).values():
+                yield from ((k, v["default"]) for k, v in (declared.get("properties") or {}).items() if "default" in v)
+            for node in reversed(
+                list(((document.get("topology_template") or {}).get("node_templates") or {}).values())
+            ):
+                yield from (
+                    (k, v) for k, v in (node.get("properties") or {}).items() if isinstance(v, str | int | float)
+                )
+        except (yaml.YAMLError, AttributeError, TypeError, ValueError, RecursionError):
+            continue
 
 
 def _digest(content: Content) -> str:

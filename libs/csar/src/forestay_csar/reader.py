@@ -22,7 +22,7 @@ from forestay_csar.definitions import Definitions
 from forestay_csar.documents import Documents
 from forestay_csar.entry import Entry, open_csar, read_entry, read_envelope
 from forestay_csar.findings import MOST_KEPT, Finding, Findings, PackageInvalid, finding
-from forestay_csar.lint import Subject, lint
+from forestay_csar.lint import Subject, check_types, lint
 from forestay_csar.manifest import Promise, read_artifacts, verify
 from forestay_csar.model import read_vnfd
 from forestay_csar.signature import Digest, Policy, certificates_in, trust
@@ -95,6 +95,7 @@ class _Inspection:
         promises = [Promise(path=artifact.path, checksum=artifact.checksum) for artifact in artifacts]
         with self._findings.catching():
             definitions = Definitions(archive, documents, entry.definitions, with_siblings=entry.meta is not None)
+            self._findings += check_types(definitions)
             reader = FlavourReader(archive, documents, definitions)
             vnfd = read_vnfd(definitions, reader, artifacts, archive.limits.model)
             promises += _image_promises(vnfd)

@@ -13,9 +13,9 @@ from forestay_csar.lint.manifests import check_manifest
 from forestay_csar.lint.scripts import check_scripts
 from forestay_csar.lint.subject import Subject
 from forestay_csar.lint.templates import check_templates
-from forestay_csar.lint.topology import check_topology
+from forestay_csar.lint.topology import check_topology, check_types
 
-__all__ = ["Subject", "lint"]
+__all__ = ["Subject", "check_types", "lint"]
 
 _CHECKS: tuple[Callable[[Subject], Iterator[Finding]], ...] = (
     check_manifest,

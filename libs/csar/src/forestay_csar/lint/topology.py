@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from forestay_sol.vnfd import Flavour, InstantiationLevel
 
+from forestay_csar.definitions import Definitions
 from forestay_csar.documents import Tree
 from forestay_csar.findings import Finding
 from forestay_csar.lint.subject import Subject
@@ -14,16 +15,20 @@ _RULE_OF = {"node_templates": "type-unknown", "policies": "type-unknown-policy",
 
 
 def check_topology(subject: Subject) -> Iterator[Finding]:
-    """Unknown types, flavours that are only named, and the rules of each flavour."""
-    for topology in subject.definitions.topologies():
-        for section, rule in _RULE_OF.items():
-            for name, node in topology.at(section).named():
-                if not subject.definitions.knows(kind := node.at("type").text()):
-                    yield node.at("type").finding(rule, f"{name} is of the unknown type {kind}.")
+    """Flavours that are only named, and the rules of each flavour."""
     for name, declared in subject.definitions.types.items():
         yield from _undefined_flavours(subject, name, declared)
     for flavour in subject.vnfd.flavours.values():
         yield from _flavour(flavour, subject.topology(flavour.id))
+
+
+def check_types(definitions: Definitions) -> Iterator[Finding]:
+    """Unknown types, before anything is read: a node of a type that nobody knows is no VDU, whatever it should be."""
+    for topology in definitions.topologies():
+        for section, rule in _RULE_OF.items():
+            for name, node in topology.at(section).named():
+                if not definitions.knows(kind := node.at("type").text()):
+                    yield node.at("type").finding(rule, f"{name} is of the unknown type {kind}.")
 
 
 def _undefined_flavours(subject: Subject, name: str, declared: Tree) -> Iterator[Finding]:
