@@ -28,18 +28,24 @@ class Attributes(msgspec.Struct, frozen=True, kw_only=True):
 
     :param names: all of them.
     :param mandatory: those that no selector removes.
-    :param excluded: those that ``exclude_default``, or no selector at all, removes.
+    :param excluded: those that ``exclude_default``, or no selector at all, removes; except ``kept``, parts of them.
     :param selectable: those that may be named in a selector; ``None`` means all.
     """
 
     names: frozenset[str]
     mandatory: frozenset[str] = frozenset()
     excluded: frozenset[str] = frozenset()
+    kept: tuple[Path, ...] = ()
     selectable: frozenset[str] | None = None
 
     @classmethod
     def of(
-        cls, type_: type[msgspec.Struct], *, excluded: Iterable[str], selectable: Iterable[str] | None = None
+        cls,
+        type_: type[msgspec.Struct],
+        *,
+        excluded: Iterable[str],
+        kept: Iterable[Path] = (),
+        selectable: Iterable[str] | None = None,
     ) -> Attributes:
         """Take names and mandatory attributes (those without a default) from the resource's type."""
         fields = msgspec.structs.fields(type_)
@@ -47,6 +53,7 @@ class Attributes(msgspec.Struct, frozen=True, kw_only=True):
             names=frozenset(field.encode_name for field in fields),
             mandatory=frozenset(field.encode_name for field in fields if field.required),
             excluded=frozenset(excluded),
+            kept=tuple(kept),
             selectable=None if selectable is None else frozenset(selectable),
         )
 
@@ -113,7 +120,7 @@ def _without(attributes: Attributes, fields: tuple[Path, ...], excluded: tuple[P
 
 
 def _default(attributes: Attributes, fields: tuple[Path, ...], excluded: tuple[Path, ...]) -> Selector:
-    return Selector(keep=(*_tops((attributes.names | {_LINKS}) - attributes.excluded), *fields))
+    return Selector(keep=(*_tops((attributes.names | {_LINKS}) - attributes.excluded), *attributes.kept, *fields))
 
 
 _COMBINATIONS: Mapping[frozenset[str], Callable[[Attributes, tuple[Path, ...], tuple[Path, ...]], Selector]] = {

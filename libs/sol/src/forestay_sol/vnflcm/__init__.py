@@ -92,6 +92,14 @@ from forestay_sol.vnflcm.requests import (
     VnfcInfoModificationsData,
     VnfInfoModificationRequest,
 )
+from forestay_sol.vnflcm.snapshots import (
+    CreateVnfSnapshotInfoRequest,
+    StorageSnapshotResource,
+    VnfcSnapshotInfo,
+    VnfSnapshot,
+    VnfSnapshotInfo,
+    VnfSnapshotInfoModificationRequest,
+)
 
 __all__ = [
     "AddressRange",
@@ -108,6 +116,7 @@ __all__ = [
     "CpProtocolData",
     "CpProtocolInfo",
     "CreateVnfRequest",
+    "CreateVnfSnapshotInfoRequest",
     "CreateVnfSnapshotRequest",
     "ExtLinkPortData",
     "ExtLinkPortInfo",
@@ -147,6 +156,7 @@ __all__ = [
     "ScaleVnfToLevelRequest",
     "SnapshotResourceDefinition",
     "Sol",
+    "StorageSnapshotResource",
     "TerminateVnfRequest",
     "VimAssets",
     "VimComputeResourceFlavour",
@@ -165,11 +175,15 @@ __all__ = [
     "VnfLcmOpOcc",
     "VnfLinkPortData",
     "VnfLinkPortInfo",
+    "VnfSnapshot",
+    "VnfSnapshotInfo",
+    "VnfSnapshotInfoModificationRequest",
     "VnfVirtualLinkResourceInfo",
     "VnfcCpInfo",
     "VnfcInfo",
     "VnfcInfoModificationsData",
     "VnfcResourceInfo",
+    "VnfcSnapshotInfo",
     "ZoneGroupInfo",
     "ZoneInfo",
 ]
