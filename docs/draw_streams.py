@@ -78,8 +78,8 @@ What a reader may rely on:
   what you do not know.
 * Secrets are sealed: a string that begins with `sealed:1.` stands in their place, and only Forestay can open it.
 * Only Forestay may publish to these subjects. A reader's NATS user needs no more than `publish` on
-  `$JS.API.CONSUMER.CREATE.LCM.>`, `$JS.API.CONSUMER.DELETE.LCM.>` and `$JS.FC.>`, and `subscribe` on `_INBOX.>`; with other streams,
-  their names.
+  `$JS.API.CONSUMER.CREATE.LCM`, `$JS.API.CONSUMER.CREATE.LCM.>`, `$JS.API.CONSUMER.DELETE.LCM.>` and `$JS.FC.>`, and `subscribe` on
+  `_INBOX.>`; for other streams, their names.
 
 A consumer, [follow_stream.py](follow_stream.py):
 

@@ -11,15 +11,16 @@ from typing import Any, get_args
 import structlog
 from aiohttp import hdrs, web
 from forestay_events.errors import Rejected, Unavailable
-from forestay_sol.api import Api, Route
+from forestay_sol.api import Api, Handler, Route
 from forestay_sol.caller import caller
 from forestay_sol.paging import Paging
+from forestay_sol.parameters import PAGE, Query
 from forestay_sol.types import parse_rfc3339
 from forestay_sol.web import answer
 
 from forestay_lcm.history.entries import Entry
 from forestay_lcm.history.live import Live
-from forestay_lcm.history.reads import History, Order, Place
+from forestay_lcm.history.reads import History, InstanceThen, Order, Place
 
 log = structlog.get_logger(__name__)
 
@@ -38,6 +39,20 @@ _BY_VERSION = Paging(marker=_VERSION)
 _BY_PLACE = Paging(marker=_PLACE)
 
 
+VERSION = Query(
+    name="version",
+    description="The version as of which it is shown.",
+    schema={"type": "integer", "minimum": 1, "maximum": 999_999_999},
+)
+AT = Query(name="at", description="The time as of which it is shown.", schema={"type": "string", "format": "date-time"})
+ORDER = Query(
+    name="order", description="What comes first: `newest` if it is not given.", schema={"enum": list(get_args(Order))}
+)
+OPERATION = Query(name="vnfLcmOpOccId", description="Only what happened in this operation.")
+LISTED = (ORDER, *PAGE)
+_ENTRIES = tuple[Entry, ...]
+
+
 class HistoryApi:
     """The handlers."""
 
@@ -47,13 +62,15 @@ class HistoryApi:
 
     def routes(self) -> list[Route]:
         instance, operation = "/history/v1/vnf_instances/{id}", "/history/v1/vnf_lcm_op_occs/{id}"
-        streams = (EVENT_STREAM,)
         return [
-            Route("GET", instance, self.instance, HISTORY_V1),
-            Route("GET", f"{instance}/timeline", self.timeline, HISTORY_V1),
-            Route("GET", f"{operation}/timeline", self.operation, HISTORY_V1),
-            Route("GET", f"{instance}/events", self.events, HISTORY_V1, produces=streams),
-            Route("GET", "/history/v1/events", self.events, HISTORY_V1, produces=streams),
+            _read(instance, self.instance, "Show a VNF instance as it was", InstanceThen, VERSION, AT),
+            _read(
+                f"{instance}/timeline", self.timeline, "What happened to a VNF instance", _ENTRIES, *LISTED, OPERATION
+            ),
+            _read(f"{operation}/timeline", self.operation, "What happened in an operation", _ENTRIES, *LISTED),
+            # An OpenAPI document has no words for an answer that does not end: docs/streams.md has.
+            Route("GET", f"{instance}/events", self.events, HISTORY_V1, produces=(EVENT_STREAM,)),
+            Route("GET", "/history/v1/events", self.events, HISTORY_V1, produces=(EVENT_STREAM,)),
         ]
 
     async def instance(self, request: web.Request) -> web.Response:
@@ -104,6 +121,10 @@ class HistoryApi:
             log.info("events.interrupted", reason=str(error) or type(error).__name__)
             _abort(request)
         return response
+
+
+def _read(path: str, handler: Handler, summary: str, gives: Any, *query: Query) -> Route:
+    return Route("GET", path, handler, HISTORY_V1, summary=summary, gives=gives, query=query)
 
 
 def _abort(request: web.Request) -> None:
