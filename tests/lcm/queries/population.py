@@ -7,9 +7,10 @@ gives the same rows.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
@@ -36,6 +37,7 @@ OPERATIONS = ("INSTANTIATE", "SCALE", "HEAL", "TERMINATE", "MODIFY_INFO", "CHANG
 STATES = {"COMPLETED": 0.969, "FAILED": 0.02, "ROLLED_BACK": 0.01, "FAILED_TEMP": 0.0009, "PROCESSING": 0.0001}
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 PERIOD = timedelta(days=300)
+_AT_ONCE = 50_000
 _PARTS = ("edge", "core", "gw", "ims", "dns")
 
 
@@ -67,12 +69,9 @@ class Population:
             msgspec.json.decode(vnf_document(vnf)),
             msgspec.json.decode(op_occ_document(vnf, vnf.operation)),
         )
-        columns = ["id", "project", "vnfd_id", "version", "seq", "deleted", "state", "doc"]
-        rows = self._instances(instance, encode_state(vnf), vnf.id.encode())
-        await connection.copy_records_to_table("vnf", schema_name="lcm", columns=columns, records=rows)
-        columns = ["id", "vnf_id", "project", "doc", "touched"]
-        rows = self._op_occs(occurrence)
-        await connection.copy_records_to_table("op_occ", schema_name="lcm", columns=columns, records=rows)
+        columns = ("id", "project", "vnfd_id", "version", "seq", "deleted", "state", "doc")
+        await _copy(connection, "vnf", columns, self._instances(instance, encode_state(vnf), vnf.id.encode()))
+        await _copy(connection, "op_occ", ("id", "vnf_id", "project", "doc", "touched"), self._op_occs(occurrence))
         await connection.execute("VACUUM ANALYZE lcm.vnf")
         await connection.execute("VACUUM ANALYZE lcm.op_occ")
         self.vnf_ids.sort()
@@ -115,6 +114,11 @@ class Population:
                 "stateEnteredTime": rfc3339(started + timedelta(seconds=chance.randrange(600))),
             }
             yield (op_id, vnf_id, PROJECT, _text(doc), started)
+
+
+async def _copy(connection: Connection, table: str, columns: Sequence[str], rows: Iterator[tuple[Any, ...]]) -> None:
+    while records := list(islice(rows, _AT_ONCE)):
+        await connection.copy_records_to_table(table, schema_name="lcm", columns=columns, records=records)
 
 
 def _text(document: Json) -> str:

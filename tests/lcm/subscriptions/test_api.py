@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 from uuid import uuid4
 
+import msgspec
 import pytest
 from forestay_events.aggregate import Aggregates, Origin
 from forestay_events.config import BaseConfig
@@ -236,14 +237,17 @@ async def test_given_up_with_a_record(config: BaseConfig) -> None:
         await lcm.create()
         await eventually(api, f"{PATH}/{id_}/deliveries", lambda body: len(body) == 1 and "lastError" in body[0])
         subscriptions = Aggregates(lcm.platform.store, LCCN_SUBSCRIPTIONS.definition, lcm.platform.clock)
-        settings = NotifySettings(notify_keep_trying=1e-9, notify_log_days=0)
-        keeping = Housekeeping(lcm.platform.pool, Outgoing("lcm"), settings, recording(subscriptions))
-        await keeping.round()
+
+        async def keep(**settings: float) -> None:
+            given = msgspec.convert(settings, NotifySettings)
+            await Housekeeping(lcm.platform.pool, Outgoing("lcm"), given, recording(subscriptions)).round()
+
+        await keep(notify_keep_trying=1e-9)
         (entry,) = await eventually(api, f"{PATH}/{id_}/deliveries", lambda body: body[0]["state"] == "EXPIRED")
         assert "endTime" in entry
         (expired,) = CODEC.decode((await lcm.platform.store.load(f"lcm.subscription.{id_}"))[-1].commit)
         assert expired == NotificationsExpired(notification_ids=(entry["notificationId"],))
-        await keeping.round()
+        await keep(notify_log_days=0)
         assert (await api.get(f"{PATH}/{id_}/deliveries")).body == []
 
 
