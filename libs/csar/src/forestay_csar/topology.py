@@ -51,7 +51,7 @@ _TYPES = {
 }
 _SW_IMAGE = "tosca.artifacts.nfv.SwImage"
 _CHART = "tosca.artifacts.nfv.HelmChart"
-_CHARTS = (".tgz", ".tar.gz")
+CHARTS = (".tgz", ".tar.gz")
 _URL = ("http://", "https://", "oci://", "docker://")
 _NO_HOOKS = ("type", "inputs", "operations")
 _FLAVOUR_NAME = (
@@ -148,7 +148,7 @@ class FlavourReader:
 
     def _is_chart(self, artifact: Tree) -> bool:
         if isinstance(artifact.value, str):
-            return artifact.text().endswith(_CHARTS)
+            return artifact.text().endswith(CHARTS)
         return bool(self._definitions.of_type([("", artifact)], _CHART))
 
     def _chart(self, artifact: Tree) -> str:

@@ -10,6 +10,7 @@ from forestay_csar.definitions import Definitions
 from forestay_csar.documents import Tree
 from forestay_csar.findings import Finding
 from forestay_csar.lint.subject import Subject
+from forestay_csar.topology import CHARTS
 
 _RULE_OF = {"node_templates": "type-unknown", "policies": "type-unknown-policy", "groups": "type-unknown-policy"}
 
@@ -19,7 +20,12 @@ def check_topology(subject: Subject) -> Iterator[Finding]:
     for name, declared in subject.definitions.types.items():
         yield from _undefined_flavours(subject, name, declared)
     for flavour in subject.vnfd.flavours.values():
-        yield from _flavour(flavour, subject.topology(flavour.id))
+        topology = subject.topology(flavour.id)
+        yield from _flavour(flavour, topology)
+        for mciop in flavour.mciops.values():
+            for chart in mciop.charts:
+                if chart in subject.archive and not chart.endswith(CHARTS):
+                    yield topology.at("node_templates", mciop.id).finding("chart-form", f"{chart} is no Helm chart.")
 
 
 def check_types(definitions: Definitions) -> Iterator[Finding]:

@@ -1,0 +1,165 @@
+"""Warnings and hints: what does not refuse a package, and would be a surprise later. Each with its place and a remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from forestay_csar import RULES, Finding, build_csar, inspect
+
+from tests.packages.bad.making import HOT
+from tests.packages.third_party import csar, tree, with_manifest, zipped
+from tests.packages.vnfd import META, NFV, TOP, Files, Json, compute, policy, simple, sw_image, topology, vnf_type, vnfd
+
+HEAT = "heat_template_version: 2018-08-31\n"
+
+
+def with_template(template: Json) -> Files:
+    return csar() | {TOP: vnfd(template)}
+
+
+def with_policy(index: int, **properties: object) -> Files:
+    template = simple()
+    next(iter(template["policies"][index].values()))["properties"].update(properties)
+    return with_template(template)
+
+
+def without_default_level() -> Files:
+    template = simple()
+    del template["policies"][3]["levels"]["properties"]["default_level"]
+    return with_template(template)
+
+
+def with_flavours(*flavours: str) -> Files:
+    read = yaml.safe_load(vnfd()) | {"node_types": vnf_type(*flavours)}
+    return csar() | {TOP: yaml.safe_dump(read, sort_keys=False).encode()}
+
+
+def with_wrong_image() -> Files:
+    node = compute(image="Files/image.qcow2")
+    node["properties"]["sw_image_data"] = sw_image("x", checksum={"algorithm": "sha-256", "hash": "0" * 64})
+    return with_template(topology({"worker": node})) | {"Files/image.qcow2": b"image"}
+
+
+def without_size() -> Files:
+    return with_template(topology({"worker": compute(capabilities={})}))
+
+
+def with_odd_chart() -> Files:
+    mciop = {
+        "type": f"{NFV}Mciop",
+        "artifacts": {"chart": {"type": "tosca.artifacts.nfv.HelmChart", "file": "chart.txt"}},
+    }
+    return with_template(topology({"worker": compute(), "mciop": mciop})) | {"chart.txt": b"no chart"}
+
+
+def with_hot(text: str) -> Files:
+    return csar() | {HOT: (HEAT + text).encode()}
+
+
+NFV_OF_NOBODY = (
+    "parameters: {nfv: {type: json}}\nresources:\n  a:\n    properties: {flavor: {get_param: [nfv, VDU, other, x]}}\n"
+)
+CASES: dict[str, tuple[Callable[[], Files], str | None, str | None]] = {
+    # rule: (a package, the file, a text of the line)
+    "manifest-none": (csar, None, None),
+    "manifest-unhashed": (lambda: with_manifest(csar()) | {"Files/x": b"x"}, "Files/x", None),
+    "manifest-metadata": (
+        lambda: (files := with_manifest(csar())) | {"vnfd.mf": files["vnfd.mf"].replace(b"Sunshine", b"Rain")}, "vnfd.mf", None,
+    ),
+    "type-unknown-policy": (lambda: with_template(simple() | {"policies": [policy("p", "Tomorrow")]}), TOP, "nfv.Tomorrow"),
+    "base-hot-missing": (without_size, TOP, "topology_template:"),
+    "base-hot-made": (csar, TOP, "topology_template:"),
+    "base-hot-flavour": (lambda: csar() | {"BaseHOT/other/top.yaml": HEAT.encode()}, "BaseHOT/other", None),
+    "flavour-undefined": (lambda: with_flavours("simple", "other"), TOP, "- other"),
+    "aspect-deltas": (lambda: with_policy(2, aspect="other"), TOP, "workers:"),
+    "default-level-missing": (without_default_level, TOP, "small:"),
+    "level-instances": (
+        lambda: with_policy(1, initial_delta={"number_of_instances": 4}), TOP, "small:",
+    ),
+    "chart-form": (with_odd_chart, TOP, "mciop:"),
+    "template-nfv-unknown": (lambda: with_hot(NFV_OF_NOBODY), HOT, "get_param"),
+    "software-image-external": (csar, TOP, "worker:"),
+    "software-image-hash": (with_wrong_image, "Files/image.qcow2", None),
+    "script-import": (lambda: csar() | {"Scripts/a.py": b"import os\nimport numpy\n"}, "Scripts/a.py", "import numpy"),
+    "user-data-class": (lambda: csar() | {"UserData/a.py": b"def instantiate(): ...\n"}, "UserData/a.py", None),
+}  # fmt: skip
+
+
+def findings(files: Files, folder: Path) -> list[Finding]:
+    zipped(files, folder / "package.zip")
+    report = inspect(folder / "package.zip")
+    assert report.package, report.findings
+    assert report.package.findings == report.findings, "what onboarding keeps is what the linter says"
+    return list(report.findings)
+
+
+@pytest.mark.parametrize("rule", CASES)
+def test_rule(rule: str, tmp_path: Path) -> None:
+    make, file, text = CASES[rule]
+    files = make()
+    found = next(finding for finding in findings(files, tmp_path) if finding.rule == rule)
+    assert (found.file, found.severity, found.remedy) == (file, RULES[rule].severity, RULES[rule].remedy)
+    if text is not None:
+        assert file
+        assert found.line
+        assert text in files[file].decode().splitlines()[found.line - 1]
+
+
+def test_every_rule_has_a_case() -> None:
+    mild = {name for name, rule in RULES.items() if rule.severity != "error"}
+    assert mild - CASES.keys() == {"signature-unverified"}, "test_signature has it"
+
+
+def test_several_mistakes_are_found_at_once(tmp_path: Path) -> None:
+    template = simple()
+    template["policies"][2]["deltas"]["targets"] = ["none"]
+    files = with_manifest(csar() | {TOP: vnfd(template), "Files/x": b"x"}) | {"Files/x": b"y"}
+    meta = files[META].replace(b"ETSI-Entry-Manifest", b"ETSI-Entry-Certificate: Files/x\nETSI-Entry-Manifest")
+    zipped(files | {META: meta}, tmp_path / "package.zip")
+    report = inspect(tmp_path / "package.zip")
+    errors = [(finding.rule, finding.file) for finding in report.findings if finding.severity == "error"]
+    assert errors == [("delta-target", TOP), ("manifest-hash", META), ("manifest-hash", "Files/x")]
+
+
+def test_user_data_can_fill_every_parameter(tmp_path: Path) -> None:
+    text = b"from tacker import x\nclass Mine(x.Base):\n    pass\n"
+    files = with_hot("parameters: {size: {type: string}}\n") | {"UserData/mine.py": text}
+    assert {finding.rule for finding in findings(files, tmp_path)} == {"manifest-none", "software-image-external"}
+
+
+def test_modules_of_the_package_can_be_imported(tmp_path: Path) -> None:
+    files = csar() | {
+        "Scripts/a.py": b"import json, helper, more.deep\nfrom . import x\nfrom tacker.common import y\n",
+        "Scripts/helper.py": b"",
+        "Scripts/more/deep.py": b"",
+    }
+    assert "script-import" not in {finding.rule for finding in findings(files, tmp_path)}
+
+
+def test_nothing_of_a_package_is_run(tmp_path: Path) -> None:
+    mark = tmp_path / "ran"
+    text = f"import pathlib\npathlib.Path({str(mark)!r}).touch()\n".encode()
+    findings(csar() | {"Scripts/a.py": text, "UserData/b.py": text}, tmp_path)
+    assert not mark.exists()
+
+
+def test_samples_are_clean(tmp_path: Path) -> None:
+
+    for name in ("sample-asg", "sample-two-vdus"):
+        path = build_csar(Path(__file__).parents[1] / "packages" / name, tmp_path / f"{name}.zip")
+        assert {finding.rule for finding in inspect(path).findings} == {"software-image-external"}
+
+
+def test_tree_without_any_metadata(tmp_path: Path) -> None:
+
+    for name, files in {"meta": {TOP: vnfd()}, "root": {"vnfd.yaml": vnfd()}}.items():
+        path = build_csar(tree(files | {".git/x": b"x"}, tmp_path / name), tmp_path / f"{name}.csar")
+        report = inspect(path)
+        assert report.package, report.findings
+        assert {finding.severity for finding in report.findings} == {"info"}
+        assert report.package.single_yaml == (name == "root")
+        again = build_csar(tmp_path / name, tmp_path / "again.csar")
+        assert path.read_bytes() == again.read_bytes()
