@@ -40,11 +40,16 @@ class _Identified(Protocol):
 _T = TypeVar("_T", bound=_Identified)
 
 
-def resource_changes(before: InstantiatedVnfInfo | None, after: InstantiatedVnfInfo | None) -> ResourceChanges:
-    """The changes that lead from ``before`` to ``after``; ``None`` stands for a VNF of which nothing exists."""
+def resource_changes(
+    before: InstantiatedVnfInfo | None, after: InstantiatedVnfInfo | None, *, updates: bool = False
+) -> ResourceChanges:
+    """The changes that lead from ``before`` to ``after``; ``None`` stands for a VNF of which nothing exists.
+
+    :param updates: whether a VNFC that stays and has other metadata was updated.
+    """
     old, new = (info or InstantiatedVnfInfo(flavour_id="-", vnf_state="STOPPED") for info in (before, after))
     return ResourceChanges(
-        affected_vnfcs=tuple(_vnfcs(old, new)),
+        affected_vnfcs=(*_vnfcs(old, new), *(_updated(old, new) if updates else ())),
         affected_virtual_links=(*_virtual_links(old, new), *_managed_links(old, new)),
         affected_ext_link_ports=tuple(_ext_link_ports(old, new)),
         affected_virtual_storages=tuple(_storages(old, new)),
@@ -118,6 +123,20 @@ def _vnfcs(old: InstantiatedVnfInfo, new: InstantiatedVnfInfo) -> Iterator[Affec
             added_storage_resource_ids=ours if change == "ADDED" else (),
             removed_storage_resource_ids=ours if change == "REMOVED" else (),
         )
+
+
+def _updated(old: InstantiatedVnfInfo, new: InstantiatedVnfInfo) -> Iterator[AffectedVnfc]:
+    former = {vnfc.id: vnfc.metadata for vnfc in old.vnfc_resource_info}
+    for vnfc in new.vnfc_resource_info:
+        if vnfc.id in former and vnfc.metadata != former[vnfc.id]:
+            yield AffectedVnfc(
+                id=vnfc.id,
+                vdu_id=vnfc.vdu_id,
+                change_type="MODIFIED",
+                compute_resource=vnfc.compute_resource,
+                zone_id=vnfc.zone_id,
+                metadata=vnfc.metadata,
+            )
 
 
 def _storages(old: InstantiatedVnfInfo, new: InstantiatedVnfInfo) -> Iterator[AffectedVirtualStorage]:
