@@ -237,11 +237,13 @@ class TestRefusals:
         api, _ = refusing
         assert (await api.get("/vnflcm/api_versions", Version="9.9.9")).body == {
             "uriPrefix": "/vnflcm",
-            "apiVersions": [{"version": "1.3.0", "isDeprecated": False}, {"version": "2.0.0", "isDeprecated": False}],
+            "apiVersions": [
+                {"version": number, "isDeprecated": False} for number in ("1.3.0", "2.0.0", "2.1.0", "2.2.0", "2.3.0")
+            ],
         }
         answer = await api.get("/vnflcm/v2/api_versions", Version="")
         assert answer.body["uriPrefix"] == "/vnflcm/v2"
-        assert [entry["version"] for entry in answer.body["apiVersions"]] == ["2.0.0"]
+        assert [entry["version"] for entry in answer.body["apiVersions"]] == ["2.0.0", "2.1.0", "2.2.0", "2.3.0"]
         assert answer.headers["Version"] == "2.0.0"
 
 

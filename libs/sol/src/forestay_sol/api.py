@@ -198,6 +198,9 @@ VNFFM_V1 = Api(
 )
 """VNF fault management, version 1 (SOL003 7, SOL002 7)."""
 
+VNFFM_VERSIONS = Api(name="vnffm-versions", prefix="/vnffm", version="1.3.0", ranges="none")
+"""``/vnffm/api_versions`` and ``/vnffm/v1/api_versions``: any ``Version`` may be asked for (SOL013 9.2)."""
+
 POLICY_V1 = Api(name="policy-v1", prefix="/policy/v1")
 """Forestay's own API for policies, see ``docs/policy.md``; there is no ``Version`` header."""
 

@@ -47,6 +47,7 @@ def document(routes: Iterable[Route]) -> Json:
     references, components = msgspec.json.schema_components(
         [*types, InvalidParam, ProblemDetails], ref_template=_REFERENCE
     )
+    components["ProblemDetails"]["properties"].pop("extra")
     schemas = dict(zip(types, references, strict=False))
     paths: dict[str, Json] = {}
     for route in shown:

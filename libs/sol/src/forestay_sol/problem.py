@@ -30,8 +30,9 @@ class InvalidParam(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProblemDetails(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """SOL013 6.3. ``extra`` holds further members, which are written beside the standard ones."""
+    """SOL013 6.3; there may be further members."""
 
+    # ``extra`` holds further members, which are written beside the standard ones.
     status: int
     detail: str
     title: str | None = None

@@ -9,13 +9,14 @@ from aiohttp import web
 from forestay_events.database import answering
 from forestay_events.freshness import caught_up, version_of
 from forestay_events.platform import Platform
-from forestay_sol.api import MERGE_PATCH, VNFFM_V1, Route
+from forestay_sol.api import MERGE_PATCH, VNFFM_V1, VNFFM_VERSIONS, Route
 from forestay_sol.body import decode
 from forestay_sol.caller import caller
 from forestay_sol.listing import Listing
 from forestay_sol.paging import Paging
 from forestay_sol.parameters import LIST
 from forestay_sol.selectors import Attributes
+from forestay_sol.versions import versions
 from forestay_sol.vnffm import Alarm, AlarmModifications
 from forestay_sol.web import answer
 
@@ -50,6 +51,8 @@ class AlarmApi:
                 "PATCH", one, self.modify, VNFFM_V1, consumes=MERGE_PATCH, summary="Acknowledge an alarm",
                 takes=AlarmModifications, gives=AlarmModifications, versioned=True,
             ),
+            versions(VNFFM_VERSIONS, "/vnffm", sorted(VNFFM_V1.accepted)),
+            versions(VNFFM_VERSIONS, "/vnffm/v1", sorted(VNFFM_V1.accepted)),
         ]  # fmt: skip
 
     async def list_alarms(self, request: web.Request) -> web.Response:

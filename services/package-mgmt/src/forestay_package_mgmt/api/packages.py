@@ -10,13 +10,14 @@ import msgspec
 from aiohttp import web
 from forestay_events.errors import Rejected
 from forestay_sol import filters
-from forestay_sol.api import MERGE_PATCH, VNFPKGM_V2, VNFPKGM_VERSIONS, Handler, Route
+from forestay_sol.api import MERGE_PATCH, VNFPKGM_V2, VNFPKGM_VERSIONS, Route
 from forestay_sol.body import decode
 from forestay_sol.caller import caller
 from forestay_sol.listing import Listing
 from forestay_sol.parameters import LIST
 from forestay_sol.streams.package import OperationalState
 from forestay_sol.types import KeyValuePairs
+from forestay_sol.versions import versions
 from forestay_sol.web import answer
 from msgspec import UNSET, UnsetType
 
@@ -82,8 +83,8 @@ class PackageApi:
                 "GET", ONBOARDED_PACKAGE, self.show, VNFPKGM_V2, summary="Show an on-boarded VNF package",
                 gives=VnfPkgInfo, versioned=True,
             ),
-            Route("GET", "/vnfpkgm/api_versions", _versions("/vnfpkgm", "1.0.0", "2.4.0"), VNFPKGM_VERSIONS),
-            Route("GET", "/vnfpkgm/v2/api_versions", _versions("/vnfpkgm/v2", "2.4.0"), VNFPKGM_VERSIONS),
+            versions(VNFPKGM_VERSIONS, "/vnfpkgm", ["1.0.0", *sorted(VNFPKGM_V2.accepted)]),
+            versions(VNFPKGM_VERSIONS, "/vnfpkgm/v2", sorted(VNFPKGM_V2.accepted)),
         ]  # fmt: skip
 
     async def create(self, request: web.Request) -> web.Response:
@@ -145,12 +146,3 @@ class PackageApi:
             if comparison.path and comparison.path[0] not in names:
                 known = ", ".join(sorted(names))
                 raise Rejected(400, f"Attribute filter names {comparison.path[0]!r}, which is none of {known}.")
-
-
-def _versions(prefix: str, *versions: str) -> Handler:
-    content = {"uriPrefix": prefix, "apiVersions": [{"version": each, "isDeprecated": False} for each in versions]}
-
-    async def versions_handler(request: web.Request) -> web.Response:
-        return answer(content)
-
-    return versions_handler
