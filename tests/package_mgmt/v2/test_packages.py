@@ -37,6 +37,7 @@ async def test_a_package_lives_from_create_to_delete(clients: Clients, asg: byte
         assert (await client.ask("PUT", f"{path}/package_content", asg)).status == 202
         info = await client.until(path, "ONBOARDED")
         assert (info["operationalState"], info["vnfmInfo"]) == ("ENABLED", ["Forestay"])
+        assert info["packageSecurityOption"] == "OPTION_1"
         [image] = [each for each in info["softwareImages"] if each["id"] == "VDU1"]
         assert (image["containerFormat"], image["diskFormat"], image["isEncrypted"]) == ("BARE", "RAW", False)
         artifacts = {each["artifactPath"]: each for each in info["additionalArtifacts"]}
@@ -60,9 +61,9 @@ async def test_versions_are_negotiated(clients: Clients) -> None:
         async with client.server.http.get(PACKAGES) as response:
             assert response.status == 400, "the header is needed"
         assert (await client.ask("GET", PACKAGES, Version="2.1.0")).headers["Version"] == "2.1.0"
-        for path, newest in (("/vnfpkgm", 2), (V2, 1)):
+        for path, count in (("/vnfpkgm", 6), (V2, 5)):
             found = await client.get(f"{path}/api_versions")
-            assert (found["uriPrefix"], len(found["apiVersions"])) == (path, newest)
+            assert (found["uriPrefix"], len(found["apiVersions"])) == (path, count)
 
 
 async def test_a_refused_content_is_an_error_that_another_content_mends(clients: Clients, asg: bytes) -> None:

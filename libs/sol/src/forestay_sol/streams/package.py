@@ -13,6 +13,7 @@ from forestay_events.commit import Commit, EventCodec
 from forestay_sol.vnfd import Checksum, SoftwareImage, Vnfd
 
 OperationalState = Literal["ENABLED", "DISABLED"]
+SecurityOption = Literal["OPTION_1", "OPTION_2"]
 
 KIND = "package"
 UPLOAD = "/upload"
@@ -73,6 +74,7 @@ class PackageOnboarded(PackageEventBase, frozen=True, kw_only=True):
     :ivar definitions: paths of the VNFD's YAML files in the package, the entry first.
     :ivar manifest: path of the package's manifest, if it has one.
     :ivar compatible_specification_versions: of SOL004, as the manifest says.
+    :ivar security_option: digests in the manifest, or a signature over the whole (SOL004 5.1).
     :ivar findings: warnings and hints to the package's author: rule, severity, message, remedy, file, line.
     """
 
@@ -81,6 +83,7 @@ class PackageOnboarded(PackageEventBase, frozen=True, kw_only=True):
     definitions: tuple[str, ...] = ()
     manifest: str | None = None
     compatible_specification_versions: tuple[str, ...] = ()
+    security_option: SecurityOption | None = None
     findings: tuple[dict[str, Any], ...] = ()
     software_images: tuple[SoftwareImage, ...] = ()
 

@@ -32,6 +32,8 @@ from forestay_package_mgmt.projections.representation import additional_artifact
 ZIP = "application/zip"
 TEXT = "text/plain"
 _SIGNATURES = "include_signatures"
+_PACKING = 2
+"""Zips that are made at the same time: each takes a processor and space on the disk."""
 
 
 class ContentApi:
@@ -45,6 +47,7 @@ class ContentApi:
         self._reads = reads
         self._blobs = blobs
         self._directory = directory
+        self._packing = asyncio.Semaphore(_PACKING)
 
     def routes(self) -> Sequence[Route]:
         """The routes of these resources."""
@@ -140,7 +143,9 @@ class ContentApi:
         self, request: web.Request, archive: Archive, content: Content, names: Sequence[str]
     ) -> web.StreamResponse:
         extra = signatures_of(archive, names) if _SIGNATURES in request.query else []
-        async with packed(archive, [*names, *extra], self._directory) as file:
+        async with self._packing:
+            packed_file = await packed(archive, [*names, *extra], self._directory)
+        with packed_file as file:
 
             def chunks(start: int, length: int) -> AsyncIterator[bytes]:
                 return pieces(file, start, length)

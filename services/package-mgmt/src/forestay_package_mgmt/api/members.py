@@ -48,18 +48,16 @@ def _stems(name: str) -> set[str]:
     return {stem, stem.rpartition(".")[0] if stem.endswith(_SECURITY) else stem}
 
 
-@asynccontextmanager
-async def packed(archive: Archive, names: Sequence[str], directory: Path) -> AsyncGenerator[IO[bytes]]:
-    """Members as a zip of their own, open for reading.
+async def packed(archive: Archive, names: Sequence[str], directory: Path) -> IO[bytes]:
+    """Members as a zip of their own, open for reading; close it.
 
     :param directory: on whose disk it is made.
     """
-    with await asyncio.to_thread(_pack, archive, names, directory) as file:
-        yield file
+    return await asyncio.to_thread(_pack, archive, names, directory)
 
 
 def _pack(archive: Archive, names: Sequence[str], directory: Path) -> IO[bytes]:
-    file = tempfile.TemporaryFile(dir=directory)  # noqa: SIM115 - whoever asked for it closes it
+    file = tempfile.TemporaryFile(dir=directory)  # noqa: SIM115 - whoever asked for it closes it, or forgets it
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as out:
         for name in names:
             info = zipfile.ZipInfo(name, _EPOCH)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from forestay_sol.streams.package import OperationalState
+from forestay_sol.streams.package import OperationalState, SecurityOption
 from forestay_sol.types import Identifier, KeyValuePairs, Link, Sol
 from forestay_sol.vnfd import Checksum
 from msgspec import field
@@ -23,6 +23,7 @@ class VnfPkgInfo(Sol, frozen=True, kw_only=True):
     vnf_software_version: str | None = None
     vnfd_version: str | None = None
     compatible_specification_versions: tuple[str, ...] = ()
+    package_security_option: SecurityOption | None = None
     vnfm_info: tuple[str, ...] = ()
     checksum: Checksum | None = None
     software_images: tuple[Json, ...] = ()

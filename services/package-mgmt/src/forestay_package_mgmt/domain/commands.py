@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from forestay_sol.streams.package import OperationalState
+from forestay_sol.streams.package import OperationalState, SecurityOption
 from forestay_sol.vnfd import Checksum, Vnfd
 
 
@@ -88,6 +88,7 @@ class FinishOnboarding:
     manifest: str | None = None
     compatible_specification_versions: tuple[str, ...] = ()
     findings: tuple[dict[str, Any], ...] = ()
+    security_option: SecurityOption | None = None
 
 
 @dataclass(frozen=True)

@@ -143,6 +143,7 @@ def _finish(package: Package, command: FinishOnboarding) -> Decided:
         single_yaml=command.single_yaml,
         manifest=command.manifest,
         compatible_specification_versions=command.compatible_specification_versions,
+        security_option=command.security_option,
         findings=command.findings,
         software_images=command.vnfd.software_images(),
     )

@@ -27,6 +27,7 @@ from forestay_sol.streams.package import (
     PackageOnboardingFailed,
     PackageUploadRequested,
     PackageVnfdIdClaimed,
+    SecurityOption,
 )
 from forestay_sol.vnfd import Checksum, SoftwareImage, Vnfd
 
@@ -87,6 +88,7 @@ class Onboarded(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     single_yaml: bool
     manifest: str | None = None
     compatible_specification_versions: tuple[str, ...] = ()
+    security_option: SecurityOption | None = None
     findings: tuple[dict[str, Any], ...] = ()
     software_images: tuple[SoftwareImage, ...]
     at: datetime
@@ -175,6 +177,7 @@ def _onboarded(package: Package, event: PackageOnboarded, commit: Commit) -> _Me
         single_yaml=event.single_yaml,
         manifest=event.manifest,
         compatible_specification_versions=event.compatible_specification_versions,
+        security_option=event.security_option,
         findings=event.findings,
         software_images=event.software_images,
         at=commit.at,

@@ -91,8 +91,8 @@ class Fetcher:
                     _judge(url, response, received)
                     yield response
                     return
-                target = url.join(URL(response.headers.get(hdrs.LOCATION, "")))
-            url = self._egress.check(str(target), "/addressInformation")
+                target = response.headers.get(hdrs.LOCATION, "")
+            url = self._egress.check(_joined(url, target), "/addressInformation")
         raise Rejected(422, f"{access.uri} redirects more than {_REDIRECTS} times.")
 
     async def _authorization(self, given: SubscriptionAuthentication | None) -> dict[str, str]:
@@ -113,11 +113,21 @@ class Fetcher:
         ) as response:
             if response.status != 200:
                 raise _refused(url, response)
+            content = b""
+            while len(content) < _TOKEN_ANSWER and (more := await response.content.read(_TOKEN_ANSWER - len(content))):
+                content += more
             try:
-                content = await response.content.read(_TOKEN_ANSWER)
                 return msgspec.json.decode(content, type=_TokenAnswer).access_token
             except msgspec.MsgspecError:
                 raise Rejected(422, f"The answer of the token endpoint {shown(url)} has no access_token.") from None
+
+
+def _joined(url: URL, target: str) -> str:
+    """Where a redirect leads. :raises Rejected: nowhere."""
+    try:
+        return str(url.join(URL(target)))
+    except ValueError:
+        raise Rejected(422, f"{shown(url)} redirects to what is no URI.") from None
 
 
 def _judge(url: URL, response: ClientResponse, received: Received) -> None:

@@ -12,16 +12,19 @@ any more leads to nothing.
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import msgspec
-from forestay_csar import PackageInvalid, Policy, ReadPackage
+from forestay_csar import Archive, PackageInvalid, Policy, ReadPackage
+from forestay_csar.entry import read_envelope
 from forestay_events.aggregate import Loaded
 from forestay_events.blobs import BlobStore
 from forestay_events.errors import Rejected
 from forestay_events.failpoints import failpoint
 from forestay_events.sealing import Vault
 from forestay_events.work import Work
+from forestay_sol.streams.package import SecurityOption
 
 from forestay_package_mgmt.domain.commands import ClaimVnfdId, FinishOnboarding
 from forestay_package_mgmt.domain.state import Content, Package
@@ -95,6 +98,7 @@ class Onboarding:
         finish = FinishOnboarding(
             content.upload, read.vnfd, read.definitions, read.single_yaml, read.manifest,
             read.compatible_specification_versions, msgspec.to_builtins(read.findings),
+            await asyncio.to_thread(_security_option, await self._blobs.path(content.digest)),
         )  # fmt: skip
         await self._tell(package, content, finish)
 
@@ -104,3 +108,9 @@ class Onboarding:
 
     async def _tell(self, package: Package, content: Content, report: Report) -> Loaded[Package]:
         return await self._reports.tell(package, content.upload, report)
+
+
+def _security_option(path: Path) -> SecurityOption:
+    """How a package that was judged is protected (SOL004 5.1)."""
+    with Archive(path) as archive:
+        return "OPTION_2" if read_envelope(archive) else "OPTION_1"

@@ -42,7 +42,7 @@ SIMPLE = frozenset(
 ATTRIBUTES = Attributes(names=SIMPLE | COMPLEX, mandatory=SIMPLE, excluded=COMPLEX, selectable=COMPLEX)
 
 _STATES = frozenset({"id", "onboardingState", "operationalState", "usageState"})
-_OPTIONAL_V2 = frozenset({"vnfmInfo", "compatibleSpecificationVersions", "onboardingFindings"})
+_OPTIONAL_V2 = frozenset({"vnfmInfo", "compatibleSpecificationVersions", "onboardingFindings", "packageSecurityOption"})
 ATTRIBUTES_V2 = Attributes(
     names=SIMPLE | COMPLEX | _OPTIONAL_V2,
     mandatory=_STATES,
@@ -96,6 +96,8 @@ def _members_v2(package: Package) -> Iterator[tuple[str, Any]]:
             yield "compatibleSpecificationVersions", found.compatible_specification_versions
         if found.findings:
             yield "onboardingFindings", found.findings
+        if found.security_option:
+            yield "packageSecurityOption", found.security_option
         yield "vnfmInfo", found.vnfd.vnfm_info
         yield "softwareImages", [_image_v2(image, found.at) for image in found.software_images]
         yield "additionalArtifacts", [_artifact_v2(each) for each in additional_artifacts(found)]

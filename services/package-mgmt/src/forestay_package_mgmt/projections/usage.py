@@ -10,13 +10,25 @@ from collections.abc import Sequence
 
 from forestay_events.commit import Stored
 from forestay_events.database import Connection
-from forestay_sol.streams.lcm import VnfCreated, VnfDeleted, VnfInfoModified, facts
+from forestay_sol.streams.lcm import (
+    ModificationStarted,
+    OperationCompleted,
+    OperationFailed,
+    OperationRolledBack,
+    OperationStarted,
+    VnfCreated,
+    VnfDeleted,
+    VnfInfoModified,
+    facts,
+)
 
 from forestay_package_mgmt.projections import SCHEMA
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS {schema}.vnf (id text PRIMARY KEY, project text NOT NULL, vnfd_id text NOT NULL);
+ALTER TABLE {schema}.vnf ADD COLUMN IF NOT EXISTS coming text;
 CREATE INDEX IF NOT EXISTS vnf_vnfd ON {schema}.vnf (project, vnfd_id);
+CREATE INDEX IF NOT EXISTS vnf_coming ON {schema}.vnf (project, coming) WHERE coming IS NOT NULL;
 """
 
 #: ``doc`` is the representation of one API, whole.
@@ -28,13 +40,18 @@ SELECT id, project, package.vnfd_id, state, in_use,
         jsonb_build_object('receivedBytes', upload.received, 'totalBytes', upload.total))) END AS doc
 FROM {schema}.package LEFT JOIN {schema}.upload ON upload.package_id = package.id, LATERAL (
     SELECT doc ->> 'onboardingState' = 'ONBOARDED' AND EXISTS (
-        SELECT FROM {schema}.vnf WHERE vnf.project = package.project AND vnf.vnfd_id = package.vnfd_id) AS in_use) AS usage
+        SELECT FROM {schema}.vnf WHERE vnf.project = package.project
+        AND (vnf.vnfd_id = package.vnfd_id OR vnf.coming = package.vnfd_id)) AS in_use) AS usage
 WHERE NOT deleted;
 """
 
 
+_STARTED = (OperationStarted, ModificationStarted)
+_ENDED = (OperationCompleted, OperationFailed, OperationRolledBack)
+
+
 class UsageProjection:
-    """Writes table ``vnf``: the VNF instances that exist and the VNFD of each.
+    """Writes table ``vnf``: the VNF instances that exist, the VNFD of each, and the one that an open operation gives it.
 
     Its views need tables ``package`` and ``upload``.
     """
@@ -56,6 +73,15 @@ class UsageProjection:
                 elif isinstance(fact, VnfInfoModified) and fact.vnfd_id is not None:
                     await connection.execute(
                         f"UPDATE {schema}.vnf SET vnfd_id = $2 WHERE id = $1", commit.aggregate_id, fact.vnfd_id
+                    )
+                elif isinstance(fact, _STARTED) and fact.modification and fact.modification.vnfd_id:
+                    await connection.execute(
+                        f"UPDATE {schema}.vnf SET coming = $2 WHERE id = $1",
+                        commit.aggregate_id, fact.modification.vnfd_id,
+                    )  # fmt: skip
+                elif isinstance(fact, _ENDED):
+                    await connection.execute(
+                        f"UPDATE {schema}.vnf SET coming = NULL WHERE id = $1 AND coming IS NOT NULL", commit.aggregate_id
                     )
                 elif isinstance(fact, VnfDeleted):
                     await connection.execute(f"DELETE FROM {schema}.vnf WHERE id = $1", commit.aggregate_id)
