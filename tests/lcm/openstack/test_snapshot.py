@@ -14,7 +14,7 @@ from forestay_sol.vnfd import Flavour
 from forestay_sol.vnflcm import InstantiatedVnfInfo, ResourceHandle, VirtualStorageResourceInfo
 from msgspec.structs import replace
 
-from .stepping import VNF, asg_order, carry_out, finish, instantiate, job, order_for, read, two_vdus_order
+from .stepping import asg_order, carry_out, finish, instantiate, job, order_for, read, two_vdus_order
 
 MAKE = ("create-snapshot", "await-snapshot")
 SNAPSHOT: dict[str, Any] = {"vnfSnapshotInfoId": "snap-1"}
@@ -37,7 +37,7 @@ async def test_each_disk_and_each_volume(
     results = await carry_out(cloud, order, pair, *MAKE)
     front, back = results["await-snapshot"]["vnfcSnapshots"]
     servers = {vnfc.vdu_id: vnfc for vnfc in pair.vnfc_resource_info}
-    assert front["id"] == f"vnf-{VNF}-snap-1-{servers['VDU1'].id}"
+    assert front["id"] == front["vnfcResourceInfoId"] == servers["VDU1"].id
     assert front["vnfcInstanceId"] == f"VDU1-{servers['VDU1'].id}"
     assert front["computeSnapshotResource"]["vimLevelResourceType"] == "OS::Glance::Image"
     assert front["storageSnapshotResources"] == []

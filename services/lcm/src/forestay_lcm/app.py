@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import replace
 
 from forestay_events.aggregate import Aggregates
 from forestay_events.archive import Projector
@@ -18,12 +19,14 @@ from forestay_lcm.adapters.nfvo.client import Nfvo
 from forestay_lcm.adapters.nfvo.settings import NfvoSettings
 from forestay_lcm.adapters.openstack.executor import OpenStackSteps
 from forestay_lcm.adapters.openstack.settings import OpenStackSettings
+from forestay_lcm.adapters.openstack.snapshots import SnapshotRemover
 from forestay_lcm.api.v1.routes import LcmV1
 from forestay_lcm.api.v1.subscriptions import SubscriptionsV1
 from forestay_lcm.api.v2 import LcmV2
 from forestay_lcm.catalogue import SCHEMA, Catalogue
 from forestay_lcm.domain.decide import VNF
 from forestay_lcm.domain.plan import ENGINE, SCRIPTS
+from forestay_lcm.domain.vnf_snapshot import VNF_SNAPSHOT
 from forestay_lcm.grant_step import GrantStep
 from forestay_lcm.history.api import HistoryApi
 from forestay_lcm.history.live import EventSettings, Live
@@ -33,6 +36,7 @@ from forestay_lcm.projections.catalogue import VimProjection, VnfdProjection
 from forestay_lcm.projections.history import HistoryProjection, RelatedProjection
 from forestay_lcm.projections.instances import InstanceProjection
 from forestay_lcm.projections.snapshots import InstanceSnapshots
+from forestay_lcm.projections.vnf_snapshots import VnfSnapshotProjection
 from forestay_lcm.reads import STREAM, Reads, Vnfs
 from forestay_lcm.requests import Requests
 from forestay_lcm.scripts.executor import ScriptSteps, runner_of
@@ -41,6 +45,10 @@ from forestay_lcm.subscriptions.filters import wanted
 from forestay_lcm.subscriptions.notifications import Telling
 from forestay_lcm.subscriptions.resource import LCCN_SUBSCRIPTIONS, LCCN_SUBSCRIPTIONS_V1
 from forestay_lcm.sweeper import Sweeper
+from forestay_lcm.vnf_snapshots.api import SnapshotsApi
+from forestay_lcm.vnf_snapshots.deletion import DeletionWorker
+from forestay_lcm.vnf_snapshots.reads import SnapshotReads
+from forestay_lcm.vnf_snapshots.steps import SnapshotSteps
 from forestay_lcm.worker import StepWorker
 
 
@@ -53,7 +61,16 @@ def projectors(platform: Platform, *, dispatch: bool = True) -> list[Projector]:
     telling = Telling(subscriptions, platform.config.endpoint)
     instances = InstanceProjection(dispatch=dispatch, watch=telling.watch)
     return [
-        platform.projector(SCHEMA, STREAM, [subscriptions, instances, HistoryProjection()]),
+        platform.projector(
+            SCHEMA,
+            STREAM,
+            [
+                subscriptions,
+                instances,
+                HistoryProjection(),
+                VnfSnapshotProjection(dispatch=dispatch),
+            ],
+        ),
         platform.projector(SCHEMA, "PKG", [VnfdProjection()], archive=False),
         platform.projector(SCHEMA, "VIM", [VimProjection()], archive=False),
         *(platform.projector(SCHEMA, stream, [RelatedProjection()], archive=False) for stream in ("MON", "POL")),
@@ -79,7 +96,10 @@ async def build(platform: Platform, notify: NotifySettings | None = None) -> Ser
     granting = load(NfvoSettings)
     nfvo = Nfvo(granting, platform.config.endpoint) if granting.is_external else None
     grant = GrantStep(catalogue, platform.clock, granting, nfvo)
-    own = StepWorker(platform, vnfs, ENGINE, OwnSteps(grant, platform.clock))
+    snapshots = Aggregates(platform.store, VNF_SNAPSHOT, platform.clock, broken=instances.read_only)
+    snapshot_reads = SnapshotReads(platform, snapshots, vnfs)
+    snapshot_steps = SnapshotSteps(snapshots, snapshot_reads, catalogue, platform.clock)
+    own = StepWorker(platform, vnfs, ENGINE, OwnSteps(grant, snapshot_steps, platform.clock))
     requests = Requests(platform, vnfs)
     reads = Reads(platform, vnfs)
     history = History(platform, reads)
@@ -89,9 +109,10 @@ async def build(platform: Platform, notify: NotifySettings | None = None) -> Ser
     return Service(
         name="lcm",
         routes=[
-            *LcmV2(platform, vnfs, reads, catalogue).routes(),
+            *LcmV2(platform, vnfs, reads, catalogue, snapshot_reads).routes(),
+            *SnapshotsApi(platform, snapshots, snapshot_reads).routes(),
             *HistoryApi(history, live).routes(),
-            *LcmV1(platform, vnfs, catalogue).routes(),
+            *LcmV1(platform, vnfs, catalogue, snapshot_reads).routes(),
             *notifier.routes(),
             *notifier.routes(LCCN_SUBSCRIPTIONS_V1, SubscriptionsV1),
         ],
@@ -117,8 +138,20 @@ async def build_openstack_worker(platform: Platform) -> Service:
     """The worker for OpenStack: needs the log, the copy and the queue, not the API."""
     for projector in projectors(platform):
         await projector.prepare()
-    steps = OpenStackSteps(Catalogue(platform), platform.blobs, load(OpenStackSettings))
-    return _worker(platform, "openstack", steps)
+    catalogue = Catalogue(platform)
+    steps = OpenStackSteps(catalogue, platform.blobs, load(OpenStackSettings))
+    remover = SnapshotRemover(catalogue)
+    snapshots = Aggregates(platform.store, VNF_SNAPSHOT, platform.clock)
+    deletion = DeletionWorker(platform, snapshots, "openstack", remover)
+    service = _worker(platform, "openstack", steps)
+    return replace(
+        service,
+        background={
+            **service.background,
+            "openstack-snapshots": within(remover, deletion.run),
+        },
+        checks={**service.checks, "openstack-snapshots": deletion.check},
+    )
 
 
 async def build_script_worker(platform: Platform) -> Service:

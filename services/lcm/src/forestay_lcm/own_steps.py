@@ -1,4 +1,4 @@
-"""Steps that need no VIM: the grant, and waiting."""
+"""Steps that need no VIM: the grant, waiting, and what VNF snapshots are told."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from datetime import datetime
 from forestay_lcm.domain.state import Operation, StepRun, Vnf
 from forestay_lcm.executor import Again, Confirmed, Outcome, Turn
 from forestay_lcm.grant_step import GrantStep
+from forestay_lcm.vnf_snapshots.steps import SnapshotSteps
 
 DEFAULT_GRACE = 10
 """Seconds that a graceful termination waits when the request names none, as in Tacker."""
@@ -22,11 +23,14 @@ _LONGEST_TIMER = 3600.0
 class OwnSteps:
     """:class:`~forestay_lcm.executor.Executor` of the engine itself."""
 
-    def __init__(self, grant: GrantStep, clock: Callable[[], datetime]) -> None:
+    def __init__(self, grant: GrantStep, snapshots: SnapshotSteps, clock: Callable[[], datetime]) -> None:
         self._clock = clock
         self._steps: Mapping[str, Callable[[Vnf, Operation, StepRun, Turn], Awaitable[Outcome]]] = {
             "grant": grant.run,
             "graceful-wait": self.graceful_wait,
+            "claim-snapshot": snapshots.claim,
+            "fill-snapshot": snapshots.fill,
+            "release-snapshot": snapshots.release,
         }
 
     async def run(self, vnf: Vnf, operation: Operation, run: StepRun, turn: Turn) -> Outcome:

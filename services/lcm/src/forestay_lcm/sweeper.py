@@ -1,8 +1,8 @@
 """Puts right what a lost queue or a process that died at the wrong moment has left: each thing is harmless to do twice.
 
-* An open operation for which no work is pending gets its work back. The queue loses nothing by itself; this is for the case
-  that the queue itself was lost (restored from the copy), or its stream deleted.
-* The data key of a deleted VNF instance is destroyed.
+* An operation, or the deletion of a VNF snapshot, that is open and for which no work is pending gets its work back. The queue
+  loses nothing by itself; this is for the case that the queue itself was lost (restored from the copy), or its stream deleted.
+* The data key of a deleted VNF instance or VNF snapshot is destroyed.
 """
 
 from __future__ import annotations
@@ -23,37 +23,43 @@ _QUIET = timedelta(seconds=8)
 _PERIOD = 4.0
 _AT_ONCE = 1000
 
+#: Where work stands that is to be pending, and what it is about.
+_OPEN: tuple[str, ...] = (
+    "vnf_id AS key, work_executor, work_lane FROM lcm.op_occ WHERE work_executor IS NOT NULL",
+    "id AS key, work_executor, work_lane FROM lcm.vnf_snapshot WHERE work_executor IS NOT NULL",
+)
+
 
 class Sweeper:
     """Runs in every replica of the API."""
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
-        self._after = ""
+        self._after = dict.fromkeys(_OPEN, "")
 
     async def run(self) -> None:
         """Sweep until cancelled."""
         while True:
             try:
                 with answering():
-                    await self._put_back_work()
+                    for rows in _OPEN:
+                        await self._put_back_work(rows)
                     await self._destroy_keys()
             except Unavailable as error:
                 log.warning("sweeper.waiting", reason=str(error))
             await asyncio.sleep(_PERIOD)
 
-    async def _put_back_work(self) -> None:
-        """Look at the next operations, round and round, so that none is passed over however many are open."""
+    async def _put_back_work(self, of: str) -> None:
+        """Look at the next rows, round and round, so that none is passed over however many are open."""
         rows = await self._platform.pool.fetch(
-            "SELECT id, vnf_id, work_executor, work_lane FROM lcm.op_occ"
-            " WHERE work_executor IS NOT NULL AND touched < $1 AND id > $2 ORDER BY id LIMIT $3",
-            self._platform.clock() - _QUIET, self._after, _AT_ONCE,
+            f"SELECT id, {of} AND touched < $1 AND id > $2 ORDER BY id LIMIT $3",
+            self._platform.clock() - _QUIET, self._after[of], _AT_ONCE,
         )  # fmt: skip
-        self._after = rows[-1]["id"] if len(rows) == _AT_ONCE else ""
+        self._after[of] = rows[-1]["id"] if len(rows) == _AT_ONCE else ""
         for row in rows:
-            work = step_work(row["work_executor"], row["work_lane"], row["vnf_id"])
+            work = step_work(row["work_executor"], row["work_lane"], row["key"])
             if not await self._platform.queue.pending(work):
-                log.warning("sweeper.work_was_lost", vnf=work.key, executor=work.executor)
+                log.warning("sweeper.work_was_lost", key=work.key, executor=work.executor)
                 await self._platform.queue.put(work)
 
     async def _destroy_keys(self) -> None:

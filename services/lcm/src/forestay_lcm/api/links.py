@@ -18,6 +18,8 @@ _TASKS = {
         "heal": "heal",
         "operate": "operate",
         "changeExtConn": "change_ext_conn",
+        "createSnapshot": "create_snapshot",
+        "revertToSnapshot": "revert_to_snapshot",
     },
 }
 
@@ -36,6 +38,16 @@ class Links:
 
     def op_occ(self, op_id: str) -> str:
         return f"{self._root}/vnf_lcm_op_occs/{op_id}"
+
+    def snapshot(self, snapshot_id: str) -> str:
+        return f"{self._root}/vnf_snapshots/{snapshot_id}"
+
+    def of_snapshot(self, document: Json) -> Json:
+        """VnfSnapshotInfo with its links; ``takenFrom`` when it was taken here."""
+        links = {"self": {"href": self.snapshot(document["id"])}}
+        if "vnfSnapshot" in document and "vnfSnapshotPkgId" not in document:
+            links["takenFrom"] = {"href": self.instance(document["vnfSnapshot"]["vnfInstanceId"])}
+        return document | {"_links": links}
 
     def of_instance(self, document: Json) -> Json:
         """VnfInstance with its links: itself and the tasks that its state allows."""

@@ -24,13 +24,17 @@ from forestay_lcm.domain.commands import (
     Heal,
     Instantiate,
     Operate,
+    RevertToSnapshot,
     Scale,
     ScaleToLevel,
+    TakeSnapshot,
     Terminate,
     VnfCommand,
 )
 from forestay_lcm.domain.decisions.requested import USER_DATA
 from forestay_lcm.domain.vdu_params import COORDINATION
+from forestay_lcm.domain.vnf_snapshot import VnfSnapshot
+from forestay_lcm.vnf_snapshots.reads import SnapshotReads
 from forestay_sol.body import decode
 from forestay_sol.faults import pointer
 from forestay_sol.vnfd import Vnfd
@@ -38,9 +42,11 @@ from forestay_sol.vnflcm import (
     ChangeCurrentVnfPkgRequest,
     ChangeExtVnfConnectivityRequest,
     ChangeVnfFlavourRequest,
+    CreateVnfSnapshotRequest,
     HealVnfRequest,
     InstantiateVnfRequest,
     OperateVnfRequest,
+    RevertToVnfSnapshotRequest,
     ScaleVnfRequest,
     ScaleVnfToLevelRequest,
     TerminateVnfRequest,
@@ -62,6 +68,7 @@ class Asked:
     instance: dict[str, Any]
     catalogue: Catalogue
     vault: Vault
+    snapshots: SnapshotReads
 
     @property
     def vnf_id(self) -> str:
@@ -96,6 +103,13 @@ class Asked:
     async def connections(self, given: VimConnections) -> VimConnections:
         """VIM connections of a request, as they are recorded. :raises Rejected: 404, 400."""
         return await named_connections(self.catalogue, self.vault, self.project, self.vnf_id, given)
+
+    async def snapshot(self, snapshot_id: str) -> VnfSnapshot:
+        """The VNF snapshot that the body names. :raises Rejected: 422, there is none (SOL003 table 5.4.21.3.1-2)."""
+        snapshot = await self.snapshots.newest(self.project, snapshot_id)
+        if snapshot is None:
+            raise Rejected(422, f"VnfSnapshot {snapshot_id} not found.", pointer="/vnfSnapshotInfoId")
+        return snapshot
 
 
 Prepare = Callable[[Asked], Awaitable[VnfCommand]]
@@ -148,6 +162,17 @@ async def _operate(asked: Asked) -> VnfCommand:
     return Operate(await asked.body(OperateVnfRequest), await asked.vnfd())
 
 
+async def _create_snapshot(asked: Asked) -> VnfCommand:
+    body = await asked.body(CreateVnfSnapshotRequest)
+    return TakeSnapshot(body, await asked.vnfd(), await asked.snapshot(body.vnf_snapshot_info_id))
+
+
+async def _revert_to_snapshot(asked: Asked) -> VnfCommand:
+    body = await asked.body(RevertToVnfSnapshotRequest)
+    snapshot = await asked.snapshot(body.vnf_snapshot_info_id)
+    return RevertToSnapshot(body, await asked.vnfd(), snapshot, await asked.snapshots.ended(snapshot))
+
+
 #: By the last segment of the path.
 TASKS: Mapping[str, Prepare] = {
     "instantiate": _instantiate,
@@ -159,4 +184,6 @@ TASKS: Mapping[str, Prepare] = {
     "change_flavour": _change_flavour,
     "change_vnfpkg": _change_vnfpkg,
     "operate": _operate,
+    "create_snapshot": _create_snapshot,
+    "revert_to_snapshot": _revert_to_snapshot,
 }

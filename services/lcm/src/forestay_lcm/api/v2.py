@@ -21,21 +21,25 @@ from forestay_lcm.domain.grants.operations import vnfd_after
 from forestay_lcm.domain.state import Vnf
 from forestay_lcm.projections.instances import OP_OCC_COLUMNS, VNF_COLUMNS
 from forestay_lcm.reads import Json, Reads, Vnfs
+from forestay_lcm.vnf_snapshots.reads import SnapshotReads
 from forestay_sol.api import MERGE_PATCH, VNFLCM_V2, VNFLCM_VERSIONS, Handler, Route
 from forestay_sol.body import decode
 from forestay_sol.caller import caller
 from forestay_sol.listing import Listing
 from forestay_sol.parameters import DRY_RUN, LIST
 from forestay_sol.selectors import Attributes
+from forestay_sol.versions import versions
 from forestay_sol.vnflcm import (
     CancelMode,
     ChangeCurrentVnfPkgRequest,
     ChangeExtVnfConnectivityRequest,
     ChangeVnfFlavourRequest,
     CreateVnfRequest,
+    CreateVnfSnapshotRequest,
     HealVnfRequest,
     InstantiateVnfRequest,
     OperateVnfRequest,
+    RevertToVnfSnapshotRequest,
     ScaleVnfRequest,
     ScaleVnfToLevelRequest,
     TerminateVnfRequest,
@@ -77,17 +81,22 @@ REQUESTS: Mapping[str, type[msgspec.Struct]] = {
     "change_flavour": ChangeVnfFlavourRequest,
     "change_vnfpkg": ChangeCurrentVnfPkgRequest,
     "operate": OperateVnfRequest,
+    "create_snapshot": CreateVnfSnapshotRequest,
+    "revert_to_snapshot": RevertToVnfSnapshotRequest,
 }
 
 
 class LcmV2:
     """The handlers of API version 2."""
 
-    def __init__(self, platform: Platform, vnfs: Vnfs, reads: Reads, catalogue: Catalogue) -> None:
+    def __init__(
+        self, platform: Platform, vnfs: Vnfs, reads: Reads, catalogue: Catalogue, snapshots: SnapshotReads
+    ) -> None:
         self._vault = platform.vault
         self._vnfs = vnfs
         self._reads = reads
         self._catalogue = catalogue
+        self._snapshots = snapshots
         self._links = Links(platform.config.endpoint)
 
     def routes(self) -> list[Route]:
@@ -129,8 +138,8 @@ class LcmV2:
             ),
             fail,
             cancel,
-            Route("GET", "/vnflcm/api_versions", versions("/vnflcm", "1.3.0", *V2_VERSIONS), VNFLCM_VERSIONS),
-            Route("GET", "/vnflcm/v2/api_versions", versions("/vnflcm/v2", *V2_VERSIONS), VNFLCM_VERSIONS),
+            versions(VNFLCM_VERSIONS, "/vnflcm", ["1.3.0", *V2_VERSIONS]),
+            versions(VNFLCM_VERSIONS, "/vnflcm/v2", V2_VERSIONS),
         ]
 
     def _task(self, instance: str, name: str, prepare: Prepare) -> Route:
@@ -178,7 +187,8 @@ class LcmV2:
     async def operate(self, prepare: Prepare, request: web.Request) -> web.Response:
         """A task of the instance."""
         instance = await self._instance(request)
-        command = await prepare(Asked(request, caller(request).project, instance, self._catalogue, self._vault))
+        project = caller(request).project
+        command = await prepare(Asked(request, project, instance, self._catalogue, self._vault, self._snapshots))
         return await self._start(request, instance["id"], command)
 
     async def list_op_occs(self, request: web.Request) -> web.Response:
@@ -249,16 +259,3 @@ def _is_dry_run(request: web.Request) -> bool:
     if value not in ("true", "false", ""):
         raise Rejected(400, "dry_run is true or false.")
     return value != "false"
-
-
-def versions(prefix: str, *numbers: str) -> Handler:
-    """Answers which versions there are below a prefix (SOL013 9.3.3)."""
-    content = {
-        "uriPrefix": prefix,
-        "apiVersions": [{"version": number, "isDeprecated": False} for number in numbers],
-    }
-
-    async def versions_handler(request: web.Request) -> web.Response:
-        return answer(content)
-
-    return versions_handler

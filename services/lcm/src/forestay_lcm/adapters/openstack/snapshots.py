@@ -10,12 +10,18 @@ Rules of this module:
 
 from __future__ import annotations
 
+from types import TracebackType
+from typing import Self
+
 import msgspec
 from forestay_sol.vnflcm import VnfcResourceInfo
 
 from forestay_lcm.adapters.openstack.cinder import VolumeSnapshot
-from forestay_lcm.adapters.openstack.cloud import Cloud
+from forestay_lcm.adapters.openstack.cloud import Cloud, Clouds
 from forestay_lcm.adapters.openstack.transport import NotFound
+from forestay_lcm.catalogue import Catalogue
+from forestay_lcm.domain.vnf_snapshot import Place
+from forestay_lcm.executor import Fence
 
 PROPERTY = "forestay_snapshot"
 
@@ -71,7 +77,40 @@ async def find(cloud: Cloud, vnf_id: str, snapshot_id: str) -> Found:
     )
 
 
-async def delete_image(cloud: Cloud, image: str) -> None:
+async def remove(cloud: Cloud, vnf_id: str, snapshot_id: str, fence: Fence) -> str:
+    """Delete all that there is of a VNF snapshot; gives what is still to be waited for, ``""`` when nothing is left."""
+    found = await find(cloud, vnf_id, snapshot_id)
+    for image in found.images:
+        await fence()
+        await _delete_image(cloud, image.id)
+    for volume in found.volumes:
+        if volume.status != "deleting":
+            await fence()
+            await cloud.cinder.delete_snapshot(volume.id)
+    left = len(found.images) + len(found.volumes)
+    return f"{left} snapshots are being deleted" if left else ""
+
+
+class SnapshotRemover:
+    """:class:`~forestay_lcm.vnf_snapshots.deletion.Remover` for OpenStack."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+        self._clouds = Clouds()
+
+    async def __aenter__(self) -> Self:
+        await self._clouds.__aenter__()
+        return self
+
+    async def __aexit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        await self._clouds.close()
+
+    async def remove(self, project: str, snapshot_id: str, place: Place, fence: Fence) -> str:
+        connection = await self._catalogue.open_connection(project, snapshot_id, place.key, place.connection)
+        return await remove(self._clouds.cloud(connection), place.vnf_id, snapshot_id, fence)
+
+
+async def _delete_image(cloud: Cloud, image: str) -> None:
     """Delete an image; one that is gone is fine."""
     try:
         await cloud.request("image", "DELETE", f"/v2/images/{image}", acts=True)

@@ -17,12 +17,14 @@ from forestay_lcm.api.v1.refusals import refused_in_v1
 from forestay_lcm.api.v1.representation import LinksV1
 from forestay_lcm.api.v1.requests import BODIES, VnfInfoModificationRequestV1, modification
 from forestay_lcm.api.v1.resources import VnfInstanceV1, VnfLcmOpOccV1
-from forestay_lcm.api.v2 import LcmV2, versions
+from forestay_lcm.api.v2 import LcmV2
 from forestay_lcm.catalogue import Catalogue
 from forestay_lcm.reads import Vnfs
+from forestay_lcm.vnf_snapshots.reads import SnapshotReads
 from forestay_sol.api import VNFLCM_V1, VNFLCM_V2, Handler, Route
 from forestay_sol.body import decode, decode_optional
 from forestay_sol.caller import caller
+from forestay_sol.versions import versions
 from forestay_sol.vnflcm import VnfInstance, VnfLcmOpOcc
 from forestay_sol.web import answer
 from msgspec import UNSET
@@ -57,8 +59,8 @@ _SHOWN: Mapping[Any, Any] = {
 class LcmV1(LcmV2):
     """VNF instances and operation occurrences."""
 
-    def __init__(self, platform: Platform, vnfs: Vnfs, catalogue: Catalogue) -> None:
-        super().__init__(platform, vnfs, ReadsV1(platform, vnfs, catalogue), catalogue)
+    def __init__(self, platform: Platform, vnfs: Vnfs, catalogue: Catalogue, snapshots: SnapshotReads) -> None:
+        super().__init__(platform, vnfs, ReadsV1(platform, vnfs, catalogue), catalogue, snapshots)
         self._links = LinksV1(platform.config.endpoint)
 
     def routes(self) -> list[Route]:
@@ -68,7 +70,7 @@ class LcmV1(LcmV2):
             for route, path in below
             if (route.method, path) in SERVED
         ]  # fmt: skip
-        return [*served, Route("GET", "/vnflcm/v1/api_versions", versions("/vnflcm/v1", "1.3.0"), VNFLCM_V1)]
+        return [*served, versions(VNFLCM_V1, "/vnflcm/v1", ["1.3.0"])]
 
     async def list_instances(self, request: web.Request) -> web.Response:
         check_parameters(request.query)
@@ -86,7 +88,8 @@ class LcmV1(LcmV2):
 
     async def operate(self, prepare: Prepare, request: web.Request) -> web.Response:
         instance = await self._instance(request)
-        command = await prepare(AskedV1(request, caller(request).project, instance, self._catalogue, self._vault))
+        project = caller(request).project
+        command = await prepare(AskedV1(request, project, instance, self._catalogue, self._vault, self._snapshots))
         return await self._start(request, instance["id"], command)
 
     async def list_op_occs(self, request: web.Request) -> web.Response:

@@ -25,9 +25,9 @@ from forestay_lcm.adapters.openstack.snapshots import (
     PROPERTY,
     Found,
     Image,
-    delete_image,
     find,
     image_name,
+    remove,
     volume_name,
 )
 from forestay_lcm.adapters.openstack.steps.stack import delay
@@ -75,17 +75,8 @@ async def await_snapshot(cloud: Cloud, job: Job) -> Outcome:
 
 async def delete_snapshot(cloud: Cloud, job: Job) -> Outcome:
     """Delete all that there is of the VNF snapshot; done when nothing is left."""
-    found = await find(cloud, job.vnf_id, snapshot_of(job))
-    for image in found.images:
-        await job.fence()
-        await delete_image(cloud, image.id)
-    for volume in found.volumes:
-        if volume.status != "deleting":
-            await job.fence()
-            await cloud.cinder.delete_snapshot(volume.id)
-    if found.images or found.volumes:
-        return Again(delay=delay(job), note=f"{len(found.images) + len(found.volumes)} snapshots are being deleted")
-    return Confirmed({})
+    left = await remove(cloud, job.vnf_id, snapshot_of(job), job.fence)
+    return Again(delay=delay(job), note=left) if left else Confirmed({})
 
 
 _GOOD = frozenset({"active", "available"})
@@ -131,7 +122,7 @@ def _vnfc_snapshot(job: Job, snapshot_id: str, vnfc: VnfcResourceInfo, found: Fo
     for key, handle in zip(vnfc.storage_resource_ids, volumes_of(info, vnfc), strict=True):
         if part := found.volume(volume_name(job.vnf_id, snapshot_id, vnfc, handle.resource_id)):
             volumes.append((key, part))
-    shown: Json = {"id": name, "vnfcInstanceId": named, "vnfcResourceInfoId": vnfc.id}
+    shown: Json = {"id": vnfc.id, "vnfcInstanceId": named, "vnfcResourceInfoId": vnfc.id}
     if image:
         shown |= {"creationStartedAt": image.created_at, "creationFinishedAt": image.updated_at}
         shown["computeSnapshotResource"] = _handle(job, image, "OS::Glance::Image")
