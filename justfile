@@ -52,6 +52,11 @@ test-fuzz-api *args:
 test-perf *args:
     pytest -m perf {{ args }}
 
+# Mutate VNF packages for a minute: whatever is uploaded, the reader ends soon, with a report, in its memory
+[group('test')]
+fuzz *args:
+    python -m tests.packages.fuzz {{ args }}
+
 # The same flow on a real OpenStack, which is started and stopped
 [group('test')]
 [script('bash')]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import subprocess
+import sys
 import zipfile
 from collections.abc import Iterator
 from contextlib import suppress
@@ -75,3 +77,10 @@ def test_any_byte_of_the_zip(data: st.DataObject, workshop: Path) -> None:
     package.write_bytes(content)
     with suppress(PackageInvalid):
         read_package(package)
+
+
+def test_mutated_packages_of_all_kinds(tmp_path: Path) -> None:
+    """A few seconds of what ``just fuzz`` does for a minute."""
+    command = [sys.executable, "-m", "tests.packages.fuzz", "--seconds", "4", "--folder", str(tmp_path)]
+    done = subprocess.run(command, cwd=SAMPLES.parents[1], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
