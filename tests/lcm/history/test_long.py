@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import AsyncExitStack
 from itertools import islice
 from statistics import median
 from typing import Any
@@ -27,8 +28,8 @@ from tests.lcm.samples import PROJECT, confirmed, create, instantiate, scale
 OPERATIONS = 10_000
 
 
-LIMIT = 0.25
-"""Seconds that the slowest answer may take on a machine that has other work; see what is printed."""
+LIMIT = 0.1
+"""Seconds that the quicker quarter of the answers may take: the machine has other work."""
 
 pytestmark = pytest.mark.perf
 
@@ -70,6 +71,17 @@ async def filled(here: Site, vnf_id: str) -> dict[int, Vnf]:
     return states
 
 
+async def full_scans(here: Site) -> int:
+    """How often the tables of the history were read from one end to the other, as every connection has counted it."""
+    pool = here.platform.pool
+    async with AsyncExitStack() as held:
+        connections = [await held.enter_async_context(pool.acquire()) for _ in range(pool.get_size())]
+        for connection in connections:
+            await connection.execute("SELECT pg_stat_force_next_flush()")
+    tables = "schemaname = 'lcm' AND relname IN ('commit', 'history')"
+    return await pool.fetchval(f"SELECT sum(seq_scan) FROM pg_stat_user_tables WHERE {tables}")  # noqa: S608
+
+
 @pytest.mark.timeout(600)
 async def test_any_moment_of_10_000_operations(bare: BaseConfig, record_property: Any) -> None:
     async with site(bare) as here:
@@ -77,6 +89,7 @@ async def test_any_moment_of_10_000_operations(bare: BaseConfig, record_property
         states = await filled(here, vnf_id)
         record_property("versions", str((await here.get(f"/vnf_instances/{vnf_id}"))["version"]))
         path = f"/vnf_instances/{vnf_id}"
+        scanned = await full_scans(here)
         times: dict[str, list[float]] = defaultdict(list)
 
         async def timed(name: str, path: str, **query: Any) -> Any:
@@ -99,6 +112,7 @@ async def test_any_moment_of_10_000_operations(bare: BaseConfig, record_property
                 started = time.perf_counter()
                 assert [entry["version"] for entry in await ear.next()] == [version]
                 times["first event"].append(time.perf_counter() - started)
+        assert await full_scans(here) == scanned
         for name, seconds in times.items():
             record_property(f"{name}: p50, slowest (ms)", f"{median(seconds) * 1e3:.1f}, {max(seconds) * 1e3:.1f}")
-            assert max(seconds) < LIMIT, name
+            assert sorted(seconds)[len(seconds) // 4] < LIMIT, name

@@ -37,7 +37,8 @@ CUT = Counter("forestay_event_listeners_cut", "Listeners that were too slow", re
 
 SIGN_OF_LIFE = b":\n\n"
 
-_PAGE = 500
+#: Commits that are told in one go: for so long nobody else of the process has a turn.
+_PAGE = 100
 _QUIET = 30.0
 _PAUSE = 0.5
 
