@@ -37,12 +37,26 @@ class VnfInfoModified(Fact, frozen=True, kw_only=True):
     vim_connections: dict[str, VimUse] | None = None
 
 
+class Coming(msgspec.Struct, frozen=True, kw_only=True):
+    """What becomes of the instance's own information if the operation is completed; what is ``None`` stays."""
+
+    vnfd_id: str | None = None
+
+
 class OperationStarted(Fact, frozen=True, kw_only=True):
     """``vim_connections``: where the VNF is going to live, empty if the operation does not say."""
 
     op_id: str
     operation: str
     vim_connections: dict[str, VimUse] = {}
+    modification: Coming | None = None
+
+
+class ModificationStarted(Fact, frozen=True, kw_only=True):
+    """MODIFY_INFO was started."""
+
+    op_id: str
+    modification: Coming | None = None
 
 
 class OperationProcessing(Fact, frozen=True, kw_only=True):
@@ -77,6 +91,7 @@ LcmFact = (
     | VnfDeleted
     | VnfInfoModified
     | OperationStarted
+    | ModificationStarted
     | OperationProcessing
     | OperationCompleted
     | OperationFailedTemp
