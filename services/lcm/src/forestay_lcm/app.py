@@ -27,6 +27,10 @@ from forestay_lcm.catalogue import SCHEMA, Catalogue
 from forestay_lcm.domain.decide import VNF
 from forestay_lcm.domain.plan import ENGINE, SCRIPTS
 from forestay_lcm.domain.vnf_snapshot import VNF_SNAPSHOT
+from forestay_lcm.drift.api import DriftApi
+from forestay_lcm.drift.projection import DriftProjection
+from forestay_lcm.drift.settings import DriftSettings
+from forestay_lcm.drift.watch import DriftWatch
 from forestay_lcm.grant_step import GrantStep
 from forestay_lcm.history.api import HistoryApi
 from forestay_lcm.history.live import EventSettings, Live
@@ -69,6 +73,7 @@ def projectors(platform: Platform, *, dispatch: bool = True) -> list[Projector]:
                 instances,
                 HistoryProjection(),
                 VnfSnapshotProjection(dispatch=dispatch),
+                DriftProjection(),
             ],
         ),
         platform.projector(SCHEMA, "PKG", [VnfdProjection()], archive=False),
@@ -112,6 +117,7 @@ async def build(platform: Platform, notify: NotifySettings | None = None) -> Ser
             *LcmV2(platform, vnfs, reads, catalogue, snapshot_reads).routes(),
             *SnapshotsApi(platform, snapshots, snapshot_reads).routes(),
             *HistoryApi(history, live).routes(),
+            *DriftApi(platform).routes(),
             *LcmV1(platform, vnfs, catalogue, snapshot_reads).routes(),
             *notifier.routes(),
             *notifier.routes(LCCN_SUBSCRIPTIONS_V1, SubscriptionsV1),
@@ -143,12 +149,14 @@ async def build_openstack_worker(platform: Platform) -> Service:
     remover = SnapshotRemover(catalogue)
     snapshots = Aggregates(platform.store, VNF_SNAPSHOT, platform.clock)
     deletion = DeletionWorker(platform, snapshots, "openstack", remover)
+    drift = DriftWatch(platform, catalogue, vnfs_of(platform), load(DriftSettings))
     service = _worker(platform, "openstack", steps)
     return replace(
         service,
         background={
             **service.background,
             "openstack-snapshots": within(remover, deletion.run),
+            "openstack-drift": within(drift, drift.run),
         },
         checks={**service.checks, "openstack-snapshots": deletion.check},
     )

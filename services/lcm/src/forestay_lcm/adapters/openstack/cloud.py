@@ -63,6 +63,11 @@ class Cloud:
         self.nova = Nova(self)
         self.cinder = Cinder(self)
 
+    @property
+    def credential(self) -> Credential:
+        """How it is logged in to: clouds with the same credential are the same."""
+        return self._credential
+
     async def project(self) -> str:
         """The project's name, as Keystone says it."""
         return (await self._keystone.token(self._credential)).project

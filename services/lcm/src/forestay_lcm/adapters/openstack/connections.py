@@ -37,6 +37,11 @@ def connection_of(vnf: Vnf, operation: Operation) -> str:
     return next(iter(named), None) or next(iter(known))
 
 
+def living_in(vnf: Vnf) -> str:
+    """The key of the VIM connection that an instantiated VNF lives in."""
+    return next(_present(vnf), None) or next(iter(vnf.vim_connections), "")
+
+
 def _present(vnf: Vnf) -> Iterator[str]:
     info = vnf.instantiated_vnf_info
     keys = (vnfc.compute_resource.vim_connection_id for vnfc in (info.vnfc_resource_info if info else ()))
@@ -44,7 +49,9 @@ def _present(vnf: Vnf) -> Iterator[str]:
 
 
 def _added(granted: Mapping[str, Any]) -> Iterator[str]:
-    yield from _keys(granted.get("addResources"))
+    zones: Mapping[str, Any] = {zone["id"]: zone for zone in granted.get("zones") or ()}
+    for info in granted.get("addResources") or ():
+        yield from _keys((info, zones.get(info.get("zoneId"), {})))
 
 
 def _linked(params: Mapping[str, Any], granted: Mapping[str, Any]) -> Iterator[str]:

@@ -89,6 +89,11 @@ class Heat:
         reply = await self._cloud.request(SERVICE, "GET", "/stacks", query={"name": name})
         return next((_stack(body) for body in reply.body["stacks"] if body["stack_name"] == name), None)
 
+    async def tagged(self, tag: str) -> list[Stack]:
+        """The stacks that have a tag (parameters left out)."""
+        reply = await self._cloud.request(SERVICE, "GET", "/stacks", query={"tags": tag})
+        return [_stack(body) for body in reply.body["stacks"]]
+
     async def show(self, name: str, stack_id: str) -> Stack | None:
         """The stack of an id, ``None`` when it is gone or deleted."""
         try:

@@ -46,6 +46,15 @@ class Neutron:
         batches = [ids[at : at + _BATCH] for at in range(0, len(ids), _BATCH)]
         return [port for batch in batches for port in await self._ports({"id": list(batch)})]
 
+    async def networks(self, ids: Sequence[str]) -> set[str]:
+        """Which of these networks are there."""
+        found: set[str] = set()
+        for at in range(0, len(ids), _BATCH):
+            query = {"id": list(ids[at : at + _BATCH]), "fields": "id"}
+            reply = await self._cloud.request("network", "GET", "/v2.0/networks", query=query)
+            found |= {network["id"] for network in reply.body["networks"]}
+        return found
+
     async def _ports(self, query: dict[str, Iterable[str]]) -> list[Port]:
         reply = await self._cloud.request("network", "GET", "/v2.0/ports", query=query)
         ports: list[dict[str, Any]] = reply.body["ports"]

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 
 import msgspec
+from forestay_sol.vnfd import Flavour
 from forestay_sol.vnflcm import ChangeVnfFlavourRequest, InstantiateVnfRequest, ScaleInfo
 
 from forestay_lcm.adapters.openstack.cloud import Cloud
 from forestay_lcm.adapters.openstack.connectivity import ext_links, ext_links_of, managed_by_others, managed_of
+from forestay_lcm.adapters.openstack.heat import Stack
 from forestay_lcm.adapters.openstack.job import Job, Order, ordered
 from forestay_lcm.adapters.openstack.read_back import Known, Observed, instantiated_vnf_info, servers
 from forestay_lcm.adapters.openstack.steps.stack import vnf_stack
@@ -19,11 +21,16 @@ async def read_back(cloud: Cloud, job: Job) -> Outcome:
     """Read what the stack holds: the ``instantiatedVnfInfo``."""
     known = _known(job, await cloud.project())
     stack = await vnf_stack(cloud, job)
-    resources = await cloud.heat.resources(stack.name, stack.id)
-    ids = [server.physical_id for server in servers(resources, known.flavour)]
-    ports, seen = await asyncio.gather(cloud.neutron.ports_of(ids), cloud.nova.servers(ids))
-    observed = Observed(stack=stack, resources=resources, ports={port.id: port for port in ports}, servers=seen)
+    observed = await observe(cloud, stack, known.flavour)
     return Confirmed({"instantiated_vnf_info": msgspec.to_builtins(instantiated_vnf_info(observed, known))})
+
+
+async def observe(cloud: Cloud, stack: Stack, flavour: Flavour) -> Observed:
+    """What a VNF's stack holds."""
+    resources = await cloud.heat.resources(stack.name, stack.id)
+    ids = [server.physical_id for server in servers(resources, flavour)]
+    ports, seen = await asyncio.gather(cloud.neutron.ports_of(ids), cloud.nova.servers(ids))
+    return Observed(stack=stack, resources=resources, ports={port.id: port for port in ports}, servers=seen)
 
 
 def _known(job: Job, tenant: str) -> Known:

@@ -50,7 +50,9 @@ async def await_vnfc(cloud: Cloud, job: Job) -> Outcome:
     vnfc = _turns(job)[_index(job)].vnfc
     home = await _home(cloud, job, vnfc)
     outcome = await changed(cloud, job, home, f"update-vnfc:{_index(job)}")
-    return Confirmed({"cp_addresses": await _addresses(cloud, job, home, vnfc)}) if outcome == Confirmed({}) else outcome
+    return (
+        Confirmed({"cp_addresses": await _addresses(cloud, job, home, vnfc)}) if outcome == Confirmed({}) else outcome
+    )
 
 
 async def _addresses(cloud: Cloud, job: Job, home: Stack, vnfc: VnfcResourceInfo) -> dict[str, str]:

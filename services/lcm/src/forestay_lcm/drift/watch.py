@@ -1,0 +1,239 @@
+"""The periodic comparison of VIMs with the log. It records what differs; of what it finds it removes only orphaned stacks.
+
+Rules of this module:
+
+* One process at a time compares. A VNF instance with an open operation is in motion: nothing is said of it.
+* The VIM is looked at first, the log behind it, and again before anything is said or done: what an operation does meanwhile
+  is no drift.
+* A stack is an orphan when it carries our tag and no VNF instance has it. It is removed only if the operation that its tag
+  names stands in this log, the VNF instance has no operation under way, the finding is old enough, and the intent to remove
+  it stands in the log and in the copy. A stack of which this log knows nothing may be another VNF manager's: it is left alone.
+* A VIM that does not answer is passed over: nothing begins and nothing ends there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from datetime import timedelta
+from types import TracebackType
+from typing import NamedTuple, Self
+from uuid import uuid4
+
+import structlog
+from forestay_events.aggregate import Aggregates, Origin
+from forestay_events.archive import LEAD
+from forestay_events.database import Connection, answering, own_connection
+from forestay_events.errors import ForestayError, Permanent, Retryable, Unavailable
+from forestay_events.platform import Platform
+from forestay_sol.vnflcm import VimConnectionInfo
+
+from forestay_lcm.adapters.openstack.cloud import Cloud, Clouds
+from forestay_lcm.adapters.openstack.connections import living_in
+from forestay_lcm.adapters.openstack.heat import Stack
+from forestay_lcm.adapters.openstack.inventory import STACK, differences
+from forestay_lcm.adapters.openstack.keystone import Credential
+from forestay_lcm.adapters.openstack.looking import look
+from forestay_lcm.adapters.openstack.steps.stack import OURS
+from forestay_lcm.catalogue import SCHEMA, Catalogue
+from forestay_lcm.domain.plan import DRIVERS
+from forestay_lcm.domain.state import Vnf
+from forestay_lcm.drift.finding import DRIFT, Command, Compared, Drift, Event, Finding, Remove
+from forestay_lcm.drift.settings import DriftSettings
+from forestay_lcm.projections.catalogue import decode_vim
+from forestay_lcm.projections.instances import decode_state
+from forestay_lcm.reads import STREAM, Vnfs
+
+log = structlog.get_logger(__name__)
+
+_STAND_BY = 5.0
+_AT_ONCE = 8
+"""VNF instances of a VIM that are looked at at the same time."""
+
+_PREFIX = "vnf-"
+_OPENSTACK = next(kind for kind, driver in DRIVERS.items() if driver == "openstack")
+
+
+class _Place(NamedTuple):
+    """A cloud; ``name`` is how findings call it, ``project`` whose it is, ``vnfs`` the instances that live in it."""
+
+    name: str
+    project: str
+    cloud: Cloud
+    vnfs: list[Vnf]
+
+
+class DriftWatch:
+    """Compares, as one of several processes that could. An async context manager: it has connections to the VIMs."""
+
+    def __init__(self, platform: Platform, catalogue: Catalogue, vnfs: Vnfs, settings: DriftSettings) -> None:
+        self._platform = platform
+        self._catalogue = catalogue
+        self._vnfs = vnfs
+        self._settings = settings
+        self._clouds = Clouds()
+        self._drifts: Aggregates[Drift, Command, Event] = Aggregates(platform.store, DRIFT, platform.clock)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        await self._clouds.close()
+
+    async def run(self) -> None:
+        """Compare until cancelled."""
+        if not self._settings.drift_interval:
+            await asyncio.Event().wait()
+        while True:
+            try:
+                with answering():
+                    async with own_connection(self._platform.positions.dsn) as guard:
+                        await self._compare_as_leader(guard)
+            except Unavailable as error:
+                log.warning("drift.waiting", reason=str(error))
+            await asyncio.sleep(_STAND_BY)
+
+    async def _compare_as_leader(self, guard: Connection) -> None:
+        while not await guard.fetchval(LEAD, "lcm drift"):
+            await asyncio.sleep(_STAND_BY)
+        while await guard.fetchval("SELECT true"):
+            await self.compare()
+            await asyncio.sleep(self._settings.drift_interval)
+
+    async def compare(self) -> None:
+        """Compare all VIMs once. :raises Unavailable: the log or the copy does not answer."""
+        for place in await self._places():
+            try:
+                await self._compare(place)
+            except Unavailable:
+                raise
+            except ForestayError as error:
+                log.warning("drift.passed_over", vim=place.name, reason=str(error))
+
+    async def _places(self) -> list[_Place]:
+        """The clouds of registered VIMs, and of VNF instances; one for each credential."""
+        found: dict[Credential, _Place] = {}
+        with answering():
+            vims = await self._platform.pool.fetch("SELECT model FROM lcm.vim")
+            rows = await self._platform.pool.fetch(
+                "SELECT state FROM lcm.vnf WHERE NOT deleted AND instantiation_state = 'INSTANTIATED'"
+            )
+        for known in (decode_vim(row["model"]) for row in vims):
+            if known.vim_type == "openstack":
+                info = VimConnectionInfo(vim_id=known.id, vim_type=_OPENSTACK)
+                await self._place(found, known.project, "", known.name, info)
+        for vnf in (decode_state(row["state"]) for row in rows):
+            key = living_in(vnf)
+            info = vnf.vim_connections.get(key)
+            if info is not None and info.vim_type == _OPENSTACK:
+                place = await self._place(found, vnf.project, vnf.id, key, info)
+                if place is not None:
+                    place.vnfs.append(vnf)
+        return list(found.values())
+
+    async def _place(
+        self, found: dict[Credential, _Place], project: str, vnf_id: str, key: str, info: VimConnectionInfo
+    ) -> _Place | None:
+        try:
+            cloud = self._clouds.cloud(await self._catalogue.open_connection(project, vnf_id, key, info))
+            if cloud.credential not in found:
+                region = f" {cloud.credential.region}" if cloud.credential.region else ""
+                name = f"{cloud.credential.auth_url} {await cloud.project()}{region}"
+                found[cloud.credential] = _Place(name, project, cloud, [])
+            return found[cloud.credential]
+        except (Permanent, Retryable) as error:
+            log.warning("drift.passed_over", vnf=vnf_id, vim=key, reason=str(error))
+            return None
+
+    async def _compare(self, place: _Place) -> None:
+        stacks = await place.cloud.heat.tagged(OURS)
+        orphans = [(stack, await self._is_orphan(stack)) for stack in stacks]
+        findings = {_vnf_id(stack): [_orphan(place, stack)] for stack, orphaned in orphans if orphaned}
+        turns = asyncio.Semaphore(_AT_ONCE)
+
+        async def one(vnf: Vnf) -> tuple[str, tuple[Finding, ...] | None]:
+            async with turns:
+                return vnf.id, await self._look(place, vnf)
+
+        for vnf_id, seen in await asyncio.gather(*(one(vnf) for vnf in place.vnfs)):
+            if seen is None:
+                findings.pop(vnf_id, None)
+            else:
+                findings.setdefault(vnf_id, []).extend(seen)
+        in_motion = {vnf.id for vnf in place.vnfs} - findings.keys()
+        with answering():
+            rows = await self._platform.pool.fetch(
+                "SELECT DISTINCT vnf_id FROM lcm.drift WHERE vim = $1 AND NOT ended", place.name
+            )
+        known = {row["vnf_id"] for row in rows}
+        for vnf_id in (known | {vnf for vnf, found in findings.items() if found}) - in_motion:
+            command = Compared(vim=place.name, findings=tuple(findings.get(vnf_id, ())))
+            await self._record(vnf_id, place.project, command)
+        await self._remove(place, [stack for stack, orphaned in orphans if orphaned])
+
+    async def _look(self, place: _Place, vnf: Vnf) -> tuple[Finding, ...] | None:
+        """The findings about a VNF instance; ``None``: nothing can be said."""
+        before = await self._vnfs.load(vnf.id)
+        state = before.state
+        if state is None or state.open_operation:
+            return None
+        info = state.instantiated_vnf_info
+        if info is None or state.instantiation_state != "INSTANTIATED":
+            return ()
+        try:
+            vnfd = await self._catalogue.vnfd(state.project, state.vnfd_id)
+            seen = await look(place.cloud, info, vnfd.flavour(info.flavour_id), living_in(state))
+        except (Permanent, Retryable) as error:
+            log.warning("drift.passed_over", vnf=vnf.id, vim=place.name, reason=str(error))
+            return None
+        return differences(place.name, info, seen) if (await self._vnfs.load(vnf.id)).seq == before.seq else None
+
+    async def _is_orphan(self, stack: Stack) -> bool:
+        """Whether no VNF instance has a stack, nor is about to have or to delete it."""
+        vnf = (await self._vnfs.load(_vnf_id(stack))).state
+        if vnf is None or vnf.deleted:
+            return True
+        metadata = vnf.instantiated_vnf_info.metadata if vnf.instantiated_vnf_info else None
+        recorded = str((metadata or {}).get("stack_id", ""))
+        return vnf.open_operation is None and stack.action != "DELETE" and recorded not in (stack.id, stack.path)
+
+    async def _remove(self, place: _Place, stacks: Iterable[Stack]) -> None:
+        for stack in stacks:
+            known = (await self._drifts.load(_vnf_id(stack))).state
+            wanted = _orphan(place, stack)
+            finding = next((item for item in known.findings if item.finding == wanted), None) if known else None
+            if finding is None or not self._settings.drift_remove_orphans or not await self._is_over(stack):
+                continue
+            if self._platform.clock() - finding.found_at < timedelta(seconds=self._settings.drift_orphan_age):
+                continue
+            await self._record(_vnf_id(stack), place.project, Remove(finding_id=finding.id))
+            if await self._is_orphan(stack):
+                log.warning("drift.orphan_removed", vim=place.name, stack=stack.path)
+                await place.cloud.heat.delete(stack)
+
+    async def _is_over(self, stack: Stack) -> bool:
+        """Whether the operation that made a stack stands in this log: that none is under way was seen before."""
+        operations = [tag.removeprefix("op-") for tag in stack.tags if tag.startswith("op-")]
+        with answering():
+            known = await self._platform.pool.fetchval(
+                "SELECT count(*) FROM lcm.op_occ WHERE id = ANY($1) AND vnf_id = $2", operations, _vnf_id(stack)
+            )
+        return known > 0
+
+    async def _record(self, vnf_id: str, project: str, command: Command) -> None:
+        """Have the log and the copy know it."""
+        vnf = (await self._vnfs.load(vnf_id)).state
+        origin = Origin(command_id=str(uuid4()), project=vnf.project if vnf else project, actor="forestay:drift")
+        recorded = await self._drifts.execute(vnf_id, command, origin)
+        await self._platform.positions.wait(SCHEMA, STREAM, recorded.seq)
+
+
+def _vnf_id(stack: Stack) -> str:
+    """The VNF instance that a stack is named for; of one that is named otherwise, its own id."""
+    return stack.name.removeprefix(_PREFIX) if stack.name.startswith(_PREFIX) else stack.id
+
+
+def _orphan(place: _Place, stack: Stack) -> Finding:
+    operation = next((tag.removeprefix("op-") for tag in stack.tags if tag.startswith("op-")), "unknown")
+    detail = f"No VNF instance has the stack {stack.path}, which operation {operation} has made."
+    return Finding(kind="ORPHANED", vim=place.name, resource_type=STACK, resource_id=stack.id, detail=detail)
