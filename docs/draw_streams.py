@@ -15,6 +15,8 @@ from forestay_events.aggregate import Definition
 from forestay_events.commit import Commit
 from forestay_events.platform import STREAMS
 from forestay_lcm.domain.decide import VNF
+from forestay_lcm.domain.vnf_snapshot import VNF_SNAPSHOT
+from forestay_lcm.drift.finding import DRIFT
 from forestay_lcm.history.entries import Entry
 from forestay_lcm.subscriptions.resource import LCCN_SUBSCRIPTIONS
 from forestay_monitor.domain.alarm import ALARM
@@ -35,6 +37,8 @@ KINDS: tuple[Kind, ...] = (
     (PKGM_SUBSCRIPTIONS.definition, "subscription to notifications about packages"),
     (VIM, "registered VIM"),
     (VNF, "VNF instance with its LCM operation occurrences"),
+    (VNF_SNAPSHOT, "VNF snapshot"),
+    (DRIFT, "what differs between a VNF instance's VIM and the log"),
     (LCCN_SUBSCRIPTIONS.definition, "subscription to notifications about VNF instances"),
     (ALARM, "alarm"),
     (POLICY, "policy"),
@@ -97,7 +101,7 @@ the verified copy of the log. Secrets are left out, or read `***`.
 | --- | --- |
 | `GET /history/v1/vnf_instances/{{id}}?version=N`, `?at=2026-01-31T12:00:00Z` | the instance and its latest operation as they were; without either, as they are. `deleted` says whether the resource was gone |
 | `GET /history/v1/vnf_instances/{{id}}/timeline` | entries of the instance; `?vnfLcmOpOccId=` those of one operation |
-| `GET /history/v1/vnf_lcm_op_occs/{{id}}/timeline` | entries of an operation, and of the alarms and policies that came of it |
+| `GET /history/v1/vnf_lcm_op_occs/{{id}}/timeline` | entries of an operation, and of the alarms, policies and VNF snapshots that came of it |
 | `GET /history/v1/events` | server-sent events: entries of all instances as they happen |
 | `GET /history/v1/vnf_instances/{{id}}/events` | the same of one instance |
 
