@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 from asyncio.subprocess import PIPE
-from typing import Any
+from importlib import import_module
+from typing import Any, get_args
 
 import msgspec
+from forestay_events.aggregate import Definition
 from forestay_events.config import BaseConfig
 from forestay_lcm.domain.decide import VNF
 from jsonschema import Draft202012Validator
 
-from docs.draw_streams import EXAMPLE, pages, schemas
+from docs.draw_streams import EXAMPLE, KINDS, pages, schemas
 from tests.lcm.domain.story import told
 from tests.lcm.history.site import site
 from tests.lcm.samples import confirmed, create, failed, handle, instantiate
@@ -21,6 +24,13 @@ from tests.lcm.samples import confirmed, create, failed, handle, instantiate
 def test_the_pages_are_up_to_date() -> None:
     for path, text in pages():
         assert path.read_text(encoding="utf-8") == text, "run: python docs/draw_streams.py"
+
+
+def test_every_kind_of_aggregate_is_on_them() -> None:
+    import_module("forestay_standalone.all_in_one")
+    alive = [each for each in gc.get_objects() if isinstance(each, Definition)]
+    ours = {each.subject("x") for each in alive if get_args(each.codec.union)[0].__module__.startswith("forestay_")}
+    assert ours == {definition.subject("x") for definition, _ in KINDS}, "add it in docs/draw_streams.py"
 
 
 def test_commits_are_what_the_schemas_say() -> None:

@@ -10,6 +10,7 @@ from uuid import uuid4
 from forestay_events.commit import Commit, EventCodec
 from forestay_events.config import BaseConfig
 from forestay_events.telemetry import configure_tracing, span
+from forestay_lcm.domain.vnf_snapshot import VNF_SNAPSHOT, SnapshotCreated
 from forestay_sol.streams import alarm
 
 from tests.lcm.history.site import Json, Site, site
@@ -122,6 +123,16 @@ async def test_an_operation_is_told_with_the_alarm_that_came_of_it(bare: BaseCon
         assert found["events"][0]["probable_cause"] == "VIM unavailable"
         pages = await here.pages(f"/vnf_lcm_op_occs/{op_id}/timeline", limit="1")
         assert [page[0] for page in pages] == entries[::-1]
+
+
+async def test_an_operation_is_told_with_the_snapshot_that_it_makes(bare: BaseConfig) -> None:
+    async with site(bare) as here:
+        vnf_id, op_id = await failing(here)
+        told = await tell(here, "LCM", "snapshot", VNF_SNAPSHOT.codec, SnapshotCreated(), correlation_id=op_id)
+        await here.do(vnf_id, handle("retry"))
+        entries = await here.get(f"/vnf_lcm_op_occs/{op_id}/timeline")
+        assert [entry["subject"] for entry in entries[:2]] == [f"lcm.vnf.{vnf_id}", told.subject]
+        assert "vnfInstanceId" not in entries[1]
 
 
 async def test_an_operation_that_is_not_ours(bare: BaseConfig) -> None:

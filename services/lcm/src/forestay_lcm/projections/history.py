@@ -8,8 +8,8 @@ Rules:
   those of the old commits are only here, and after a rebuild from such a log nowhere.
 * Every now and then the state of an instance is kept as a snapshot, so that no look into the past folds more than
   ``EVERY`` commits and those of one batch.
-* Alarms and policies that came of an operation carry its id as their correlation id. Their commits are kept here whole, as
-  the copies of their streams belong to other services.
+* Alarms, policies and VNF snapshots that came of an operation carry its id as their correlation id. Their commits are kept here
+  whole, as the copies of other streams belong to other services.
 """
 
 from __future__ import annotations
@@ -26,40 +26,8 @@ EVERY = 100
 """Versions between two snapshots of an instance, at least."""
 
 
-class HistoryProjection:
-    """Tables ``history`` and ``history_snapshot``; to be applied behind the instances, whose rows the snapshots are made of."""
-
-    tables = """
-    CREATE TABLE IF NOT EXISTS {schema}.history (
-        project text NOT NULL, seq bigint NOT NULL, vnf_id text NOT NULL, at timestamptz NOT NULL, op_id text, trace text,
-        PRIMARY KEY (project, seq));
-    CREATE INDEX IF NOT EXISTS history_vnf ON {schema}.history (vnf_id, seq);
-    CREATE INDEX IF NOT EXISTS history_time ON {schema}.history (vnf_id, at, seq);
-    CREATE INDEX IF NOT EXISTS history_operation ON {schema}.history (op_id, at) WHERE op_id IS NOT NULL;
-    CREATE TABLE IF NOT EXISTS {schema}.history_snapshot (
-        vnf_id text NOT NULL, version integer NOT NULL, state bytea NOT NULL, PRIMARY KEY (vnf_id, version));
-    """
-
-    async def apply(self, connection: Connection, schema: str, commits: Sequence[Stored]) -> None:
-        commits = [stored for stored in commits if stored.commit.kind == VNF.kind]
-        await connection.executemany(
-            f"INSERT INTO {schema}.history VALUES ($1, $2, $3, $4, $5, $6)",
-            [
-                (stored.commit.project, stored.seq, stored.commit.aggregate_id, stored.commit.at, _operation(stored),
-                 trace_of(stored))
-                for stored in commits
-            ],
-        )  # fmt: skip
-        due = list({stored.commit.aggregate_id for stored in commits if stored.commit.version % EVERY == 0})
-        if due:
-            await connection.execute(
-                f"INSERT INTO {schema}.history_snapshot SELECT id, version, state FROM {schema}.vnf WHERE id = ANY($1)",
-                due,
-            )
-
-
 class RelatedProjection:
-    """Table ``history_related``: what other streams tell of operations."""
+    """Table ``history_related``: what other aggregates tell of operations."""
 
     tables = """
     CREATE TABLE IF NOT EXISTS {schema}.history_related (
@@ -77,6 +45,42 @@ class RelatedProjection:
                 if (commit := stored.commit).correlation_id is not None
             ],
         )  # fmt: skip
+
+
+class HistoryProjection:
+    """Tables ``history`` and ``history_snapshot``; to be applied behind the instances, whose rows the snapshots are made of."""
+
+    tables = (
+        RelatedProjection.tables
+        + """
+    CREATE TABLE IF NOT EXISTS {schema}.history (
+        project text NOT NULL, seq bigint NOT NULL, vnf_id text NOT NULL, at timestamptz NOT NULL, op_id text, trace text,
+        PRIMARY KEY (project, seq));
+    CREATE INDEX IF NOT EXISTS history_vnf ON {schema}.history (vnf_id, seq);
+    CREATE INDEX IF NOT EXISTS history_time ON {schema}.history (vnf_id, at, seq);
+    CREATE INDEX IF NOT EXISTS history_operation ON {schema}.history (op_id, at) WHERE op_id IS NOT NULL;
+    CREATE TABLE IF NOT EXISTS {schema}.history_snapshot (
+        vnf_id text NOT NULL, version integer NOT NULL, state bytea NOT NULL, PRIMARY KEY (vnf_id, version));
+    """
+    )
+
+    async def apply(self, connection: Connection, schema: str, commits: Sequence[Stored]) -> None:
+        await RelatedProjection().apply(connection, schema, [each for each in commits if each.commit.kind != VNF.kind])
+        commits = [stored for stored in commits if stored.commit.kind == VNF.kind]
+        await connection.executemany(
+            f"INSERT INTO {schema}.history VALUES ($1, $2, $3, $4, $5, $6)",
+            [
+                (stored.commit.project, stored.seq, stored.commit.aggregate_id, stored.commit.at, _operation(stored),
+                 trace_of(stored))
+                for stored in commits
+            ],
+        )  # fmt: skip
+        due = list({stored.commit.aggregate_id for stored in commits if stored.commit.version % EVERY == 0})
+        if due:
+            await connection.execute(
+                f"INSERT INTO {schema}.history_snapshot SELECT id, version, state FROM {schema}.vnf WHERE id = ANY($1)",
+                due,
+            )
 
 
 def trace_of(stored: Stored) -> str | None:
