@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from forestay_sol.vnflcm import InstantiatedVnfInfo, VnfcResourceInfo
 from msgspec.structs import replace
 
 from .stepping import (
+    VNF,
     asg_order,
     carry_out,
     finish,
@@ -148,6 +150,26 @@ async def test_the_whole_vnf_has_the_addresses_that_were_asked_for(
     anew = read(await carry_out(cloud, order, pair, *ANEW, op_id="op2"))
     assert fixed_addresses(anew) == fixed_addresses(pair) == {("10.10.0.77",)}
     assert not server_ids(anew) & server_ids(pair)
+
+
+async def test_what_a_user_data_class_has_made_is_made_anew_as_it_was(
+    cloud: Cloud, two_vdus: Flavour, pair: InstantiatedVnfInfo
+) -> None:
+    """Only Heat knows it: what was kept of it before it is deleted is what comes again."""
+    stack = await cloud.heat.find(f"vnf-{VNF}")
+    assert stack is not None
+    extra = {"resources": {"extra": {"type": "OS::Heat::RandomString"}}}
+    made_of = await cloud.heat.made_of(stack)
+    merged = made_of.template | {"resources": made_of.template["resources"] | extra["resources"]}
+    await cloud.heat.update(stack, {"template": merged, "tags": "forestay,op-op1,step-create-stack,attempt-1"})
+    order = order_for("HEAL", pair, two_vdus, additionalParams={"all": True})
+    while (stack := await cloud.heat.find(f"vnf-{VNF}")) is None or stack.status == "IN_PROGRESS":
+        await asyncio.sleep(0.01)
+    await carry_out(cloud, order, pair, "keep-stack", *ANEW, op_id="op2")
+    anew = await cloud.heat.find(f"vnf-{VNF}")
+    assert anew is not None
+    assert anew.id != stack.id
+    assert "extra" in {item.name for item in await cloud.heat.resources(anew.name, anew.id)}
 
 
 async def test_making_anew_goes_on_where_it_failed(

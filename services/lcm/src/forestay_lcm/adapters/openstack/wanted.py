@@ -1,7 +1,8 @@
 """What a VNF's stack is made of before and after an operation: as its package's user data says, or as Forestay draws it.
 
 A user data class (wire section 8.4) says what is to change of what the stack is made of. Only Heat knows what that is when a
-class has made it, so ``keep-stack`` keeps it before anything is changed: for the merge, and to bring the stack back to it.
+class has made it, so ``keep-stack`` keeps it before anything is changed: for the merge, and to bring the stack back to it; or
+to make it anew as it was.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ def stack_after(job: Job) -> Blueprint:
     """What the stack is to be made of after the operation. :raises Permanent: 422, the template is none."""
     order, given = ordered(job), job.results.get(_USER_DATA)
     if given is None:
-        return blueprint_after(order, job.before)
+        return stack_before(job) if _KEPT in job.results else blueprint_after(order, job.before)
     own = own_blueprint(order.flavour)
     if _KEPT not in job.results:
         return _customised(own, given)
