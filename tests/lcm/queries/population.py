@@ -6,11 +6,11 @@ gives the same rows.
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from itertools import islice
 from typing import Any
 from uuid import UUID
 
@@ -18,7 +18,6 @@ import msgspec
 from forestay_events.aggregate import Context, Origin
 from forestay_events.commit import Commit
 from forestay_events.database import Connection
-from forestay_lcm.domain.commands import VnfCommand
 from forestay_lcm.domain.decide import VNF
 from forestay_lcm.domain.state import Vnf
 from forestay_lcm.projections.instances import encode_state
@@ -63,7 +62,7 @@ class Population:
 
     async def fill(self, connection: Connection) -> None:
         """Write all rows into the tables of schema ``lcm``, which exist."""
-        vnf = _instantiated()
+        vnf, _ = life(str(UUID(int=7)))
         assert vnf.operation is not None
         instance, occurrence = (
             msgspec.json.decode(vnf_document(vnf)),
@@ -117,7 +116,7 @@ class Population:
 
 
 async def _copy(connection: Connection, table: str, columns: Sequence[str], rows: Iterator[tuple[Any, ...]]) -> None:
-    while records := list(islice(rows, _AT_ONCE)):
+    while records := list(itertools.islice(rows, _AT_ONCE)):
         await connection.copy_records_to_table(table, schema_name="lcm", columns=columns, records=records)
 
 
@@ -125,28 +124,25 @@ def _text(document: Json) -> str:
     return msgspec.json.encode(document).decode()
 
 
-def _instantiated() -> Vnf:
-    """An instance with four servers, folded from what its commands lead to."""
+def life(vnf_id: str, name: str = "x") -> tuple[Vnf, list[Commit]]:
+    """An instance that is instantiated with all servers it may have, and the commits that lead there."""
     vnf: Vnf | None = None
-    commands = [
-        create(vnfInstanceName="x", metadata={"site": "x"}),
-        instantiate(instantiationLevelId="three"),
-        *[confirmed] * 20,
-    ]
+    commits: list[Commit] = []
+    commands = itertools.chain(
+        (create(vnfInstanceName=name, metadata={"site": name}), instantiate(instantiationLevelId="three")),
+        itertools.repeat(confirmed),
+    )
     for version, command in enumerate(commands, start=1):
         if version > 2 and (vnf is None or vnf.open_operation is None):
             break
-        vnf = _next(vnf, command if not callable(command) else command(vnf), version)
+        context = Context(EPOCH, Origin(f"{vnf_id}/{version}", PROJECT, "tester"))
+        decision = VNF.decide(vnf, command(vnf) if callable(command) else command, context)
+        commit = Commit(
+            id=f"{vnf_id}/{version}", stream="LCM", kind="vnf", aggregate_id=vnf_id, version=version, at=EPOCH,
+            project=PROJECT, actor="tester", reason=decision.reason, prev_hash="", events=VNF.codec.encode(decision.events),
+        )  # fmt: skip
+        vnf = VNF.fold(vnf, commit)
+        commits.append(commit)
     assert vnf is not None
     assert vnf.instantiation_state == "INSTANTIATED"
-    return vnf
-
-
-def _next(vnf: Vnf | None, command: VnfCommand, version: int) -> Vnf | None:
-    context = Context(EPOCH, Origin(f"command-{version}", PROJECT, "tester"))
-    decision = VNF.decide(vnf, command, context)
-    commit = Commit(
-        id=str(version), stream="LCM", kind="vnf", aggregate_id=str(UUID(int=7)), version=version, at=EPOCH,
-        project=PROJECT, actor="tester", reason=decision.reason, prev_hash="", events=VNF.codec.encode(decision.events),
-    )  # fmt: skip
-    return VNF.fold(vnf, commit)
+    return vnf, commits
