@@ -17,7 +17,7 @@ from forestay_events.database import answering
 from forestay_events.errors import Permanent, Rejected
 from forestay_events.freshness import caught_up_with_all
 from forestay_events.platform import Platform
-from forestay_events.sealing import is_sealed
+from forestay_events.sealing import is_sealed, is_secret_name
 from forestay_sol.vnfd import Vnfd
 from forestay_sol.vnflcm import VimConnectionInfo
 
@@ -187,6 +187,13 @@ def connection_of(known: KnownVim) -> VimConnectionInfo:
         access_info=_given(access),
         extra=known.extra or None,
     )
+
+
+def reference_to(known: KnownVim) -> VimConnectionInfo:
+    """The connection to a registered VIM without its secrets: its id leads to them."""
+    connection = connection_of(known)
+    access = {name: value for name, value in (connection.access_info or {}).items() if not is_secret_name(name)}
+    return msgspec.structs.replace(connection, access_info=access)
 
 
 def _given(members: Mapping[str, Any]) -> dict[str, Any]:

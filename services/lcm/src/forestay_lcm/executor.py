@@ -69,7 +69,7 @@ class Turn(Protocol):
     async def note(self, result: dict[str, Any]) -> None:
         """Have the log keep this as what is known of the step by now; whoever comes next finds it in ``run.result``.
 
-        :raises Superseded: the step is not the present one any more.
+        :raises Superseded: the step is not the present one any more, or another worker has noted something before.
         """
         ...
 

@@ -15,16 +15,18 @@ from uuid import UUID, uuid5
 import msgspec
 from forestay_events.errors import Retryable
 from forestay_sol.vnfd import Vnfd
-from forestay_sol.vnflcm import Grant, GrantRequest
+from forestay_sol.vnflcm import Grant, GrantRequest, VimConnectionInfo
 
 from forestay_lcm.adapters.nfvo.client import Nfvo
 from forestay_lcm.adapters.nfvo.granting import await_grant, request_grant, sealed
 from forestay_lcm.adapters.nfvo.settings import NfvoSettings
-from forestay_lcm.catalogue import Catalogue
+from forestay_lcm.catalogue import Catalogue, reference_to
 from forestay_lcm.domain import local_nfvo
 from forestay_lcm.domain.decisions.reports import GRANTED_CONNECTIONS
 from forestay_lcm.domain.grants import Asking, Terms, check
+from forestay_lcm.domain.grants.acceptance import UnusableGrant
 from forestay_lcm.domain.grants.operations import asked_for, vnfd_after
+from forestay_lcm.domain.plan import DRIVERS
 from forestay_lcm.domain.state import Operation, StepRun, Vnf
 from forestay_lcm.executor import Again, Confirmed, Outcome, Turn
 
@@ -48,17 +50,25 @@ class GrantStep:
         self._clock = clock
         self._nfvo = nfvo
         self._zones: Sequence[str] = settings.nfvo_zones
+        self._best_effort = settings.nfvo_best_effort
         self._patience = timedelta(seconds=settings.nfvo_timeout) + _MARGIN
 
     async def run(self, vnf: Vnf, operation: Operation, run: StepRun, turn: Turn) -> Outcome:
         new_id = _ids(operation.id)
         asking = Asking(
-            vnf_id=vnf.id, op_id=operation.id, vnfd_id=vnf.vnfd_id, new_id=new_id, automatic=operation.automatic
+            vnf_id=vnf.id,
+            op_id=operation.id,
+            vnfd_id=vnf.vnfd_id,
+            new_id=new_id,
+            automatic=operation.automatic,
+            best_effort=self._best_effort,
         )
         vnfd = await self._catalogue.vnfd(vnf.project, vnfd_after(vnf, operation))
         asked = asked_for(vnf, operation, vnfd, asking)
         if self._nfvo is not None:
-            return await self._external(self._nfvo, _Terms(self._catalogue, vnf, vnfd, asked.request), run, turn)
+            return await self._external(
+                self._nfvo, _Terms(self._catalogue, vnf, operation, vnfd, asked.request), run, turn
+            )
         answer = local_nfvo.answer(asked.request, new_id=new_id, flavour=asked.flavour, zones=self._zones)
         return _granted(asked.request, {"grant": msgspec.to_builtins(answer)})
 
@@ -70,7 +80,11 @@ class GrantStep:
         if left and left > timedelta(0):
             return Again(left.total_seconds(), "whoever has asked the NFVO may still get its answer")
 
+        noted = False
+
         async def about_to_send() -> None:
+            nonlocal noted
+            noted = True
             await turn.note({_ASKED_AT: self._clock().isoformat()})
 
         request = await terms.opened()
@@ -79,7 +93,8 @@ class GrantStep:
                 nfvo, request, terms.accept, sent=asked_at is not None, about_to_send=about_to_send
             )
         except Retryable:
-            await turn.note({_ASKED_AT: None})
+            if noted:
+                await turn.note({_ASKED_AT: None})
             raise
         if isinstance(outcome, Confirmed) and "location" in outcome.result:
             await turn.note(outcome.result)
@@ -90,9 +105,10 @@ class GrantStep:
 class _Terms:
     """What a grant of an external NFVO is taken on."""
 
-    def __init__(self, catalogue: Catalogue, vnf: Vnf, vnfd: Vnfd, request: GrantRequest) -> None:
+    def __init__(self, catalogue: Catalogue, vnf: Vnf, operation: Operation, vnfd: Vnfd, request: GrantRequest) -> None:
         self._catalogue = catalogue
         self._vnf = vnf
+        self._executors = {run.step.executor for run in operation.plan}
         self._vnfd = vnfd
         self.request = request
 
@@ -105,7 +121,23 @@ class _Terms:
     async def accept(self, grant: Grant) -> Grant:
         """The grant as the log may keep it. :raises UnusableGrant: it contradicts the request, the VNFD or itself."""
         check(grant, Terms(request=self.request, vnfd=self._vnfd, connections=self._vnf.vim_connections))
+        places = {key: await self._place(key, info) for key, info in grant.vim_connection_info.items()}
+        grant = msgspec.structs.replace(grant, vim_connection_info=places)
         return await sealed(self._catalogue.secrets_of(self._vnf.id).vault, self._vnf.id, grant)
+
+    async def _place(self, key: str, info: VimConnectionInfo) -> VimConnectionInfo:
+        """Where a VIM connection of a grant leads; a registered VIM may be named by its id alone."""
+        if info.access_info is None or info.interface_info is None:
+            known = await self._catalogue.vim(self._vnf.project, info.vim_id) if info.vim_id else None
+            if known is None:
+                where = f"VIM {info.vim_id}, which is not registered" if info.vim_id else "no VIM"
+                raise _unusable(f"vimConnectionInfo/{key} gives no access and names {where}")
+            info = reference_to(known)
+        if DRIVERS.get(info.vim_type) not in self._executors:
+            raise _unusable(
+                f"vimConnectionInfo/{key} is of type {info.vim_type}, which the operation was not planned for"
+            )
+        return info
 
     def connections(self, granted: dict[str, Any]) -> dict[str, Any]:
         """Where the VNF lives according to a grant: what it names comes before what the request does."""
@@ -122,6 +154,10 @@ def _with(terms: _Terms, outcome: Outcome) -> Outcome:
     if connections and terms.request.operation == "INSTANTIATE":
         granted.result[GRANTED_CONNECTIONS] = terms.connections(connections)
     return granted
+
+
+def _unusable(fault: str) -> UnusableGrant:
+    return UnusableGrant(f"The grant of the NFVO cannot be used: {fault}.", status=502, title="Grant cannot be used")
 
 
 def _granted(request: GrantRequest, result: dict[str, Any]) -> Confirmed:

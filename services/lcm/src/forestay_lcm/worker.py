@@ -55,12 +55,13 @@ class _Turn:
     def __init__(self, worker: StepWorker, due: _Due) -> None:
         self._worker = worker
         self._due = due
+        self._known = due.run.result
 
     async def __call__(self) -> None:
         await self._worker.fence(self._due)
 
     async def note(self, result: dict[str, Any]) -> None:
-        await self._worker.note(self._due, result)
+        self._known = await self._worker.note(self._due, self._known, result)
 
 
 class StepWorker:
@@ -143,15 +144,16 @@ class StepWorker:
             raise Superseded(operation)
         failpoint(f"{due.run.step.kind}.fenced")
 
-    async def note(self, due: _Due, result: dict[str, Any]) -> None:
-        """:raises Superseded: the step is not the present one any more."""
+    async def note(self, due: _Due, seen: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
+        """What is noted now. :raises Superseded: the step is not the present one any more, or somebody else has noted."""
         run = due.run
-        report = ReportStep(due.operation.id, run.step.name, run.attempt, "NOTED", result=result)
+        report = ReportStep(due.operation.id, run.step.name, run.attempt, "NOTED", result=result, seen=seen)
         noted = await self._execute(due, report, str(uuid4()))
         now = noted.state.operation if noted.state else None
         if now is None or now.current is None or now.current.result != result:
             raise Superseded(now)
         failpoint(f"{run.step.kind}.noted")
+        return now.current.result
 
     async def _try(self, due: _Due) -> Outcome | UnknownOutcome:
         """Run the handler and make of its errors what the engine knows. A call that may have acted is never just repeated."""

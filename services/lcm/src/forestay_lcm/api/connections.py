@@ -6,9 +6,8 @@ from typing import Any, TypeVar
 
 import msgspec
 from forestay_events.errors import Rejected
-from forestay_events.sealing import Vault, is_secret_name
-from forestay_lcm.catalogue import Catalogue, connection_of
-from forestay_lcm.projections.catalogue import KnownVim
+from forestay_events.sealing import Vault
+from forestay_lcm.catalogue import Catalogue, reference_to
 from forestay_sol.faults import pointer as json_pointer
 from forestay_sol.vnflcm import (
     ChangeCurrentVnfPkgRequest,
@@ -46,7 +45,7 @@ async def chosen_connections(
                 "No vimConnectionInfo is given and the project has no default VIM: name a VIM, or register one as default.",
                 pointer="/vimConnectionInfo",
             )
-        return {DEFAULT_KEY: _reference(known)}
+        return {DEFAULT_KEY: reference_to(known)}
     return await named_connections(catalogue, vault, project, vnf_id, given)
 
 
@@ -77,13 +76,7 @@ async def _connection(
     if known is None:
         pointer = json_pointer(["vimConnectionInfo", key, "vimId"])
         raise Rejected(404, f"VIM {info.vim_id} not found.", pointer=pointer)
-    return _reference(known)
-
-
-def _reference(known: KnownVim) -> VimConnectionInfo:
-    connection = connection_of(known)
-    access = {name: value for name, value in (connection.access_info or {}).items() if not is_secret_name(name)}
-    return msgspec.structs.replace(connection, access_info=access)
+    return reference_to(known)
 
 
 async def patched_connections(catalogue: Catalogue, vault: Vault, project: str, vnf_id: str, patch: Patch) -> Patch:

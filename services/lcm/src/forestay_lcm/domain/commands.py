@@ -191,7 +191,10 @@ class Handle:
 
 @dataclass(frozen=True)
 class ReportStep:
-    """A worker tells how the ``attempt``-th try of a step came out, or what has to be noted of it before it is done."""
+    """A worker tells how the ``attempt``-th try of a step came out, or what has to be noted of it before it is done.
+
+    :ivar seen: what the worker knew of the step when it noted something; who knew less than there is notes nothing.
+    """
 
     op_id: str
     step: str
@@ -199,6 +202,7 @@ class ReportStep:
     outcome: Literal["CONFIRMED", "NOTED", "FAILED", "UNKNOWN"]
     result: dict[str, Any] = field(default_factory=dict[str, Any])
     error: ProblemDict = field(default_factory=dict[str, Any])
+    seen: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
 VnfCommand = (

@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import msgspec
+from forestay_events.errors import Retryable, UnknownOutcome
 from forestay_events.sealing import Vault
 from forestay_sol.vnflcm import Grant, GrantRequest, VimConnectionInfo
 
@@ -33,7 +34,7 @@ async def request_grant(
     :param sent: whether it may have been sent already: the step's outcome is unknown.
     :param about_to_send: called when nothing but the sending is left to do; asks the fence, and may note that it begins.
     :raises Retryable: it was not sent.
-    :raises UnknownOutcome: it may have been received; come back with ``sent``.
+    :raises UnknownOutcome: it may have been received, or was granted and that could not be kept; come back with ``sent``.
     :raises Permanent: refused, with the NFVO's own words; or a grant that cannot be used.
     """
     if sent:
@@ -48,7 +49,10 @@ async def request_grant(
     answer = await nfvo.ask(asked)
     if isinstance(answer, Pending):
         return Confirmed({"location": answer.location, "delay": answer.delay})
-    return Confirmed({"grant": msgspec.to_builtins(await accept(answer))})
+    try:
+        return Confirmed({"grant": msgspec.to_builtins(await accept(answer))})
+    except Retryable as error:
+        raise UnknownOutcome(f"the grant {answer.id} came, but could not be kept: {error}") from error
 
 
 async def await_grant(nfvo: Nfvo, requested: Mapping[str, Any], accept: Accept) -> Outcome:

@@ -46,7 +46,7 @@ def report(vnf: Vnf, command: ReportStep, ctx: Context) -> Decided:
     if command.outcome == "UNKNOWN":
         return _unknown(operation, run, command)
     if command.outcome == "NOTED":
-        return _noted(operation, command)
+        return _noted(operation, run, command)
     if command.outcome == "FAILED":
         return _failed(operation, command)
     return _confirmed(vnf, operation, run, command)
@@ -62,7 +62,9 @@ def _unknown(operation: Operation, run: StepRun, command: ReportStep) -> Decided
     )
 
 
-def _noted(operation: Operation, command: ReportStep) -> Decided:
+def _noted(operation: Operation, run: StepRun, command: ReportStep) -> Decided:
+    if run.result != command.seen:
+        return Decided([])
     noted = StepNoted(op_id=operation.id, step=command.step, attempt=command.attempt, result=command.result)
     return Decided([noted], f"{command.step}: {', '.join(command.result)} noted")
 
@@ -111,7 +113,7 @@ def _ended(vnf: Vnf, operation: Operation, results: Sequence[dict[str, Any]]) ->
         resource_changes=(
             reverted(after)
             if operation.operation == "REVERT_TO_SNAPSHOT" and after
-            else resource_changes(before, after)
+            else resource_changes(before, after, updates=operation.operation == "CHANGE_VNFPKG")
         ),
         extensions=operation.params.get("extensions") or {},
         configurable_properties=operation.params.get("vnfConfigurableProperties") or {},
