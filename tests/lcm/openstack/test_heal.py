@@ -172,6 +172,19 @@ async def test_what_a_user_data_class_has_made_is_made_anew_as_it_was(
     assert "extra" in {item.name for item in await cloud.heat.resources(anew.name, anew.id)}
 
 
+async def test_a_vnf_whose_stack_has_vanished_is_made_anew(
+    cloud: Cloud, two_vdus: Flavour, pair: InstantiatedVnfInfo
+) -> None:
+    stack = await cloud.heat.find(f"vnf-{VNF}")
+    assert stack is not None
+    await cloud.heat.delete(stack)
+    while await cloud.heat.find(f"vnf-{VNF}") is not None:
+        await asyncio.sleep(0.01)
+    order = order_for("HEAL", pair, two_vdus, additionalParams={"all": True})
+    anew = read(await carry_out(cloud, order, pair, "keep-stack", *ANEW, op_id="op2"))
+    assert fixed_addresses(anew) == fixed_addresses(pair)
+
+
 async def test_making_anew_goes_on_where_it_failed(
     sim: OpenStackSimulator, cloud: Cloud, two_vdus: Flavour, pair: InstantiatedVnfInfo
 ) -> None:

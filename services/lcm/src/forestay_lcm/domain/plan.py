@@ -124,7 +124,7 @@ PLANS: dict[tuple[str, str], tuple[str, ...]] = {
     ("openstack", "SCALE"): ("grant", *_UPDATE),
     ("openstack", "SCALE_TO_LEVEL"): ("grant", *_UPDATE),
     ("openstack", "HEAL"): ("grant", "mark-unhealthy", *_UPDATE),
-    ("openstack", RECREATE): ("grant", *_DELETE, *_CREATE),
+    ("openstack", RECREATE): ("grant", "keep-stack", *_DELETE, *_CREATE),
     ("openstack", "CHANGE_EXT_CONN"): ("grant", *_UPDATE),
     ("openstack", "CHANGE_FLAVOUR"): ("grant", "add-images", *_UPDATE),
     ("openstack", "CHANGE_VNFPKG"): ("grant", "add-images", "keep-stack", "user-data", *_EACH_VNFC, *_UPDATE[2:]),

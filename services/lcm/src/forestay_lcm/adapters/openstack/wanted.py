@@ -34,9 +34,9 @@ def stack_after(job: Job) -> Blueprint:
     """What the stack is to be made of after the operation. :raises Permanent: 422, the template is none."""
     order, given = ordered(job), job.results.get(_USER_DATA)
     if given is None:
-        return stack_before(job) if _KEPT in job.results else blueprint_after(order, job.before)
+        return stack_before(job) if job.results.get(_KEPT) else blueprint_after(order, job.before)
     own = own_blueprint(order.flavour)
-    if _KEPT not in job.results:
+    if not job.results.get(_KEPT):
         return _customised(own, given)
     kept = stack_before(job)
     base = msgspec.structs.replace(own, parameters=kept.parameters) if replaces_template(order) else kept
@@ -45,8 +45,8 @@ def stack_after(job: Job) -> Blueprint:
 
 def stack_before(job: Job) -> Blueprint:
     """What the stack was made of before the operation. :raises Permanent: 422, the template is none."""
-    if _KEPT in job.results:
-        return msgspec.convert(job.results[_KEPT], Blueprint)
+    if kept := job.results.get(_KEPT):
+        return msgspec.convert(kept, Blueprint)
     return blueprint_before(ordered(job), existing(job))
 
 

@@ -7,7 +7,7 @@ from forestay_events.aggregate import Context, Decision
 from forestay_lcm.domain.decisions.guards import lane_of
 from forestay_lcm.domain.decisions.requested import USER_DATA, user_data
 from forestay_lcm.domain.events import OperationStarted, StepIntended, VnfEvent, VnfInfoModified
-from forestay_lcm.domain.plan import HOOKS, driver_of, plan
+from forestay_lcm.domain.plan import HOOKS, RECREATE, driver_of, plan
 from forestay_lcm.domain.state import Vnf
 from forestay_sol.vnfd import Flavour
 from forestay_sol.vnflcm import KeyValuePairs, LcmOperation, ScaleInfo, VimConnections
@@ -50,7 +50,7 @@ def start(
         steps=plan(
             driver(where),
             variant or operation,
-            without=without | _needless(vnf, operation, flavour, params),
+            without=without | _needless(vnf, variant or operation, flavour, params),
             hooks=hooks,
             hook=hook,
             count=count,
@@ -70,15 +70,13 @@ def driver(connections: VimConnections) -> str:
     return driver_of(next(iter(connections.values())).vim_type)
 
 
-def _needless(
-    vnf: Vnf, operation: LcmOperation, flavour: Flavour | None, params: KeyValuePairs | None
-) -> frozenset[str]:
+def _needless(vnf: Vnf, variant: str, flavour: Flavour | None, params: KeyValuePairs | None) -> frozenset[str]:
     """The kinds of steps that there is nothing to do for."""
     needless: frozenset[str] = frozenset()
-    if USER_DATA[0] not in (params or {}):
+    if USER_DATA[0] not in (params or {}) and variant != RECREATE:
         needless |= _USER_DATA_STEPS
     if flavour is None or not any(image.path for image in flavour.software_images().values()):
         needless |= _IMAGE_STEPS
-    if operation == "TERMINATE" and not vnf.has_images:
+    if variant == "TERMINATE" and not vnf.has_images:
         needless |= {"delete-images"}
     return needless

@@ -1,9 +1,11 @@
-"""Keeping what the VNF's stack is made of before an operation whose package says by itself what is to change of it."""
+"""Keeping what the VNF's stack is made of: before its package says by itself what is to change of it, or before it is deleted
+to be made anew."""
 
 from __future__ import annotations
 
 import msgspec
 import yaml
+from forestay_events.errors import Permanent
 
 from forestay_lcm.adapters.openstack.blueprint import Blueprint
 from forestay_lcm.adapters.openstack.cloud import Cloud
@@ -16,8 +18,12 @@ _LIMIT = 512 << 10
 
 
 async def keep_stack(cloud: Cloud, job: Job) -> Outcome:
-    """The result is the :class:`Blueprint` of the stack, secrets sealed by the executor."""
-    stack = await vnf_stack(cloud, job)
+    """The result is the :class:`Blueprint` of the stack, secrets sealed by the executor; empty, if it has vanished."""
+    try:
+        stack = await vnf_stack(cloud, job)
+    except Permanent as error:
+        # Who needs the stack itself says so; who makes it anew draws it from what the log knows.
+        return Confirmed({}) if error.status == 404 else Failed(error.title or "", error.status, str(error))
     if is_of_operation(stack, job):
         return Failed("Stack is changed", 409, f"Stack {stack.path} was changed before it could be kept.")
     made_of = await cloud.heat.made_of(stack)
