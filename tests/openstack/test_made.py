@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from forestay_lcm.adapters.openstack.cloud import Cloud, Clouds
+from forestay_lcm.adapters.openstack.settings import OpenStackSettings
 from msgspec.structs import replace
 
 from tests.lcm.openstack.conftest import ext_cp, ext_link, order_of
@@ -94,3 +95,19 @@ async def test_a_port_of_the_requester_is_used_and_stays(cloud: Cloud, tmp_path:
     finally:
         await life.end()
     await cloud.request("network", "DELETE", f"/v2.0/ports/{port}")
+
+
+async def test_a_zone_that_cannot_be_had_is_left_for_another(cloud: Cloud, tmp_path: Path) -> None:
+    """Heat changes a stack whose creation has failed; the volume of a server that was not made is made anew with it."""
+    life = Life(cloud, flavour("sample-two-vdus", tmp_path))
+    settings = OpenStackSettings(
+        openstack_reselect_zones=True, openstack_zone_error="requested availability zone is not available"
+    )
+    try:
+        order = await two_vdus_order(cloud, life.flavour)
+        zones = tuple(replace(zone, zone_id="nowhere") for zone in order.grant.zones)
+        elsewhere = replace(order, grant=replace(order.grant, zones=zones))
+        await life.do(elsewhere, *CREATE, settings=settings)
+        assert {vnfc.zone_id for vnfc in life.known.vnfc_resource_info} == {"nova"}
+    finally:
+        await life.end()

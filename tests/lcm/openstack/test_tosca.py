@@ -85,6 +85,22 @@ async def test_it_scales_heals_and_keeps_its_hosts_apart(sim: OpenStackSimulator
     assert len(group) == 1  # a server that is made anew has the hint, too
 
 
+async def test_a_new_package_gives_a_vnfc_another_port_on_a_link_that_is_there(cloud: Cloud, two_vdus: Flavour) -> None:
+    old = replace(two_vdus, base_hot=None)
+    pair, _ = await instantiate(cloud, await two_vdus_order(cloud, old))
+    cp = replace(old.cps["VDU1_CP2"], id="VDU1_CP3")
+    vdu = replace(old.vdus["VDU1"], cp_ids=(*old.vdus["VDU1"].cp_ids, "VDU1_CP3"))
+    newer = replace(old, vdus=old.vdus | {"VDU1": vdu}, cps=old.cps | {"VDU1_CP3": cp})
+    order = order_for("CHANGE_VNFPKG", pair, newer, old=old, vdus=("VDU1",), vnfdId="vnfd2")
+    results = await carry_out(cloud, order, pair, "update-vnfc:0", "await-vnfc:0", op_id="op2")
+    front = next(vnfc for vnfc in pair.vnfc_resource_info if vnfc.vdu_id == "VDU1")
+    assert len(await cloud.neutron.ports_of([front.id])) == 3
+    after = read(await carry_out(cloud, order, pair, *UPDATE, op_id="op2", results=results))
+    assert server_ids(after) == server_ids(pair)
+    [link] = after.vnf_virtual_link_resource_info
+    assert len(link.vnf_link_ports) == 3
+
+
 async def test_a_port_of_the_requester(cloud: Cloud, asg: Flavour) -> None:
     private = (await network(cloud, "private"))["id"]
     body = {"port": {"network_id": private}}

@@ -12,7 +12,7 @@ Rules of this module:
 from __future__ import annotations
 
 from collections.abc import Container, Iterator
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import yaml
 from forestay_events.errors import Permanent
@@ -38,7 +38,7 @@ async def update_vnfc(cloud: Cloud, job: Job) -> Outcome:
     """Start to update one VNFC."""
     turn = _turns(job)[_index(job)]
     stack = await _home(cloud, job, turn.vnfc)
-    change = _of_member(job, turn.vnfc) if _is_member(turn.vnfc) else _of_top(job)
+    change = await _of_member(cloud, job, turn.vnfc) if _is_member(turn.vnfc) else _of_top(job)
     return await send(cloud, job, stack, change) or sent(stack)
 
 
@@ -139,7 +139,7 @@ def _mixed(old: Json, new: Json, names: Container[str]) -> Json:
     return kept | {name: value for name, value in new.items() if name in names}
 
 
-def _of_member(job: Job, vnfc: VnfcResourceInfo) -> Change:
+async def _of_member(cloud: Cloud, job: Job, vnfc: VnfcResourceInfo) -> Change:
     blueprint = stack_after(job)
     member = _member_definition(blueprint, vnfc)
     given: Json = member.get("properties") or {}
@@ -147,9 +147,26 @@ def _of_member(job: Job, vnfc: VnfcResourceInfo) -> Change:
     parameters = {
         name: value_at(blueprint.parameters, ("nfv", *path)) for name, path in asked.items() if path is not None
     }
+    parameters |= await _shared(cloud, job, given)
     template = blueprint.files[member["type"]]
     known = {name: value for name, value in parameters.items() if value not in (None, ...)}
     return Change(fields={"template": template, "parameters": known, "files": blueprint.files}, existing=True)
+
+
+async def _shared(cloud: Cloud, job: Job, given: Json) -> Json:
+    """The parameters that are resources of the VNF's stack: a new port may be on a link that is there."""
+    wanted = {name: value["get_resource"] for name, value in given.items() if _is_reference(value)}
+    if not wanted:
+        return {}
+    top = await vnf_stack(cloud, job)
+    there = {
+        item.name: item.physical_id for item in await cloud.heat.resources(top.name, top.id) if item.stack == top.path
+    }
+    return {name: there[resource] for name, resource in wanted.items() if resource in there}
+
+
+def _is_reference(value: Any) -> bool:
+    return isinstance(value, dict) and list(cast("Json", value)) == ["get_resource"]
 
 
 def _member_definition(blueprint: Blueprint, vnfc: VnfcResourceInfo) -> Json:
