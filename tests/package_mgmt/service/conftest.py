@@ -52,7 +52,7 @@ class Server:
     async def settled(self, package_id: str, *, within: float = 20.0) -> Json:
         """The package once its onboarding has ended, one way or the other."""
         async with asyncio.timeout(within):
-            while (info := await self.show(package_id))["onboardingState"] == "PROCESSING":
+            while (info := await self.show(package_id))["onboardingState"] in ("UPLOADING", "PROCESSING"):
                 await asyncio.sleep(0.02)
         return info
 

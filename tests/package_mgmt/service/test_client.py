@@ -15,16 +15,18 @@ from forestay_package_mgmt.settings import Settings
 from forestay_simvim import OpenStackSimulator, SimConfig
 
 from tests.package_mgmt.service.conftest import PACKAGES, Json, Serve
+from tests.package_mgmt.v2.conftest import LOOPBACK
+from tests.package_mgmt.v2.origin import BASIC, origin
 
 pytestmark = [pytest.mark.client, pytest.mark.timeout(240)]
 OPENSTACK = Path(sys.executable).parent / "openstack"
 
 
-async def test_the_package_commands(serve: Serve, asg: bytes, tmp_path: Path) -> None:
+async def test_the_package_commands(serve: Serve, asg: bytes, two_vdus: bytes, tmp_path: Path) -> None:
     csar = tmp_path / "asg.zip"
     csar.write_bytes(asg)
     async with (
-        serve(Settings(package_page_size=1)) as server,
+        serve(Settings(package_page_size=1, package_fetch_allow=LOOPBACK)) as server,
         OpenStackSimulator(SimConfig(tacker_endpoint=server.url)).serve() as cloud,
     ):
         environment = os.environ | cloud.openrc() | {"PYTHONWARNINGS": "ignore"}
@@ -68,5 +70,11 @@ async def test_the_package_commands(serve: Serve, asg: bytes, tmp_path: Path) ->
 
         updated = await parsed("update", id_, "--operational-state", "DISABLED", "--user-data", "owner=you")
         assert updated == {"Operational State": "DISABLED", "User Defined Data": {"owner": "you"}}
+        async with origin(two_vdus) as source:
+            source.authorization = BASIC
+            user = ("--user-name", "user", "--password", "pass word")
+            await package("upload", another["ID"], "--url", f"{source.url}/two.zip", *user)
+            assert (await server.settled(another["ID"]))["onboardingState"] == "ONBOARDED"
+        await package("update", another["ID"], "--operational-state", "DISABLED")
         await package("delete", id_, another["ID"])
         assert await parsed("list") == []
