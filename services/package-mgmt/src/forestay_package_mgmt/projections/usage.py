@@ -81,7 +81,8 @@ class UsageProjection:
                     )  # fmt: skip
                 elif isinstance(fact, _ENDED):
                     await connection.execute(
-                        f"UPDATE {schema}.vnf SET coming = NULL WHERE id = $1 AND coming IS NOT NULL", commit.aggregate_id
+                        f"UPDATE {schema}.vnf SET coming = NULL WHERE id = $1 AND coming IS NOT NULL",
+                        commit.aggregate_id,
                     )
                 elif isinstance(fact, VnfDeleted):
                     await connection.execute(f"DELETE FROM {schema}.vnf WHERE id = $1", commit.aggregate_id)
