@@ -86,6 +86,10 @@ class NfvoSimulator:
         """The requests with this method whose path contains ``path``."""
         return [entry for entry in self.journal if entry.method == method and path in entry.path]
 
+    def decide(self) -> None:
+        """Have all grants there that were not there yet."""
+        self._undecided.clear()
+
     @web.middleware
     async def _door(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         body = await request.json() if request.content_type == "application/json" and request.can_read_body else None
