@@ -13,6 +13,8 @@ import pytest
 import pytest_asyncio
 from forestay_standalone.embedded import EmbeddedNats, EmbeddedPostgres
 
+from tests import exchanges
+
 _numbers = itertools.count(1)
 
 
@@ -49,6 +51,15 @@ async def nats_server(tmp_path: Path) -> AsyncIterator[EmbeddedNats]:
     """A fresh NATS with JetStream: ``.url``, ``await .kill()``, ``await .restart()`` (same address, same store)."""
     async with EmbeddedNats(tmp_path, durable=False) as server:
         yield server
+
+
+@pytest.fixture(scope="session", autouse=True)
+def as_etsi_has_it(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """At the end, what the tests said over HTTP must be as ETSI's documents have it, but for what is known."""
+    yield
+    if exchanges.RECORDED and not exchanges.MISSING:
+        found = list(exchanges.deviations(exchanges.RECORDED, tmp_path_factory.mktemp("exchanges")))
+        assert not found, "\n".join(found)
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -20,6 +20,7 @@ from forestay_standalone.rest import RestApi
 from forestay_standalone.substrate import Options, substrate
 from yarl import URL
 
+from tests.exchanges import recorder
 from tests.flow.cloud import TestCloud
 
 Json = dict[str, Any]
@@ -149,8 +150,8 @@ async def site(
             (simulator or OpenStackSimulator()).serve() as running,
             substrate(Options(data_dir=Path(directory), port=0)) as base,
             all_in_one(msgspec.structs.replace(base, **config)) as (platform, url),
-            aiohttp.ClientSession(url, headers=VERSION) as versioned,
-            aiohttp.ClientSession() as session,
+            aiohttp.ClientSession(url, headers=VERSION, trace_configs=[recorder()]) as versioned,
+            aiohttp.ClientSession(trace_configs=[recorder()]) as session,
         ):
             cloud = TestCloud(running.auth_url, "demo", password or "demo-secret", "demo")
             yield TestSite(url, platform, running, cloud, Path(directory), RestApi(versioned), session)

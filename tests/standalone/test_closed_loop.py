@@ -12,6 +12,7 @@ from forestay_standalone.all_in_one import all_in_one
 from forestay_standalone.rest import RestApi
 from forestay_standalone.substrate import Options, substrate
 
+from tests.exchanges import recorder
 from tests.flow.cloud import TestCloud
 from tests.flow.scenario import SAMPLES, create, instantiate_body, onboard, start
 
@@ -22,7 +23,7 @@ async def site(tmp_data_dir: Path) -> AsyncIterator[tuple[RestApi, OpenStackSimu
         OpenStackSimulator().serve() as simulator,
         substrate(Options(data_dir=tmp_data_dir, port=0)) as config,
         all_in_one(config) as (_, url),
-        aiohttp.ClientSession(url, headers={"Version": "2.0.0"}) as session,
+        aiohttp.ClientSession(url, headers={"Version": "2.0.0"}, trace_configs=[recorder()]) as session,
     ):
         yield RestApi(session), simulator, url
 

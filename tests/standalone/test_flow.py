@@ -12,6 +12,7 @@ from forestay_standalone.all_in_one import all_in_one
 from forestay_standalone.rest import RestApi
 from forestay_standalone.substrate import Options, substrate
 
+from tests.exchanges import recorder
 from tests.flow.cloud import TestCloud
 from tests.flow.scenario import SAMPLES, Sample, main_job, whole_life
 
@@ -32,7 +33,7 @@ async def api(tmp_data_dir: Path, cloud: TestCloud) -> AsyncIterator[RestApi]:
     async with (
         substrate(Options(data_dir=tmp_data_dir, port=0)) as config,
         all_in_one(config) as (_, url),
-        aiohttp.ClientSession(url, headers={"Version": "2.0.0"}) as session,
+        aiohttp.ClientSession(url, headers={"Version": "2.0.0"}, trace_configs=[recorder()]) as session,
     ):
         rest = RestApi(session)
         await rest.send("POST", "/v1.0/vims", cloud.vim())

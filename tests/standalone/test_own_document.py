@@ -80,6 +80,7 @@ REQUIRED_MEMBERS = {
     # Of snapshots the document asks for members by names that it does not know.
     "CreateVnfSnapshotRequest": {"vnfSnapshotInfoId"},
     "VnfSnapshot": {"vnfInstance"},
+    "ScaleInfo": {"scaleLevel"},
     "VnfExtCpData": {"cpConfig"},  # SOL003's table has it as 1..N
     "VnfLcmOpOcc": {"_links"},
 }

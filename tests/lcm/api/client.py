@@ -10,6 +10,8 @@ from typing import Any
 import aiohttp
 import msgspec
 
+from tests.exchanges import recorder
+
 VERSION = {"Version": "2.0.0"}
 INSTANCES = "/vnflcm/v2/vnf_instances"
 OP_OCCS = "/vnflcm/v2/vnf_lcm_op_occs"
@@ -81,5 +83,5 @@ class Client:
 
 @asynccontextmanager
 async def client(url: str) -> AsyncGenerator[Client]:
-    async with aiohttp.ClientSession(url) as session:
+    async with aiohttp.ClientSession(url, trace_configs=[recorder()]) as session:
         yield Client(session)
