@@ -18,19 +18,24 @@ from forestay_lcm.domain.commands import (
     Modify,
     Operate,
     ReportStep,
+    RevertToSnapshot,
     Scale,
     ScaleToLevel,
+    TakeSnapshot,
     Terminate,
 )
 from forestay_lcm.domain.state import Operation, Vnf
+from forestay_lcm.domain.vnf_snapshot import Place, VnfSnapshot
 from forestay_sol.vnfd import BaseHot, Flavour, InstantiationLevel, ScalingAspect, Vdu, VduCp, Vnfd, VnfVirtualLink
 from forestay_sol.vnflcm import (
     ChangeExtVnfConnectivityRequest,
     ChangeVnfFlavourRequest,
     CreateVnfRequest,
+    CreateVnfSnapshotRequest,
     HealVnfRequest,
     InstantiateVnfRequest,
     OperateVnfRequest,
+    RevertToVnfSnapshotRequest,
     ScaleVnfRequest,
     ScaleVnfToLevelRequest,
     TerminateVnfRequest,
@@ -87,6 +92,8 @@ CONNECTIONS = {
         access_info={"username": "nfv_user", "password": "sealed:1.token"},
     )
 }
+
+SNAPSHOT_ID = "b9d4b0f2-5c0e-4b57-a8f4-d9c7c3b3a6f1"
 
 INFO: dict[str, Any] = {
     "flavourId": "simple",
@@ -198,6 +205,47 @@ def change_flavour(flavour_id: str = "large", vnfd: Vnfd = VNFD, **members: Any)
 
 def operate(state: str = "STOPPED", vnfd: Vnfd = VNFD, **members: Any) -> Operate:
     return Operate(msgspec.convert({"changeStateTo": state} | members, OperateVnfRequest), vnfd)
+
+
+def place(vnf_id: str) -> Place:
+    """Where the parts of a VNF snapshot are."""
+    connection = CONNECTIONS["vim1"]
+    return Place(vnf_id=vnf_id, driver="openstack", lane=connection.vim_id or "", key="vim1", connection=connection)
+
+
+def snapshot_content(vnf_id: str, *servers: str, **members: Any) -> dict[str, Any]:
+    """SOL003's VnfSnapshot of a VNF with these servers."""
+    return {
+        "id": SNAPSHOT_ID,
+        "vnfInstanceId": vnf_id,
+        "vnfdId": VNFD.vnfd_id,
+        "vnfInstance": {"id": vnf_id, "instantiatedVnfInfo": {"flavourId": "simple"}},
+        "vnfcSnapshots": [
+            {"id": id_, "vnfcInstanceId": f"VDU1-{id_}", "computeSnapshotResource": {"resourceId": f"image-{id_}"}}
+            for id_ in servers or ("server-1",)
+        ],
+    } | members
+
+
+def empty_snapshot(snapshot_id: str = SNAPSHOT_ID) -> VnfSnapshot:
+    return VnfSnapshot(id=snapshot_id, project=PROJECT, status="EMPTY")
+
+
+def filled_snapshot(vnf_id: str, snapshot_id: str = SNAPSHOT_ID, **members: Any) -> VnfSnapshot:
+    """A snapshot of an instance with one VNFC; ``members`` of its content."""
+    content = snapshot_content(vnf_id, **members)
+    return VnfSnapshot(id=snapshot_id, project=PROJECT, status="FILLED", content=content, place=place(vnf_id))
+
+
+def take_snapshot(snapshot: VnfSnapshot | None = None, vnfd: Vnfd = VNFD, **members: Any) -> TakeSnapshot:
+    snapshot = snapshot or empty_snapshot()
+    request = {"vnfSnapshotInfoId": snapshot.id} | members
+    return TakeSnapshot(msgspec.convert(request, CreateVnfSnapshotRequest), vnfd, snapshot)
+
+
+def revert_to(snapshot: VnfSnapshot, vnfd: Vnfd = VNFD, ended: str | None = None, **members: Any) -> RevertToSnapshot:
+    request = {"vnfSnapshotInfoId": snapshot.id} | members
+    return RevertToSnapshot(msgspec.convert(request, RevertToVnfSnapshotRequest), vnfd, snapshot, ended)
 
 
 def cancel(mode: Literal["GRACEFUL", "FORCEFUL"] = "FORCEFUL") -> Callable[[Vnf | None], Cancel]:

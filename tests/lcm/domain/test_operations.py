@@ -1,4 +1,4 @@
-"""SCALE, SCALE_TO_LEVEL, HEAL, CHANGE_EXT_CONN, CHANGE_FLAVOUR, OPERATE: what each leads to, and what each refuses."""
+"""The operations of an instantiated VNF: what each leads to, and what each refuses."""
 
 from __future__ import annotations
 
@@ -21,12 +21,15 @@ from tests.lcm.samples import (
     create,
     ext_link,
     failed,
+    filled_snapshot,
     handle,
     heal,
     instantiate,
     operate,
+    revert_to,
     scale,
     scale_to_level,
+    take_snapshot,
     terminate,
 )
 
@@ -41,6 +44,8 @@ OPERATIONS: dict[str, VnfCommand] = {
     "CHANGE_EXT_CONN": change_ext_conn(),
     "CHANGE_FLAVOUR": change_flavour(),
     "OPERATE": operate("STOPPED", stopType="GRACEFUL", gracefulStopTimeout=5),
+    "CREATE_SNAPSHOT": take_snapshot(userDefinedData={"why": "before the upgrade"}),
+    "REVERT_TO_SNAPSHOT": revert_to(filled_snapshot(VNF_ID)),
 }
 """A legal command for each operation of an instance that is instantiated with one VNFC."""
 

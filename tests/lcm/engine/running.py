@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import msgspec
 from forestay_events.aggregate import Aggregates, Origin
 from forestay_events.blobs import Blob
 from forestay_events.commit import Commit, EventCodec
@@ -21,8 +22,10 @@ from forestay_lcm import app
 from forestay_lcm.domain.commands import Handle, VnfCommand
 from forestay_lcm.domain.decide import VNF
 from forestay_lcm.domain.state import Operation, Vnf
+from forestay_lcm.domain.vnf_snapshot import VNF_SNAPSHOT, SnapshotCommand, VnfSnapshot
 from forestay_lcm.executor import Executor
 from forestay_lcm.reads import Vnfs
+from forestay_lcm.vnf_snapshots.reads import VnfSnapshots
 from forestay_lcm.worker import StepWorker
 from forestay_sol.service import Service, serving
 from forestay_sol.streams import package, vim
@@ -106,6 +109,10 @@ class Lcm:
     url: str
     vnfs: Vnfs
 
+    @property
+    def snapshots(self) -> VnfSnapshots:
+        return Aggregates(self.platform.store, VNF_SNAPSHOT, self.platform.clock)
+
     async def create(self) -> str:
         vnf_id = str(uuid4())
         await self.ask(vnf_id, create())
@@ -114,7 +121,12 @@ class Lcm:
     async def instantiate(self) -> str:
         """A new instance that is being instantiated; returns its id."""
         vnf_id = await self.create()
-        await self.ask(vnf_id, instantiate())
+        request = instantiate()
+        # As it is recorded of a registered VIM: its id, and no secrets.
+        registered = {
+            key: msgspec.structs.replace(info, access_info={}) for key, info in request.vim_connections.items()
+        }
+        await self.ask(vnf_id, replace(request, vim_connections=registered))
         return vnf_id
 
     async def instantiated(self, *, within: float = 10) -> str:
@@ -127,6 +139,15 @@ class Lcm:
 
     async def ask(self, vnf_id: str, command: VnfCommand) -> Vnf:
         state = (await self.vnfs.execute(vnf_id, command, Origin(str(uuid4()), PROJECT, "tester"))).state
+        assert state is not None
+        return state
+
+    async def snapshot(self, *commands: SnapshotCommand, snapshot_id: str = "") -> VnfSnapshot:
+        """What a VNF snapshot, a new one unless ``snapshot_id`` names it, is behind these commands."""
+        snapshot_id = snapshot_id or str(uuid4())
+        for command in commands:
+            await self.snapshots.execute(snapshot_id, command, Origin(str(uuid4()), PROJECT, "tester"))
+        state = (await self.snapshots.load(snapshot_id)).state
         assert state is not None
         return state
 

@@ -10,11 +10,13 @@ from itertools import count
 from typing import Any
 
 from forestay_lcm.domain.state import Operation, StepRun, Vnf
-from forestay_lcm.executor import Again, Confirmed, Executor, Failed, Fence, Outcome
+from forestay_lcm.executor import Again, Confirmed, Executor, Failed, Outcome, Turn
 
-from tests.lcm.samples import observed
+from tests.lcm.samples import observed, snapshot_content
 
-CHANGES = {"update-stack": "update", "restore-stack": "restore", "operate-servers": "operate"}
+CHANGES = {
+    "update-stack": "update", "restore-stack": "restore", "operate-servers": "operate", "revert-snapshot": "revert",
+}  # fmt: skip
 """Steps that change a stack, and how the journal calls it."""
 
 
@@ -68,6 +70,7 @@ class ScriptedVim:
     """:class:`~forestay_lcm.executor.Executor` for the steps of the OpenStack plans.
 
     :ivar stacks: by name; a name can be taken once.
+    :ivar snapshots: ids of the VNF snapshots that there are parts of.
     :ivar journal: what was really done: ``create <name>``, ``update <name>``, ``delete <name>`` ...
     :ivar calls: the handler's calls, ``<step>/<attempt>``.
     :ivar hitches: by step, or by VNF instance and step (``<id>/<step>``); one for each call, the first comes first.
@@ -75,6 +78,7 @@ class ScriptedVim:
 
     def __init__(self, latency: float = 0.0) -> None:
         self.stacks: dict[str, Stack] = {}
+        self.snapshots: set[str] = set()
         self.journal: list[str] = []
         self.calls: list[str] = []
         self.hitches: defaultdict[str, deque[Hitch]] = defaultdict(deque)
@@ -85,54 +89,67 @@ class ScriptedVim:
         """The next calls of a step go wrong."""
         self.hitches[step].extend(hitches)
 
-    async def run(self, vnf: Vnf, operation: Operation, run: StepRun, fence: Fence) -> Outcome:
+    async def run(self, vnf: Vnf, operation: Operation, run: StepRun, turn: Turn) -> Outcome:
         self.calls.append(f"{run.step.name}/{run.attempt}")
         waiting = self.hitches[f"{vnf.id}/{run.step.name}"] or self.hitches[run.step.name]
         hitch = waiting.popleft() if waiting else Hitch()
         await asyncio.sleep(self._latency)
         if hitch.before is not None:
             await hitch.before()
-        outcome = hitch.instead or await self._act(vnf, operation, run, fence)
+        outcome = hitch.instead or await self._act(vnf, operation, run, turn)
         if hitch.after is not None:
             await hitch.after()
         return outcome
 
-    async def _act(self, vnf: Vnf, operation: Operation, run: StepRun, fence: Fence) -> Outcome:
+    async def _act(self, vnf: Vnf, operation: Operation, run: StepRun, turn: Turn) -> Outcome:
         name = f"vnf-{vnf.id}"
         found = self.stacks.get(name)
         maker = (operation.id, run.attempt)
         match run.step.name:
             case "create-stack":
                 if found is None:
-                    await fence()
+                    await turn()
                     found = self._create(name, maker, observed(vnf))
                 elif found.maker != maker:
-                    await fence()
+                    await turn()
                     self._delete(name)
                     return Again(0.05, "the stack of an earlier try is being deleted")
                 return Confirmed({"stack_id": found.id, "stack_name": name})
             case "delete-stack":
                 if found is not None:
-                    await fence()
+                    await turn()
                     self._delete(name)
                 return Confirmed({})
             case "await-deleted":
                 return Confirmed({})
+            case "create-snapshot" | "await-snapshot" | "delete-snapshot":
+                return await self._of_snapshot(run.step.name, vnf, operation.params["vnfSnapshotInfoId"], turn)
             case step:
-                return await self._of_stack(found, step, vnf, maker, fence) if found else _vanished(name)
+                return await self._of_stack(found, step, vnf, maker, turn) if found else _vanished(name)
 
-    async def _of_stack(self, stack: Stack, step: str, vnf: Vnf, maker: tuple[str, int], fence: Fence) -> Confirmed:
+    async def _of_stack(self, stack: Stack, step: str, vnf: Vnf, maker: tuple[str, int], turn: Turn) -> Confirmed:
         """Steps that change a stack that is there, or look at it."""
         if step == "read-back":
             return Confirmed({"instantiated_vnf_info": stack.info})
         if step in ("mark-unhealthy", "unmark-unhealthy"):
-            await fence()
+            await turn()
             stack.marked = step == "mark-unhealthy"
         if step in CHANGES and (stack.maker != maker or step == "restore-stack"):
-            await fence()
+            await turn()
             self.journal.append(f"{CHANGES[step]} vnf-{vnf.id}")
             stack.maker, stack.info, stack.marked = maker, observed(vnf), False
         return Confirmed({})
+
+    async def _of_snapshot(self, step: str, vnf: Vnf, snapshot_id: str, turn: Turn) -> Confirmed:
+        made = snapshot_id in self.snapshots
+        if step == "create-snapshot" and not made:
+            await turn()
+            self.journal.append(f"save vnf-{vnf.id}")
+            self.snapshots.add(snapshot_id)
+        if step == "delete-snapshot" and made:
+            await turn()
+            self.snapshots.remove(snapshot_id)
+        return Confirmed({"vnfcSnapshots": snapshot_content(vnf.id)["vnfcSnapshots"]} if "await" in step else {})
 
     def _create(self, name: str, maker: tuple[str, int], info: dict[str, Any]) -> Stack:
         assert name not in self.stacks, "a name can be taken once"

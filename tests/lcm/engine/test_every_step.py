@@ -16,6 +16,7 @@ from forestay_lcm.domain.commands import VnfCommand
 from forestay_lcm.domain.decide import VNF
 from forestay_lcm.domain.plan import STEPS
 from forestay_lcm.domain.state import Operation, Vnf
+from forestay_lcm.domain.vnf_snapshot import ClaimForFilling, CreateSnapshot, FillSnapshot, VnfSnapshot
 from forestay_lcm.executor import Failed
 from forestay_sol.vnflcm import InstantiatedVnfInfo
 
@@ -23,7 +24,21 @@ from tests.lcm.domain.test_every_step import FINAL, OF_A_VIM, UNDOABLE
 from tests.lcm.domain.test_operations import OPERATIONS
 from tests.lcm.engine.running import Lcm, running
 from tests.lcm.engine.scripted_vim import Hitch, Pause, ScriptedVim, Stack
-from tests.lcm.samples import PROJECT, confirmed, failed, handle, heal, instantiate, operate, scale, terminate
+from tests.lcm.samples import (
+    PROJECT,
+    confirmed,
+    failed,
+    handle,
+    heal,
+    instantiate,
+    operate,
+    place,
+    revert_to,
+    scale,
+    snapshot_content,
+    take_snapshot,
+    terminate,
+)
 
 BROKEN = Failed("VIM says no", 422, "No valid host was found.")
 COMMANDS: Mapping[str, VnfCommand] = {
@@ -43,6 +58,7 @@ class Case:
     vnf_id: str = ""
     before: Vnf | None = None
     stack: Stack | None = None
+    snapshot: VnfSnapshot | None = None
 
     @property
     def name(self) -> str:
@@ -55,7 +71,21 @@ class Case:
         self.before = await self.instance()
         self.stack = self.copy()
         self.vim.next(f"{self.vnf_id}/{self.step}", *hitches)
-        await self.lcm.ask(self.vnf_id, COMMANDS[self.operation])
+        await self.lcm.ask(self.vnf_id, await self.command())
+
+    async def command(self) -> VnfCommand:
+        """The request for the operation; one for a VNF snapshot needs one in the log."""
+        if self.operation == "CREATE_SNAPSHOT":
+            self.snapshot = await self.lcm.snapshot(CreateSnapshot())
+            return take_snapshot(self.snapshot)
+        if self.operation == "REVERT_TO_SNAPSHOT":
+            claim, fill = (
+                ClaimForFilling("before", place(self.vnf_id)),
+                FillSnapshot("before", snapshot_content(self.vnf_id)),
+            )
+            self.snapshot = await self.lcm.snapshot(CreateSnapshot(), claim, fill)
+            return revert_to(self.snapshot)
+        return COMMANDS[self.operation]
 
     async def instance(self) -> Vnf:
         state = (await self.lcm.vnfs.load(self.vnf_id)).state
@@ -74,7 +104,11 @@ class Case:
         return await self.lcm.until(self.vnf_id, state, within=40)
 
     async def shown(self) -> None:
-        """The instance shows what the VIM has."""
+        """The instance shows what the VIM has; a VNF snapshot is free, and filled if the VIM has it."""
+        if self.snapshot is not None:
+            snapshot = await self.lcm.snapshot(snapshot_id=self.snapshot.id)
+            ours = self.operation == "REVERT_TO_SNAPSHOT" or snapshot.id in self.vim.snapshots
+            assert (snapshot.status, snapshot.claim) == ("FILLED" if ours else "EMPTY", None), self.name
         info = (await self.instance()).instantiated_vnf_info
         stack = self.copy()
         if (await self.instance()).instantiation_state == "INSTANTIATED":
@@ -162,7 +196,7 @@ class TestFailureAtEveryStep:
 
         vim = ScriptedVim()
         async with running(config, vim) as lcm:
-            await each(lcm, vim, FINAL, check)
+            await each(lcm, vim, [place for place in FINAL if place in OF_A_VIM], check)
 
     async def test_of_every_grant_ends_rolled_back(self, config: BaseConfig) -> None:
         async def check(case: Case) -> None:
@@ -180,7 +214,7 @@ class TestFailureAtEveryStep:
             for operation, vnf_id in zip(OPERATIONS, ids, strict=True):
                 case = Case(lcm, vim, operation, "grant", vnf_id)
                 case.before, case.stack = await case.instance(), case.copy()
-                await lcm.ask(vnf_id, COMMANDS[operation])
+                await lcm.ask(vnf_id, await case.command())
                 cases.append(case)
             await asyncio.gather(*(check(case) for case in cases))
 
