@@ -80,6 +80,7 @@ async def test_the_whole_life(config: BaseConfig) -> None:
         assert shown["instantiatedVnfInfo"]["vnfState"] == "STARTED"
         assert set(shown["_links"]) == {
             "self", "terminate", "scale", "scaleToLevel", "changeFlavour", "heal", "operate", "changeExtConn",
+            "createSnapshot", "revertToSnapshot",
         }  # fmt: skip
         connection = shown["vimConnectionInfo"]["default"]
         assert (connection["vimId"], connection["vimType"]) == (VIM_ID, OPENSTACK)
