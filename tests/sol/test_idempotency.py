@@ -210,3 +210,23 @@ async def test_nothing_of_the_body_is_kept(config: BaseConfig, client: Client) -
     await connection.close()
     assert "hunter2" not in repr(row)
     assert KEY["Idempotency-Key"] not in repr(row)
+
+
+async def test_an_answer_is_forgotten_after_its_time(config: BaseConfig, shop: Shop) -> None:
+    async with (
+        process(config, shop) as client,
+        open_platform(config, "test") as platform,
+        kept_answers(platform) as kept,
+    ):
+        for key in ("old", "new"):
+            await client.post(PATH, json={"name": "n"}, headers={"Idempotency-Key": key})
+        oldest = (
+            "UPDATE http.answer SET at = now() - interval '25 hours' WHERE id IN (SELECT id FROM http.answer LIMIT 1)"
+        )
+        assert await platform.pool.execute(oldest) == "UPDATE 1"
+        forgetting = asyncio.create_task(kept.run())
+        async with asyncio.timeout(5):
+            while await platform.pool.fetchval("SELECT count(*) FROM http.answer") != 1:
+                await asyncio.sleep(0.01)
+        forgetting.cancel()
+        await asyncio.gather(forgetting, return_exceptions=True)
