@@ -14,7 +14,7 @@ Rules of this module:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from datetime import timedelta
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -24,7 +24,7 @@ import structlog
 from forestay_events.aggregate import Aggregates, Origin
 from forestay_events.archive import LEAD
 from forestay_events.database import Connection, answering, own_connection
-from forestay_events.errors import ForestayError, Permanent, Retryable, Unavailable
+from forestay_events.errors import ForestayError, Permanent, Rejected, Retryable, Unavailable
 from forestay_events.platform import Platform
 from forestay_sol.vnflcm import VimConnectionInfo
 
@@ -50,6 +50,7 @@ _STAND_BY = 5.0
 _AT_ONCE = 8
 """VNF instances of a VIM that are looked at at the same time."""
 
+_BATCH = 500
 _PREFIX = "vnf-"
 _OPENSTACK = next(kind for kind, driver in DRIVERS.items() if driver == "openstack")
 
@@ -60,7 +61,7 @@ class _Place(NamedTuple):
     name: str
     project: str
     cloud: Cloud
-    vnfs: list[Vnf]
+    vnfs: list[str]
 
 
 class DriftWatch:
@@ -97,8 +98,8 @@ class DriftWatch:
         while not await guard.fetchval(LEAD, "lcm drift"):
             await asyncio.sleep(_STAND_BY)
         while await guard.fetchval("SELECT true"):
-            await self.compare()
             await asyncio.sleep(self._settings.drift_interval)
+            await self.compare()
 
     async def compare(self) -> None:
         """Compare all VIMs once. :raises Unavailable: the log or the copy does not answer."""
@@ -109,27 +110,47 @@ class DriftWatch:
                 raise
             except ForestayError as error:
                 log.warning("drift.passed_over", vim=place.name, reason=str(error))
+            except Exception as error:
+                # What a VIM answers must not end the worker: others of its jobs are worth more than this one.
+                log.error("drift.failed", vim=place.name, reason=str(error), exc_info=True)
 
     async def _places(self) -> list[_Place]:
         """The clouds of registered VIMs, and of VNF instances; one for each credential."""
         found: dict[Credential, _Place] = {}
         with answering():
             vims = await self._platform.pool.fetch("SELECT model FROM lcm.vim")
-            rows = await self._platform.pool.fetch(
-                "SELECT state FROM lcm.vnf WHERE NOT deleted AND instantiation_state = 'INSTANTIATED'"
-            )
+        registered: dict[tuple[str, str | None], _Place | None] = {}
         for known in (decode_vim(row["model"]) for row in vims):
             if known.vim_type == "openstack":
                 info = VimConnectionInfo(vim_id=known.id, vim_type=_OPENSTACK)
-                await self._place(found, known.project, "", known.name, info)
-        for vnf in (decode_state(row["state"]) for row in rows):
+                registered[known.project, known.id] = await self._place(found, known.project, "", known.name, info)
+        async for vnf in self._instantiated():
             key = living_in(vnf)
             info = vnf.vim_connections.get(key)
-            if info is not None and info.vim_type == _OPENSTACK:
-                place = await self._place(found, vnf.project, vnf.id, key, info)
-                if place is not None:
-                    place.vnfs.append(vnf)
+            if info is None or info.vim_type != _OPENSTACK:
+                continue
+            whose = (vnf.project, None if info.access_info else info.vim_id)
+            place = (
+                registered[whose] if whose in registered else await self._place(found, vnf.project, vnf.id, key, info)
+            )
+            if place is not None:
+                place.vnfs.append(vnf.id)
         return list(found.values())
+
+    async def _instantiated(self) -> AsyncIterator[Vnf]:
+        after = ""
+        while True:
+            with answering():
+                rows = await self._platform.pool.fetch(
+                    "SELECT id, state FROM lcm.vnf WHERE NOT deleted AND instantiation_state = 'INSTANTIATED' AND id > $1"
+                    " ORDER BY id LIMIT $2",
+                    after, _BATCH,
+                )  # fmt: skip
+            for row in rows:
+                yield decode_state(row["state"])
+            if len(rows) < _BATCH:
+                return
+            after = rows[-1]["id"]
 
     async def _place(
         self, found: dict[Credential, _Place], project: str, vnf_id: str, key: str, info: VimConnectionInfo
@@ -151,16 +172,16 @@ class DriftWatch:
         findings = {_vnf_id(stack): [_orphan(place, stack)] for stack, orphaned in orphans if orphaned}
         turns = asyncio.Semaphore(_AT_ONCE)
 
-        async def one(vnf: Vnf) -> tuple[str, tuple[Finding, ...] | None]:
+        async def one(vnf_id: str) -> tuple[str, tuple[Finding, ...] | None]:
             async with turns:
-                return vnf.id, await self._look(place, vnf)
+                return vnf_id, await self._look(place, vnf_id)
 
-        for vnf_id, seen in await asyncio.gather(*(one(vnf) for vnf in place.vnfs)):
+        for vnf_id, seen in await asyncio.gather(*map(one, place.vnfs)):
             if seen is None:
                 findings.pop(vnf_id, None)
             else:
                 findings.setdefault(vnf_id, []).extend(seen)
-        in_motion = {vnf.id for vnf in place.vnfs} - findings.keys()
+        in_motion = {*place.vnfs} - findings.keys()
         with answering():
             rows = await self._platform.pool.fetch(
                 "SELECT DISTINCT vnf_id FROM lcm.drift WHERE vim = $1 AND NOT ended", place.name
@@ -171,9 +192,9 @@ class DriftWatch:
             await self._record(vnf_id, place.project, command)
         await self._remove(place, [stack for stack, orphaned in orphans if orphaned])
 
-    async def _look(self, place: _Place, vnf: Vnf) -> tuple[Finding, ...] | None:
+    async def _look(self, place: _Place, vnf_id: str) -> tuple[Finding, ...] | None:
         """The findings about a VNF instance; ``None``: nothing can be said."""
-        before = await self._vnfs.load(vnf.id)
+        before = await self._vnfs.load(vnf_id)
         state = before.state
         if state is None or state.open_operation:
             return None
@@ -183,10 +204,10 @@ class DriftWatch:
         try:
             vnfd = await self._catalogue.vnfd(state.project, state.vnfd_id)
             seen = await look(place.cloud, info, vnfd.flavour(info.flavour_id), living_in(state))
-        except (Permanent, Retryable) as error:
-            log.warning("drift.passed_over", vnf=vnf.id, vim=place.name, reason=str(error))
+        except (Permanent, Rejected, Retryable) as error:
+            log.warning("drift.passed_over", vnf=vnf_id, vim=place.name, reason=str(error))
             return None
-        return differences(place.name, info, seen) if (await self._vnfs.load(vnf.id)).seq == before.seq else None
+        return differences(place.name, info, seen) if (await self._vnfs.load(vnf_id)).seq == before.seq else None
 
     async def _is_orphan(self, stack: Stack) -> bool:
         """Whether no VNF instance has a stack, nor is about to have or to delete it."""

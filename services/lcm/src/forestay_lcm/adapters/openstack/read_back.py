@@ -45,7 +45,7 @@ from forestay_lcm.adapters.openstack.groups import SERVER
 from forestay_lcm.adapters.openstack.heat import Stack, StackResource
 from forestay_lcm.adapters.openstack.neutron import Port
 from forestay_lcm.adapters.openstack.nova import STOPPED, Server
-from forestay_lcm.adapters.openstack.vnfcs import Name, by_node
+from forestay_lcm.adapters.openstack.vnfcs import Name, by_node, is_home, servers
 from forestay_lcm.domain.connection_points import GIVEN_PORT, vdu_cp_id
 
 PORT, NET, VOLUME = "OS::Neutron::Port", "OS::Neutron::Net", "OS::Cinder::Volume"
@@ -77,14 +77,6 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     localization_language: str | None = None
     before: InstantiatedVnfInfo | None = None
     vnfc_ids: Mapping[str, tuple[str, ...]] = {}
-
-
-def servers(resources: Iterable[StackResource], flavour: Flavour) -> list[StackResource]:
-    """The resources that are VNFCs: by VDU, the highest number first, then the newest."""
-    ours = by_node(list(resources), flavour)
-    found = [item for item in ours if item.type == SERVER and item.name in flavour.vdus and item.physical_id]
-    found.sort(key=lambda item: (item.index or 0, item.creation_time, item.physical_id), reverse=True)
-    return sorted(found, key=lambda item: item.name)
 
 
 def instantiated_vnf_info(observed: Observed, known: Known) -> InstantiatedVnfInfo:
@@ -310,11 +302,6 @@ def _vnfc_ids(view: _View, known: Mapping[str, str]) -> dict[str, str]:
         free = (each for each in wanted if each not in ids.values())
         ids.setdefault(server.physical_id, next(free, f"{server.name}-{server.physical_id}"))
     return ids
-
-
-def is_home(resource: StackResource, server: StackResource) -> bool:
-    """Whether a resource (by node) belongs to a server's VNFC."""
-    return (resource.stack, resource.index) == (server.stack, server.index)
 
 
 def _storages(view: _View) -> Iterator[VirtualStorageResourceInfo]:

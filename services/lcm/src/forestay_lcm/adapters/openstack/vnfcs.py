@@ -11,7 +11,7 @@ Rules of this module (Tacker's StandardUserData, wire contract section 8.3): pur
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import count, islice
 from typing import Any, cast
 
@@ -195,3 +195,16 @@ def by_node(resources: Collection[StackResource], flavour: Flavour) -> list[Stac
         index = home.index if name.index is None else name.index
         found.append(msgspec.structs.replace(item, name=name.node, index=index))
     return found
+
+
+def servers(resources: Iterable[StackResource], flavour: Flavour) -> list[StackResource]:
+    """The resources that are VNFCs: by VDU, the highest number first, then the newest."""
+    ours = by_node(list(resources), flavour)
+    found = [item for item in ours if item.type == SERVER and item.name in flavour.vdus and item.physical_id]
+    found.sort(key=lambda item: (item.index or 0, item.creation_time, item.physical_id), reverse=True)
+    return sorted(found, key=lambda item: item.name)
+
+
+def is_home(resource: StackResource, server: StackResource) -> bool:
+    """Whether a resource (by node) belongs to a server's VNFC."""
+    return (resource.stack, resource.index) == (server.stack, server.index)

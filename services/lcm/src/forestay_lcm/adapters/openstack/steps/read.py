@@ -12,8 +12,9 @@ from forestay_lcm.adapters.openstack.cloud import Cloud
 from forestay_lcm.adapters.openstack.connectivity import ext_links, ext_links_of, managed_by_others, managed_of
 from forestay_lcm.adapters.openstack.heat import Stack
 from forestay_lcm.adapters.openstack.job import Job, Order, ordered
-from forestay_lcm.adapters.openstack.read_back import Known, Observed, instantiated_vnf_info, servers
+from forestay_lcm.adapters.openstack.read_back import Known, Observed, instantiated_vnf_info
 from forestay_lcm.adapters.openstack.steps.stack import vnf_stack
+from forestay_lcm.adapters.openstack.vnfcs import servers
 from forestay_lcm.executor import Confirmed, Outcome
 
 
