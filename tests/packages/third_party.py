@@ -12,6 +12,7 @@ import tarfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from uuid import NAMESPACE_DNS, uuid5
 
 from forestay_csar import Signing, build_csar
 
@@ -19,6 +20,7 @@ from tests.packages import keys
 from tests.packages.vnfd import (
     META,
     NFV,
+    PRODUCT,
     TOP,
     Files,
     Json,
@@ -296,7 +298,8 @@ PACKAGES: dict[str, Write] = {
 
 
 def write(name: str, folder: Path) -> Path:
-    """The zip file of a package of ``PACKAGES``."""
+    """The zip file of a package of ``PACKAGES``; each is of another VNFD id, so that all can be onboarded together."""
     path = folder / f"{name}.zip"
+    PRODUCT["descriptor_id"] = str(uuid5(NAMESPACE_DNS, f"{name}.company.example"))
     PACKAGES[name](path)
     return path

@@ -2,7 +2,8 @@
 
 ``inspect`` finds everything that is wrong with one, ``read_package`` refuses one that has errors; ``open_csar`` streams its
 members; ``write_vnfd_zip`` makes the answer to GET ``/vnfd``; ``build_csar`` makes a package. All of it is synchronous and
-meant for a thread or, where nobody is trusted, a process apart; every refusal is a ``PackageInvalid``.
+meant for a thread or, where nobody is trusted, a process apart (:mod:`forestay_csar.apart`); every refusal is a
+``PackageInvalid``.
 """
 
 from __future__ import annotations

@@ -39,6 +39,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """What a package may ask of the reader; sizes are bytes, of the unpacked content where nothing else is said.
 
     ``ratio`` (unpacked to packed) counts from ``ratio_from`` on: a few well-compressed megabytes harm nobody.
+    ``yaml_nodes`` are the values in all YAML files together. ``named`` are the elements of a topology's section, the steps of an
+    aspect and a type's ancestors, ``levels`` the flavours, aspects and levels: what is read of them grows with their product.
     ``model`` is the encoded VNFD, which has to fit into one event.
     """
 
@@ -50,8 +52,10 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     ratio_from: int = 32 * _MIB
     text: int = 2 * _MIB
     texts: int = 16 * _MIB
-    yaml_nodes: int = 200_000
+    yaml_nodes: int = 150_000
     yaml_depth: int = 64
+    named: int = 1000
+    levels: int = 100
     model: int = 900_000
 
 

@@ -10,9 +10,10 @@ Rules of this module:
 
 from __future__ import annotations
 
+import functools
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, cast
 
 from forestay_csar.archive import Archive
@@ -37,6 +38,7 @@ class Definitions:
 
     def __init__(self, archive: Archive, documents: Documents, entry: str, *, with_siblings: bool) -> None:
         self.entry = entry
+        self.limits = archive.limits
         self.documents: dict[str, Tree] = {}
         folder = posixpath.dirname(entry)
         beside = (name for name in archive.names if posixpath.dirname(name) == folder and name.endswith(YAML))
@@ -53,12 +55,20 @@ class Definitions:
             for name, each in document.at(section).mapping().items()
         }
 
-    def topologies(self) -> Iterator[Tree]:
-        """The topology templates, the entry's first, with their inputs put in."""
+    @functools.cached_property
+    def topologies(self) -> list[Tree]:
+        """The topology templates, the entry's first, with their inputs put in.
+
+        :raises PackageInvalid: one of them has more elements than a package may have.
+        """
+        found: list[Tree] = []
         for document in self.documents.values():
             if topology := document.at("topology_template"):
                 inputs = {name: each.at("default").value for name, each in topology.at("inputs").mapping().items()}
-                yield topology.replaced(_with_inputs(topology.value, inputs))
+                for section in ("node_templates", "policies", "groups"):
+                    check_count(topology.at(section).named(), self.limits.named, topology.at(section))
+                found.append(topology.replaced(_with_inputs(topology.value, inputs)))
+        return found
 
     def lineage(self, node: Tree) -> Iterator[str]:
         """The type of a node, policy, group or artifact and what it derives from, as far as is known.
@@ -71,6 +81,7 @@ class Definitions:
         seen: set[str] = set()
         while name and name not in seen:
             seen.add(name)
+            check_count(seen, self.limits.named, node)
             yield name
             name = self.types[name].at("derived_from").optional_text() if name in self.types else PARENTS.get(name)
 
@@ -81,6 +92,13 @@ class Definitions:
     def of_type(self, nodes: list[tuple[str, Tree]], *types: str) -> dict[str, Tree]:
         """Those of ``nodes`` whose type is, or derives from, one of ``types``."""
         return {name: node for name, node in nodes if not set(types).isdisjoint(self.lineage(node))}
+
+
+def check_count(found: Collection[object], most: int, place: Tree) -> None:
+    """:raises PackageInvalid: there are more than a package may have."""
+    if len(found) > most:
+        message = f"{place.file}: {'/'.join(place.path)} has {len(found)} elements; at most {most}."
+        raise PackageInvalid("vnfd-size", message, file=place.file, line=place.line)
 
 
 def _imports(document: Tree, archive: Archive) -> Iterator[str]:

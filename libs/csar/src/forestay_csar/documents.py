@@ -10,7 +10,6 @@ Rules of this module:
 from __future__ import annotations
 
 import datetime
-import functools
 import re
 from collections.abc import Callable
 from typing import Any, cast
@@ -134,6 +133,7 @@ class Documents:
     def __init__(self, archive: Archive) -> None:
         self._archive = archive
         self._budget = archive.limits.texts
+        self._nodes = archive.limits.yaml_nodes
         self._read: dict[str, tuple[str, Tree]] = {}
 
     def text(self, name: str) -> str:
@@ -151,34 +151,47 @@ class Documents:
                 message = f"The package's YAML files have more than {self._archive.limits.texts} bytes."
                 raise PackageInvalid("text-total-size", message, file=name)
             text = self._archive.text(name)
-            root = functools.cache(lambda: yaml.compose(text, Loader=_Loader))
-            tree = Tree(_constructed(text, name, self._archive.limits), name, lines=lambda path: _line(root(), path))
+            value, self._nodes = _constructed(text, name, self._archive.limits, self._nodes)
+            tree = Tree(value, name, lines=_Lines(text))
             tree.mapping()
             self._read[name] = (text, tree)
         return self._read[name]
 
 
-def _line(node: Any, path: tuple[str, ...]) -> int | None:
-    """The line of the node under a path, or of the last one on the way to it."""
-    line = None
-    for key in path:
-        if isinstance(node, yaml.MappingNode):
-            found = next(((k, v) for k, v in reversed(node.value) if k.value == key), None)
-            if found is None:
+class _Lines:
+    """The lines of a YAML text by path, for findings; the text is parsed again when the first is asked for."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._root: Any = None
+        self._children: dict[int, dict[str, tuple[int, Any]]] = {}
+
+    def __call__(self, path: tuple[str, ...]) -> int | None:
+        """The line of the value under a path, or of the last one on the way to it."""
+        self._root = self._root or yaml.compose(self._text, Loader=_Loader)
+        line, node = None, self._root
+        for key in path:
+            if key not in (children := self._of(node)):
                 break
-            line, node = found[0].start_mark.line + 1, found[1]
-        elif isinstance(node, yaml.SequenceNode) and key.isdigit() and int(key) < len(node.value):
-            node = node.value[int(key)]
-            line = node.start_mark.line + 1
-        else:
-            break
-    return line
+            line, node = children[key]
+        return line
+
+    def _of(self, node: Any) -> dict[str, tuple[int, Any]]:
+        if id(node) not in self._children:
+            found: dict[str, tuple[int, Any]] = {}
+            if isinstance(node, yaml.MappingNode):
+                found = {str(key.value): (key.start_mark.line + 1, value) for key, value in node.value}
+            elif isinstance(node, yaml.SequenceNode):
+                found = {str(at): (value.start_mark.line + 1, value) for at, value in enumerate(node.value)}
+            self._children[id(node)] = found
+        return self._children[id(node)]
 
 
-def _constructed(text: str, name: str, limits: Limits) -> Any:
+def _constructed(text: str, name: str, limits: Limits, budget: int) -> tuple[Any, int]:
+    """The value of a text, and how many values the other texts of the package may have."""
     try:
-        _measure(text, name, limits)
-        return yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe loader
+        left = budget - _measure(text, name, limits, budget)
+        return yaml.load(text, Loader=_Loader), left  # noqa: S506 - a safe loader
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else None
         detail = f"{name} is not valid YAML: {error.problem or error.context} (line {line})."
@@ -187,8 +200,8 @@ def _constructed(text: str, name: str, limits: Limits) -> Any:
         raise PackageInvalid("yaml-syntax", f"{name} is not valid YAML: {error}.", file=name) from error
 
 
-def _measure(text: str, name: str, limits: Limits) -> None:
-    """Refuse a document that would grow beyond the limits; ``sizes`` holds the nodes below each closed anchor."""
+def _measure(text: str, name: str, limits: Limits, budget: int) -> int:
+    """The values of a document that stays within the limits; ``sizes`` holds the nodes below each closed anchor."""
     open_nodes: list[tuple[str | None, int]] = []
     sizes: dict[str, int] = {}
     nodes = 0
@@ -217,9 +230,10 @@ def _measure(text: str, name: str, limits: Limits) -> None:
             anchor, before = open_nodes.pop()
             if anchor:
                 sizes[anchor] = nodes - before + 1
-        if nodes > limits.yaml_nodes or len(open_nodes) > limits.yaml_depth:
+        if nodes > budget or len(open_nodes) > limits.yaml_depth:
             detail = (
-                f"{name} has more than {limits.yaml_nodes} values (an alias counts as what it stands for) or nests "
-                f"deeper than {limits.yaml_depth} (line {line}), as YAML bombs have."
+                f"{name}: the package's YAML has more than {limits.yaml_nodes} values (an alias counts as what it stands "
+                f"for) or nests deeper than {limits.yaml_depth} (line {line}), as YAML bombs have."
             )
             raise PackageInvalid("yaml-bomb", detail, file=name, line=line)
+    return nodes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from typing import Any, Self
@@ -13,6 +14,7 @@ from forestay_csar.rules import RULES, Severity
 
 MOST_KEPT = 50
 """Findings that travel in an event: a hostile package can have any number."""
+MOST_OF_A_RULE = 20
 _LONGEST = 1000
 
 
@@ -71,14 +73,32 @@ class PackageInvalid(Rejected):
 
 
 class Findings(list[Finding]):
-    """Findings of one package as they come; ``catching`` turns a refusal into one, so that the reading goes on."""
+    """Findings of one package as they come, at most ``MOST_OF_A_RULE`` of each rule: no error is lost in a flood.
+
+    ``catching`` turns a refusal into a finding, so that the reading goes on.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._count: Counter[str] = Counter()
+
+    def add(self, found: Finding) -> None:
+        """Keep a finding, unless there are enough of its kind."""
+        self._count[found.rule] += 1
+        if self._count[found.rule] <= MOST_OF_A_RULE:
+            self.append(found)
+
+    def take(self, found: Iterable[Finding]) -> None:
+        """Keep findings as they come."""
+        for each in found:
+            self.add(each)
 
     @contextmanager
     def catching(self) -> Generator[None]:
         try:
             yield
         except PackageInvalid as error:
-            self.append(error.finding)
+            self.add(error.finding)
 
     @property
     def has_error(self) -> bool:

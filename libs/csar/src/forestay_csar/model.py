@@ -16,7 +16,7 @@ from collections.abc import Iterable
 import msgspec
 from forestay_sol.vnfd import Artifact, Flavour, Vnfd
 
-from forestay_csar.definitions import Definitions
+from forestay_csar.definitions import Definitions, check_count
 from forestay_csar.documents import Tree
 from forestay_csar.findings import PackageInvalid
 from forestay_csar.topology import FlavourReader
@@ -66,10 +66,11 @@ def read_vnfd(definitions: Definitions, reader: FlavourReader, artifacts: Iterab
 
 def _flavours(definitions: Definitions, reader: FlavourReader, properties: _Properties) -> dict[str, Flavour]:
     flavours: dict[str, Flavour] = {}
-    topologies = list(definitions.topologies())
+    topologies = list(definitions.topologies)
     stated = [
         (each.at("substitution_mappings", "properties", "flavour_id").optional_text(), each) for each in topologies
     ]
+    check_count(topologies, definitions.limits.levels, Tree(None, definitions.entry, ("topology_template",)))
     if not any(flavour_id for flavour_id, _ in stated):
         stated = [(properties.at("flavour_id").optional_text(), each) for each in topologies[:1]]
     for flavour_id, topology in stated:
@@ -89,7 +90,7 @@ class _Properties:
     """The VNF's properties: its node templates' over its node type's defaults."""
 
     def __init__(self, definitions: Definitions) -> None:
-        topologies = list(definitions.topologies())
+        topologies = list(definitions.topologies)
         nodes = [
             node
             for topology in topologies

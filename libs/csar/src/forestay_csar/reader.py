@@ -95,13 +95,12 @@ class _Inspection:
         promises = [Promise(path=artifact.path, checksum=artifact.checksum) for artifact in artifacts]
         with self._findings.catching():
             definitions = Definitions(archive, documents, entry.definitions, with_siblings=entry.meta is not None)
-            self._findings += check_types(definitions)
+            self._findings.take(check_types(definitions))
             reader = FlavourReader(archive, documents, definitions)
             vnfd = read_vnfd(definitions, reader, artifacts, archive.limits.model)
             promises += _image_promises(vnfd)
-            self._findings += lint(
-                Subject(archive=archive, entry=entry, documents=documents, definitions=definitions, vnfd=vnfd)
-            )
+            subject = Subject(archive=archive, entry=entry, documents=documents, definitions=definitions, vnfd=vnfd)
+            lint(subject, self._findings)
             package = ReadPackage(
                 vnfd=vnfd,
                 definitions=tuple(definitions.documents),
@@ -111,14 +110,17 @@ class _Inspection:
                 signer=signer,
                 compatible_specification_versions=_versions(entry),
             )
-        self._findings += verify(archive, promises)
+        self._findings.take(verify(archive, promises))
         return msgspec.structs.replace(package, findings=tuple(self._findings[:MOST_KEPT])) if package else None
 
     def _artifacts(self, entry: Entry) -> list[Artifact]:
         artifacts: list[Artifact] = []
         for manifest in entry.manifests:
             for each in read_artifacts(manifest, self._archive):
-                (self._findings if isinstance(each, Finding) else artifacts).append(each)  # type: ignore[arg-type]
+                if isinstance(each, Finding):
+                    self._findings.add(each)
+                else:
+                    artifacts.append(each)
         return artifacts
 
     def _signer(self, entry: Entry) -> str | None:
@@ -170,7 +172,7 @@ class _Inspection:
         if anchors := self._policy.anchors():
             trust(signer, known, anchors, datetime.datetime.now(datetime.UTC))
         else:
-            self._findings.append(
+            self._findings.add(
                 finding("signature-unverified", f"Whether {subject} can be trusted is not known.", file=file)
             )
         return subject

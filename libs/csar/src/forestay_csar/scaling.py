@@ -19,7 +19,7 @@ from typing import Literal
 import msgspec
 from forestay_sol.vnfd import AffinityRule, InstantiationLevel, ScalingAspect, Vdu
 
-from forestay_csar.definitions import Definitions
+from forestay_csar.definitions import Definitions, check_count
 from forestay_csar.documents import Tree
 from forestay_csar.findings import PackageInvalid
 
@@ -69,8 +69,8 @@ def read_policies(
         else vdu
         for name, vdu in vdus.items()
     }
-    aspects = _aspects(policies["ScalingAspects"], policies["VduScalingAspectDeltas"])
-    levels, default = _levels(policies, aspects, vdus, topology.file)
+    aspects = _aspects(policies["ScalingAspects"], policies["VduScalingAspectDeltas"], definitions)
+    levels, default = _levels(policies, aspects, vdus, topology.file, definitions.limits.levels)
     return Policies(
         vdus=vdus,
         aspects=aspects,
@@ -108,7 +108,7 @@ def _placement_groups(topology: Tree, definitions: Definitions, nodes: Collectio
         for member in group.at("members").elements():
             if member.text() not in nodes:
                 raise member.wrong("the name of a node template", "reference-unknown")
-    return {name: group.at("members").texts() for name, group in groups.items()}
+    return {name: tuple(dict.fromkeys(group.at("members").texts())) for name, group in groups.items()}
 
 
 def _check_targets(policy: Tree, rule: str, known: Collection[str]) -> None:
@@ -125,16 +125,19 @@ def _by_target(policies: _Named, member: str) -> dict[str, Tree]:
     }
 
 
-def _aspects(aspect_policies: _Named, delta_policies: _Named) -> dict[str, ScalingAspect]:
+def _aspects(aspect_policies: _Named, delta_policies: _Named, definitions: Definitions) -> dict[str, ScalingAspect]:
     known = {
         name: aspect
         for _, policy in aspect_policies
         for name, aspect in policy.at("properties", "aspects").mapping().items()
     }
+    for _, policy in aspect_policies:
+        check_count(known, definitions.limits.levels, policy)
     deltas: dict[str, dict[str, tuple[int, ...]]] = {name: {} for name in known}
     for _, policy in delta_policies:
         aspect_id = policy.at("properties", "aspect").text()
         if aspect_id in known:
+            check_count(known[aspect_id].at("step_deltas").elements(), definitions.limits.named, known[aspect_id])
             steps = _steps(known[aspect_id], policy.at("properties", "deltas"))
             deltas[aspect_id].update(dict.fromkeys(policy.at("targets").texts() if steps else (), steps))
     return {
@@ -160,7 +163,7 @@ def _steps(aspect: Tree, deltas: Tree) -> tuple[int, ...]:
 
 
 def _levels(
-    policies: Mapping[str, _Named], aspects: Mapping[str, ScalingAspect], vdus: Mapping[str, Vdu], file: str
+    policies: Mapping[str, _Named], aspects: Mapping[str, ScalingAspect], vdus: Mapping[str, Vdu], file: str, most: int
 ) -> tuple[dict[str, InstantiationLevel], str | None]:
     stated = [policy.at("properties") for _, policy in policies["InstantiationLevels"]]
     if len(stated) > 1:
@@ -168,6 +171,7 @@ def _levels(
         raise PackageInvalid("levels-ambiguous", message, file=file, line=stated[1].line)
     properties = stated[0] if stated else Tree({"levels": {_IMPLICIT_LEVEL: None}}, file)
     known = properties.at("levels").mapping()
+    check_count(known, most, properties.at("levels"))
     for kind in ("VduInstantiationLevels", "VirtualLinkInstantiationLevels"):
         for _, policy in policies[kind]:
             undefined = [
@@ -237,11 +241,16 @@ def _affinity_rules(policies: Mapping[str, _Named], groups: Mapping[str, tuple[s
             id=name,
             kind=kind,
             scope=policy.at("properties", "scope").text(),
-            targets=tuple(node for target in policy.at("targets").texts() for node in groups.get(target, (target,))),
+            targets=_members(policy.at("targets").texts(), groups),
         )
         for policy_type, kind in _AFFINITY.items()
         for name, policy in policies[policy_type]
     )
+
+
+def _members(targets: Collection[str], groups: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    """Nodes, each once, however often its groups are named."""
+    return tuple(dict.fromkeys(node for target in dict.fromkeys(targets) for node in groups.get(target, (target,))))
 
 
 def _listed(names: Collection[str]) -> str:

@@ -25,11 +25,8 @@ _CHECKS: tuple[Callable[[Subject], Iterator[Finding]], ...] = (
 )
 
 
-def lint(subject: Subject) -> list[Finding]:
-    """All findings, family by family; where a file cannot be read, that is the finding."""
-    findings = Findings()
+def lint(subject: Subject, findings: Findings) -> None:
+    """Add all findings, family by family; where a file cannot be read, that is the finding."""
     for check in _CHECKS:
         with findings.catching():
-            for each in check(subject):
-                findings.append(each)
-    return findings
+            findings.take(check(subject))

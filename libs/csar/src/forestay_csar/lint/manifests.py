@@ -8,8 +8,6 @@ from forestay_csar.entry import TOSCA_META
 from forestay_csar.findings import Finding, finding
 from forestay_csar.lint.subject import Subject
 
-_SHOWN = 20
-
 
 def check_manifest(subject: Subject) -> Iterator[Finding]:
     """Files without a hash: in a signed package an error, because nothing covers them."""
@@ -22,12 +20,10 @@ def check_manifest(subject: Subject) -> Iterator[Finding]:
         return
     exempt = {manifest.file, subject.entry.certificate}
     bare = [name for name in subject.archive.names if name not in subject.vnfd.artifacts and name not in exempt]
-    for name in bare[:_SHOWN]:
+    for name in bare:
         uncovered = manifest.signature is not None and name != TOSCA_META and not _is_signature(name)
         rule = "manifest-unhashed-signed" if uncovered else "manifest-unhashed"
         yield finding(rule, f"{name} is not hashed in {manifest.file}.", file=name)
-    if len(bare) > _SHOWN:
-        yield finding("manifest-unhashed", f"{len(bare) - _SHOWN} more files are not hashed.", file=manifest.file)
     stated = {"vnf_product_name": subject.vnfd.product_name, "vnf_provider_id": subject.vnfd.provider}
     for name, value in stated.items():
         said = manifest.metadata.get(name)

@@ -22,6 +22,6 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
 
     def topology(self, flavour_id: str) -> Tree:
         """The topology template of a flavour."""
-        topologies = list(self.definitions.topologies())
+        topologies = list(self.definitions.topologies)
         path = ("substitution_mappings", "properties", "flavour_id")
         return next((each for each in topologies if each.at(*path).value == flavour_id), topologies[0])

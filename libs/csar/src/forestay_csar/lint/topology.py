@@ -30,7 +30,7 @@ def check_topology(subject: Subject) -> Iterator[Finding]:
 
 def check_types(definitions: Definitions) -> Iterator[Finding]:
     """Unknown types, before anything is read: a node of a type that nobody knows is no VDU, whatever it should be."""
-    for topology in definitions.topologies():
+    for topology in definitions.topologies:
         for section, rule in _RULE_OF.items():
             for name, node in topology.at(section).named():
                 if not definitions.knows(kind := node.at("type").text()):
