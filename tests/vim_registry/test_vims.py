@@ -44,6 +44,26 @@ async def test_the_life_of_a_vim(server: Server, openstack: OpenStackSimulator, 
     assert again["id"] != made["id"]
 
 
+async def test_an_application_credential_is_a_login_and_replaces_a_password(
+    server: Server, openstack: OpenStackSimulator, vim: Body
+) -> None:
+    identity = openstack.cloud.identity
+    user = {"name": "demo", "password": SECRET, "domain": {"name": "Default"}}
+    project = {"name": "demo", "domain": {"name": "Default"}}
+    password = {"identity": {"methods": ["password"], "password": {"user": user}}, "scope": {"project": project}}
+    owned = identity.add_application_credential(identity.authenticate(password), "forestay")
+    login = {"application_credential_id": owned["id"], "application_credential_secret": owned["_secret"]}
+    made = await server.register(vim())
+    status, content = await server.ask("PUT", f"/{made['id']}", json={"vim": {"auth_cred": login}})
+    assert status == 200
+    shown = content["vim"]["auth_cred"]
+    assert shown["application_credential_secret"] == "***"
+    assert not {"username", "password"} & shown.keys()
+    wrong = login | {"application_credential_secret": "no"}
+    refused = await server.refused("POST", json={"vim": vim("other", auth_cred=wrong)})
+    assert refused[1] == "VimUnauthorizedException"
+
+
 async def test_the_index_names_the_collection(server: Server) -> None:
     async with server.http.get("/v1.0/") as response:
         assert response.status == 200
