@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import tracemalloc
+import resource
 from collections.abc import Callable
 from pathlib import Path
 from time import process_time
@@ -50,10 +50,8 @@ def steps_times_levels() -> Files:
     aspects = {f"a{n}": {"max_scale_level": 900, "step_deltas": ["one"] * 900} for n in range(8)}
     at = {name: {"scale_level": 900} for name in aspects}
     policies = [policy("aspects", "ScalingAspects", aspects=aspects)]
-    policies += [
-        policy(f"d{name}", "VduScalingAspectDeltas", [f"v{n}" for n in range(900)], aspect=name, deltas={"one": {"number_of_instances": 1}})
-        for name in aspects
-    ]  # fmt: skip
+    vdus, deltas = [f"v{n}" for n in range(900)], {"one": {"number_of_instances": 1}}
+    policies += [policy(f"d{name}", "VduScalingAspectDeltas", vdus, aspect=name, deltas=deltas) for name in aspects]
     policies.append(policy("levels", "InstantiationLevels", levels={f"l{n}": {"scale_info": at} for n in range(90)}))
     return vnfd_of(topology({f"v{n}": VDU for n in range(900)}, policies))
 
@@ -93,6 +91,11 @@ def promises_of_nothing() -> Files:
     return files | {"a.mf": b"metadata:\n" + b"".join(entry % n for n in range(40_000))}
 
 
+def peak() -> int:
+    """The most memory that this process ever had, in bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
+
+
 @pytest.mark.parametrize(
     "make",
     [
@@ -102,13 +105,8 @@ def promises_of_nothing() -> Files:
 )  # fmt: skip
 def test_explosion(make: Callable[[], Files], tmp_path: Path) -> None:
     zipped(make(), tmp_path / "package.zip")
-    began = process_time()
+    before, began = peak(), process_time()
     report = inspect(tmp_path / "package.zip")
-    took = process_time() - began
-    tracemalloc.start()
-    inspect(tmp_path / "package.zip")
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
+    assert process_time() - began < 10
+    assert peak() - before < 200 << 20
     assert len(report.findings) < 200
-    assert took < 10
-    assert peak < 200 << 20

@@ -16,8 +16,8 @@ from tests.packages import bad, keys, third_party
 SAMPLE = (
     "no zip", "bomb of one member", "out of the package", "one name twice", "symbolic link", "alias bomb", "not UTF-8",
     "no entry", "wrong hash", "encrypted artifact", "manifest tampered", "file slipped in", "certificate expired",
-    "unknown authority", "two signatures", "unknown type of SOL001", "image of nothing", "chart of nothing", "script is no Python",
-    "affinity of an unknown VDU", "parameter without a source",
+    "unknown authority", "two signatures", "unknown type of SOL001", "image of nothing", "chart of nothing",
+    "script is no Python", "affinity of an unknown VDU", "parameter without a source",
 )  # fmt: skip
 
 
