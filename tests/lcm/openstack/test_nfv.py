@@ -129,6 +129,16 @@ def test_other_parameters_need_a_default(two_vdus: Flavour) -> None:
         _made(order_of(flavour))
 
 
+def test_a_port_of_the_requester_is_filled_in_or_missed(two_vdus: Flavour) -> None:
+    """A template that asks for ``port`` has no other; one that asks for ``link_port`` can do without."""
+    flavour = _with_template(two_vdus, ["CP", "VDU1_CP1", "port"], ["CP", "VDU1_CP1", "link_port"])
+    given = ext_link(ext_cp("VDU1_CP1", port="p1"), ports={"p1": "port-7"})
+    nfv = _made(order_of(flavour, extVirtualLinks=[given])).parameters["nfv"]
+    assert nfv["CP"]["VDU1_CP1"] == {"port": "port-7", "link_port": "port-7"}
+    with pytest.raises(Permanent, match="No value for CP/VDU1_CP1/port of"):
+        _made(order_of(flavour, extVirtualLinks=[BOTH]))
+
+
 def test_a_template_that_is_none_says_so(two_vdus: Flavour) -> None:
     hot = BaseHot(path="BaseHOT/simple/top.yaml", template="[1, 2]")
     with pytest.raises(Permanent, match="BaseHOT/simple"):

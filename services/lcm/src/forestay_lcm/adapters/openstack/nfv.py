@@ -128,7 +128,7 @@ def _nest(leaves: Mapping[Path, Any]) -> Any:
     return {str(part): _nest(branch) for part, branch in branches.items()}
 
 
-_CHOSEN_BY_VIM = frozenset({"locationConstraints", "fixed_ips", "mac_address", "port"})
+_CHOSEN_BY_VIM = frozenset({"locationConstraints", "fixed_ips", "mac_address", "link_port"})
 
 
 def _is_missing(nfv: Json, path: Path) -> bool:
@@ -261,4 +261,5 @@ _LEAVES: dict[tuple[str | int, str | int, int], Callable[..., Any]] = {
     ("CP", "fixed_ips", 2): _fixed_ip,
     ("CP", "mac_address", 0): _mac_address,
     ("CP", "port", 0): _port,
+    ("CP", "link_port", 0): _port,
 }

@@ -116,7 +116,7 @@ def _member(flavour: Flavour, vdu: Vdu) -> Json:
     subnets: list[str] = []
     for cp in flavour.cps_of(vdu.id):
         if cp.virtual_link_id is None:
-            leaves = ("network", "fixed_ips", "mac_address", "port")
+            leaves = ("network", "fixed_ips", "mac_address", "link_port")
             properties |= {f"{cp.id}_{leaf}": _nfv("CP", cp.id, leaf) for leaf in leaves}
         else:
             properties[f"{cp.id}_network"] = {"get_resource": cp.virtual_link_id}
@@ -150,10 +150,10 @@ def _nested(flavour: Flavour, vdu: Vdu) -> str:
         parameters[f"{cp.id}_network"] = {"type": "string"}
         resources[cp.id] = _port(cp)
         if cp.is_external:
-            parameters |= {f"{cp.id}_{leaf}": _optional() for leaf in ("mac_address", "port")}
+            parameters |= {f"{cp.id}_{leaf}": _optional() for leaf in ("mac_address", "link_port")}
             parameters[f"{cp.id}_fixed_ips"] = {"type": "json", "default": []}
             conditions |= {
-                f"{cp.id}_made": _is_left(f"{cp.id}_port"),
+                f"{cp.id}_made": _is_left(f"{cp.id}_link_port"),
                 f"{cp.id}_has_mac": _is_given(f"{cp.id}_mac_address"),
             }
     resources |= {volume.id: _volume(volume) for volume in volumes}
@@ -195,7 +195,7 @@ def _attached(vdu: Vdu, volumes: list[VirtualStorage], volume: VirtualStorage) -
 
 def _port_of(cp: VduCp) -> Json:
     made = {"get_resource": cp.id}
-    return {"if": [f"{cp.id}_made", made, {"get_param": f"{cp.id}_port"}]} if cp.is_external else made
+    return {"if": [f"{cp.id}_made", made, {"get_param": f"{cp.id}_link_port"}]} if cp.is_external else made
 
 
 def _port(cp: VduCp) -> Json:
