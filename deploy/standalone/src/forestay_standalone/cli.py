@@ -165,13 +165,9 @@ def lint(
     trust_anchors: Annotated[Path | None, Parameter(help="Certificates (PEM) that signers have to lead to.")] = None,
 ) -> None:
     """Say what onboarding would, and what would fail later. Exit status 1: it would be refused."""
-    from forestay_csar import Policy
-
     from forestay_standalone import package_commands as commands
 
-    anchors = trust_anchors.read_text() if trust_anchors else ""
-    policy = Policy(signature_required=signature_required, trust_anchors=anchors)
-    sys.exit(commands.lint(file, policy, as_json=json))
+    sys.exit(commands.lint(file, trust_anchors, signature_required=signature_required, as_json=json))
 
 
 @package_app.command(name="show")

@@ -40,15 +40,17 @@ def build(source: Path, out: Path | None, key: Path | None, certificate: Path | 
     return _status(findings)
 
 
-def lint(file: Path, policy: Policy, *, as_json: bool) -> int:
+def lint(file: Path, anchors: Path | None, *, signature_required: bool, as_json: bool) -> int:
     """Print the findings. Exit status: 1 when one of them is an error."""
     try:
+        trusted = anchors.read_text() if anchors else ""
+        policy = Policy(signature_required=signature_required, trust_anchors=trusted)
         policy.anchors()
         findings = inspect(file, policy=policy).findings
     except ValueError as error:
         return _failed(f"The trust anchors are no certificates in PEM: {error}.")
     except OSError as error:
-        return _failed(f"{file} cannot be read: {error.strerror}.")
+        return _failed(f"{error.filename} cannot be read: {error.strerror}.")
     if as_json:
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(findings), indent=2).decode() + "\n")
     else:
