@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 from forestay_sol.api import ANY, Api, Route
-from forestay_sol.docs import docs
 from forestay_sol.problem import problem_response
 from forestay_sol.web import BODY_LIMIT
 from forestay_standalone.all_in_one import BUILDS
@@ -104,4 +103,3 @@ class TestEverywhere:
         _, routes = tables
         silent = {route.path for route in routes if not route.summary}
         assert {path for path in silent if not path.endswith(("/", "/api_versions", "/events"))} == set()
-        assert len(docs(routes)) == 3

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from functools import cache
 from importlib.resources import files
 
 from aiohttp import web
 
 from forestay_sol.api import OPERATIONS, Route
-from forestay_sol.openapi import document
+from forestay_sol.openapi import Json, document
 from forestay_sol.web import answer
 
 _ASSETS = {
@@ -26,12 +27,15 @@ _PAGE = """<!DOCTYPE html>
 _POLICY = {"Content-Security-Policy": "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:"}
 
 
-def docs(routes: Iterable[Route]) -> list[Route]:
-    """Give the routes that describe ``routes``. :raises TypeError: a declared type has no JSON Schema."""
-    described = document(routes)
+def docs(routes: Sequence[Route]) -> list[Route]:
+    """Give the routes that describe ``routes``."""
+
+    @cache  # made when it is first asked for: a process need not wait for it to start
+    def described() -> Json:
+        return document(routes)
 
     async def openapi(request: web.Request) -> web.Response:
-        return answer(described)
+        return answer(described())
 
     return [
         Route("GET", "/openapi.json", openapi, OPERATIONS),
