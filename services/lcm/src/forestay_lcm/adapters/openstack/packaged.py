@@ -7,18 +7,18 @@ disk. Two images are the same when their names and the digests of their files ar
 from __future__ import annotations
 
 import hashlib
-import zipfile
-import zlib
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import msgspec
-from forestay_events.blobs import CHUNK, FileBlobStore
+from forestay_csar import PackageInvalid, open_csar
+from forestay_events.blobs import FileBlobStore
 from forestay_events.errors import Permanent
 from forestay_sol.vnfd import Flavour, SoftwareImage, Vnfd
 
 from forestay_lcm.adapters.openstack.transport import Content
 
-_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, NotImplementedError, RuntimeError, ValueError)
+_DAMAGE = (PackageInvalid, KeyError)
 
 
 class PackagedImage(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,10 +78,10 @@ class Package:
     async def _chunks(self, path: str) -> AsyncIterator[bytes]:
         run = self._blobs.run
         try:
-            archive = await run("read a package", zipfile.ZipFile, await self._blobs.path(self._digest))
+            archive = await run("read a package", open_csar, await self._blobs.path(self._digest))
             try:
-                member = await run("read a package", archive.open, path)
-                while chunk := await run("read a package", member.read, CHUNK):
+                chunks = archive.chunks(path)
+                while chunk := await run("read a package", next, chunks, b""):
                     yield chunk
             finally:
                 archive.close()
@@ -93,6 +93,6 @@ class Package:
         return Permanent(f"{path} of package {self._digest} cannot be read: {error}", title="VNF package is damaged")
 
 
-def _size(archive: object, path: str) -> int:
-    with zipfile.ZipFile(str(archive)) as csar:
-        return csar.getinfo(path).file_size
+def _size(archive: Path, path: str) -> int:
+    with open_csar(archive) as csar:
+        return csar.size(path)
