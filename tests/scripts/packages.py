@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from forestay_standalone.rest import RestApi
 
 from tests.flow.scenario import PACKAGES
 from tests.packages.build import build_csar
@@ -52,6 +53,14 @@ def variant(
     if vnfd_id:
         _rename(tree, vnfd_id)
     return build_csar(tree, directory / f"{name}.zip")
+
+
+async def onboarded(api: RestApi, csar: Path) -> Json:
+    """The package that was made of a CSAR."""
+    package = await api.send("POST", "/vnfpkgm/v1/vnf_packages", {})
+    uri = f"/vnfpkgm/v1/vnf_packages/{package['id']}"
+    await api.upload(f"{uri}/package_content", csar)
+    return await api.until(uri, "onboardingState", {"ONBOARDED"}, {"CREATED"})
 
 
 def _scripts(hooks: Mapping[str, str]) -> dict[str, str]:

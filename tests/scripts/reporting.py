@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -41,12 +42,21 @@ sys.exit(told.get("error"))
 
 
 @dataclass
+class Gate:
+    """Keeps a script waiting: ``reached`` when it has come, until ``open``."""
+
+    reached: asyncio.Event = field(default_factory=asyncio.Event)
+    open: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@dataclass
 class Listener:
     """What scripts have told, and what they shall do, by operation."""
 
     url: str = ""
     seen: list[Json] = field(default_factory=list[Json])
     orders: dict[str, Json] = field(default_factory=dict[str, Json])
+    gates: dict[str, Gate] = field(default_factory=dict[str, Gate])
 
     @property
     def script(self) -> str:
@@ -63,6 +73,9 @@ class Listener:
     async def hear(self, request: web.Request) -> web.Response:
         call = await request.json()
         self.seen.append(call)
+        if gate := self.gates.get(call.get("operation", "")):
+            gate.reached.set()
+            await gate.open.wait()
         return web.json_response(self.orders.get(call.get("operation", ""), {}))
 
 

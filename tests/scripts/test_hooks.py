@@ -8,7 +8,7 @@ from typing import Any
 from yarl import URL
 
 from tests.flow.scenario import SAMPLES, create, instantiate_body, operate, other_links
-from tests.scripts.packages import variant
+from tests.scripts.packages import onboarded, variant
 from tests.scripts.reporting import Listener
 from tests.standalone.site import TestSite
 
@@ -16,17 +16,9 @@ Json = dict[str, Any]
 ASG = SAMPLES[0]
 
 
-async def onboard(site: TestSite, csar: Path) -> str:
-    """The vnfdId of an onboarded package."""
-    package = await site.api.send("POST", "/vnfpkgm/v1/vnf_packages", {})
-    uri = f"/vnfpkgm/v1/vnf_packages/{package['id']}"
-    await site.api.upload(f"{uri}/package_content", csar)
-    return (await site.api.until(uri, "onboardingState", {"ONBOARDED"}, {"CREATED"}))["vnfdId"]
-
-
 async def prepared(site: TestSite, csar: Path) -> tuple[str, Json]:
     """URI of a VNF instance of the package, and the body that instantiates it."""
-    vnf = await create(site.api, await onboard(site, csar))
+    vnf = await create(site.api, (await onboarded(site.api, csar))["vnfdId"])
     return vnf, await instantiate_body(site.cloud, ASG)
 
 

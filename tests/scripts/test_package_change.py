@@ -12,9 +12,9 @@ import yaml
 from aiohttp import web
 from forestay_standalone.rest import Refused
 
-from tests.scripts.packages import variant
+from tests.scripts.packages import onboarded, variant
 from tests.scripts.reporting import Listener
-from tests.scripts.test_hooks import done, onboard, prepared
+from tests.scripts.test_hooks import done, prepared
 from tests.standalone.site import TestSite
 
 Json = dict[str, Any]
@@ -93,10 +93,17 @@ async def test_rolling_update_and_back(
     await done(forestay, vnf, "instantiate", body | {"instantiationLevelId": "instantiation_level_2"})
     before = await servers(forestay, vnf)
     old = (await api.send("GET", vnf))["vnfdId"]
-    assert await onboard(forestay, csar) == coming
+    assert (await onboarded(forestay.api, csar))["vnfdId"] == coming
 
-    param = {"cp_name": "VDU1_CP1", "username": "ubuntu", "password": "s3cret-of-vnfc", "endpoint": manager.endpoint,
-             "authentication": {"authType": ["BASIC"], "paramsBasic": {"userName": "vnfm", "password": "s3cret-of-em"}}, "timeout": 5}  # fmt: skip
+    login = {"authType": ["BASIC"], "paramsBasic": {"userName": "vnfm", "password": "s3cret-of-em"}}
+    param = {
+        "cp_name": "VDU1_CP1",
+        "username": "ubuntu",
+        "password": "s3cret-of-vnfc",
+        "endpoint": manager.endpoint,
+        "authentication": login,
+        "timeout": 5,
+    }
     change = {
         "vnfdId": coming,
         "additionalParams": {
@@ -157,7 +164,7 @@ async def test_what_can_be_seen_is_refused_before_the_202(
 ) -> None:
     vnf, body = await prepared(forestay, variant(tmp_path, "sample-asg", name="old"))
     coming = str(uuid4())
-    await onboard(forestay, variant(tmp_path, "sample-asg", name="new", vnfd_id=coming))
+    await onboarded(forestay.api, variant(tmp_path, "sample-asg", name="new", vnfd_id=coming))
     await done(forestay, vnf, "instantiate", body)
     with pytest.raises(Refused) as refused:
         await forestay.api.send("POST", f"{vnf}/change_vnfpkg", {"vnfdId": coming, "additionalParams": params})

@@ -21,13 +21,15 @@ from forestay_standalone.embedded.privileges import ends_with_us
 from forestay_standalone.rest import RestApi
 
 from tests.flow.cloud import TestCloud
-from tests.flow.scenario import SAMPLES, create, instantiate_body, onboard, operate
+from tests.flow.scenario import SAMPLES, create, instantiate_body, operate
+from tests.scripts.packages import onboarded, variant
 
 COMMANDS = {
     "package-mgmt": ["forestay_package_mgmt"],
     "vim-registry": ["forestay_vim_registry"],
     "lcm": ["forestay_lcm"],
     "openstack-worker": ["forestay_lcm", "openstack-worker"],
+    "scripts-worker": ["forestay_lcm", "scripts-worker"],
     "monitor": ["forestay_monitor"],
     "policy": ["forestay_policy"],
 }
@@ -38,6 +40,7 @@ CHECKED = {
     "vim-registry": {"vim-registry.projector-VIM", "vim-registry.projector-LCM"},
     "lcm": {"lcm.projector-LCM", "lcm.projector-PKG", "lcm.projector-VIM"},
     "openstack-worker": set[str](),
+    "scripts-worker": set[str](),
     "monitor": {"monitor.projector-MON", "monitor.projector-LCM", "monitor.projector-VIM"},
     "policy": {"policy.projector-POL", "policy.projector-MON"},
 }
@@ -48,6 +51,7 @@ MEASURED = {
     "vim-registry": 'forestay_log_appends_total{stream="VIM"}',
     "lcm": 'forestay_log_appends_total{stream="LCM"}',
     "openstack-worker": 'forestay_work_done_total{queue="openstack"}',
+    "scripts-worker": 'forestay_work_done_total{queue="scripts"}',
     "monitor": 'forestay_projection_position{projection="mon<-LCM"}',
     "policy": 'forestay_projection_stopped{projection="pol<-MON"}',
 }
@@ -126,7 +130,8 @@ async def test_the_main_job_through_separate_processes(services: dict[str, Runni
         cloud = TestCloud(simulator.auth_url, "demo", "demo-secret", "demo")
         vims, packages, lcm = await api("vim-registry"), await api("package-mgmt"), await api("lcm")
         vim = (await vims.send("POST", "/v1.0/vims", cloud.vim()))["vim"]
-        package = await onboard(packages, SAMPLES[1], tmp_path)
+        csar = variant(tmp_path, SAMPLES[1].name, name="hooked", hooks={"instantiate_end": "pass"})
+        package = await onboarded(packages, csar)
         vnf = await create(lcm, package["vnfdId"])
         operation = await operate(lcm, vnf, "instantiate", await instantiate_body(cloud, SAMPLES[1]), patience=30)
         assert operation["operationState"] == "COMPLETED", operation
