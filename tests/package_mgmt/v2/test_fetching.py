@@ -7,8 +7,11 @@ import hashlib
 from typing import Any
 
 import pytest
+from forestay_events.sealing import Shredded
 from forestay_notify.egress import networks
+from forestay_package_mgmt.domain.decide import PACKAGE
 from forestay_package_mgmt.fetching.egress import FetchEgress
+from forestay_sol.streams.package import UPLOAD, PackageUploadRequested
 
 from tests.package_mgmt.service.conftest import ROOT, Json
 from tests.package_mgmt.v2.conftest import Client, Clients
@@ -135,6 +138,30 @@ async def test_limits_end_it(clients: Clients, asg: bytes, settings: Json, reaso
         assert reason in await _failure(client, await _requested(client, server.url))
         assert await client.server.blobs() == set()
         assert client.server.unfinished_uploads() == []
+
+
+async def test_secrets_go_with_the_package(clients: Clients, asg: bytes) -> None:
+    async with clients.running() as client, origin(asg) as server:
+        server.authorization = BASIC
+        path = await _requested(
+            client, server.url, authType="BASIC", paramsBasic={"userName": "user", "password": "pass word"}
+        )
+        await client.until(path, "ONBOARDED")
+        id_, vault = path.rpartition("/")[2], client.server.platform.vault
+        requested = (await client.server.platform.store.load(f"pkg.package.{id_}", after=0))[1].commit
+        [event] = PACKAGE.codec.decode(requested)
+        assert isinstance(event, PackageUploadRequested)
+        opened = await vault.open_members(id_, event.access, path=UPLOAD)
+        assert opened["authentication"]["paramsBasic"]["password"] == "pass word"
+        await client.ask("PATCH", path, {"operationalState": "DISABLED"})
+        assert (await client.ask("DELETE", path)).status == 204
+        async with asyncio.timeout(20):
+            while True:
+                try:
+                    await vault.open_members(id_, event.access, path=UPLOAD)
+                except Shredded:
+                    break
+                await asyncio.sleep(0.05)
 
 
 async def test_what_is_deleted_meanwhile_leaves_nothing(clients: Clients, asg: bytes) -> None:
