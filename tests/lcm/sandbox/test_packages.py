@@ -12,6 +12,8 @@ from forestay_events.errors import Permanent
 from forestay_lcm.sandbox.calls import Package
 from forestay_lcm.sandbox.packages import PackageFiles
 
+from tests.packages import third_party
+
 
 def _package(directory: Path, name: str, **files: bytes) -> Package:
     path = directory / f"{name}.csar"
@@ -75,3 +77,11 @@ async def test_what_is_unsafe_leaves_nothing(files: PackageFiles, tmp_path: Path
     assert caught.value.status == 422
     assert _held(files) == set()
     assert not (tmp_path / "evil").exists()
+
+
+@pytest.mark.parametrize("name", ["signed-whole", "signed-whole-compressed"])
+async def test_a_csar_beside_its_signature_is_the_package(name: str, tmp_path: Path) -> None:
+    files = PackageFiles(tmp_path / "files")
+    files.prepare()
+    async with files.use(Package(digest="signed", csar=third_party.write(name, tmp_path))) as place:
+        assert (files.directory / place / "files/Definitions/vnfd.yaml").is_file()

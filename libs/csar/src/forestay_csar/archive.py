@@ -177,6 +177,11 @@ class Archive:
         return name in self._members
 
     @property
+    def zip(self) -> zipfile.ZipFile:
+        """The judged zip, for who unpacks all of it."""
+        return self._zip
+
+    @property
     def names(self) -> tuple[str, ...]:
         """The paths of all files in the package, in its order."""
         return tuple(self._members)

@@ -19,10 +19,11 @@ import tempfile
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path, PurePosixPath
 
+from forestay_csar import PackageInvalid, open_csar
 from forestay_events.errors import Permanent, Unavailable
 
 from forestay_lcm.sandbox.calls import Package
@@ -34,6 +35,7 @@ _UNUSABLE = (
     RuntimeError,  # encrypted
     NotImplementedError,  # another compression
     FileExistsError, NotADirectoryError, IsADirectoryError,  # one name twice
+    PackageInvalid,
 )  # fmt: skip
 
 
@@ -93,7 +95,7 @@ class PackageFiles:
     def _extract(self, package: Package) -> int:
         beside = Path(tempfile.mkdtemp(dir=self.directory, prefix=".extracting-"))
         try:
-            with zipfile.ZipFile(package.csar) as csar:
+            with _opened(package.csar) as csar:
                 size = _extract_all(csar, beside / "files", self._max_bytes)
             beside.chmod(0o755)
             beside.rename(self.directory / package.digest)
@@ -104,6 +106,17 @@ class PackageFiles:
         finally:
             shutil.rmtree(beside, ignore_errors=True)
         return size
+
+
+@contextmanager
+def _opened(path: Path) -> Generator[zipfile.ZipFile]:
+    """The CSAR itself, also where it lies beside its signature in a zip (SOL004 5.1)."""
+    with zipfile.ZipFile(path) as whole:
+        if not any(name.endswith((".cms", ".p7s")) and "/" not in name for name in whole.namelist()):
+            yield whole
+            return
+    with open_csar(path) as archive:
+        yield archive.zip
 
 
 def _unusable(package: Package, why: str) -> Permanent:
