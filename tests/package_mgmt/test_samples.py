@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import io
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 import pytest
 import yaml
-from forestay_csar import Archive, ReadPackage, read_package, write_vnfd_zip
+from forestay_csar import Archive, ReadPackage, read_package
 from forestay_events.errors import Rejected
 from forestay_sol.vnfd import Checksum, SoftwareImage, Vdu, VduCp, Vnfd
 
@@ -127,18 +125,6 @@ def test_artifacts_are_all_other_files_with_their_digests(tmp_path: Path) -> Non
 def test_builder_is_deterministic(tmp_path: Path) -> None:
     first, second = (build_csar(PACKAGES / "sample-asg", tmp_path / name) for name in ("1.zip", "2.zip"))
     assert first.read_bytes() == second.read_bytes()
-
-
-def test_vnfd_zip_holds_metadata_and_definitions_only(tmp_path: Path) -> None:
-    package = sample("sample-asg", tmp_path)
-    out = io.BytesIO()
-    with Archive(tmp_path / "sample-asg.zip") as archive:
-        write_vnfd_zip(archive, package, out)
-    with zipfile.ZipFile(out) as vnfd:
-        assert vnfd.testzip() is None
-        assert sorted(vnfd.namelist()) == sorted(("TOSCA-Metadata/TOSCA.meta", *package.definitions))
-        source = PACKAGES / "sample-asg" / "Definitions" / "types.yaml"
-        assert vnfd.read("Definitions/types.yaml") == source.read_bytes()
 
 
 def test_member_is_streamed_from_any_byte(tmp_path: Path) -> None:

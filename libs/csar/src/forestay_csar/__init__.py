@@ -1,7 +1,7 @@
 """VNF packages (CSAR, ETSI GS NFV-SOL 004): read where they lie, judged, made, signed. A package may be hostile.
 
 ``inspect`` finds everything that is wrong with one, ``read_package`` refuses one that has errors; ``open_csar`` streams its
-members; ``write_vnfd_zip`` makes the answer to GET ``/vnfd``; ``build_csar`` makes a package. All of it is synchronous and
+members; ``build_csar`` makes a package. All of it is synchronous and
 meant for a thread or, where nobody is trusted, a process apart (:mod:`forestay_csar.apart`); every refusal is a
 ``PackageInvalid``.
 """
@@ -15,7 +15,6 @@ from forestay_csar.findings import Finding, PackageInvalid
 from forestay_csar.reader import ReadPackage, Report, inspect, read_package
 from forestay_csar.rules import RULES, Rule
 from forestay_csar.signature import Policy
-from forestay_csar.vnfd_zip import write_vnfd_zip
 
 __all__ = [
     "RULES",
@@ -32,5 +31,4 @@ __all__ = [
     "inspect",
     "open_csar",
     "read_package",
-    "write_vnfd_zip",
 ]
