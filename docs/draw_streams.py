@@ -15,6 +15,7 @@ from forestay_events.aggregate import Definition
 from forestay_events.commit import Commit
 from forestay_events.platform import STREAMS
 from forestay_lcm.domain.decide import VNF
+from forestay_lcm.domain.fetched import FETCHED_VNFD
 from forestay_lcm.domain.vnf_snapshot import VNF_SNAPSHOT
 from forestay_lcm.drift.finding import DRIFT
 from forestay_lcm.history.entries import Entry
@@ -38,6 +39,7 @@ KINDS: tuple[Kind, ...] = (
     (VIM, "registered VIM"),
     (VNF, "VNF instance with its LCM operation occurrences"),
     (VNF_SNAPSHOT, "VNF snapshot"),
+    (FETCHED_VNFD, "VNFD of a package that was fetched from the NFVO"),
     (DRIFT, "what differs between a VNF instance's VIM and the log"),
     (LCCN_SUBSCRIPTIONS.definition, "subscription to notifications about VNF instances"),
     (ALARM, "alarm"),
@@ -158,10 +160,13 @@ def _subject(definition: Definition[Any, Any, Any]) -> str:
 
 
 def _events(definition: Definition[Any, Any, Any], what: str) -> str:
-    rows = "\n".join(
-        f"| `{event.__name__}` | {_sentence(event)} | {_names(event)} |" for event in get_args(definition.codec.union)
-    )
+    rows = "\n".join(f"| `{event.__name__}` | {_sentence(event)} | {_names(event)} |" for event in events(definition))
     return f"## `{_subject(definition)}`: {what}\n\n| event | meaning | members |\n| --- | --- | --- |\n{rows}"
+
+
+def events(definition: Definition[Any, Any, Any]) -> tuple[type[msgspec.Struct], ...]:
+    """The events of a kind; one is no union."""
+    return get_args(definition.codec.union) or (definition.codec.union,)
 
 
 def _names(struct: type[msgspec.Struct]) -> str:

@@ -42,6 +42,7 @@ class NfvoSimulator:
     :ivar looks: in mode ``later``: how often a grant is not there yet.
     :ivar change: what is changed in a grant before it is answered.
     :ivar tokens: tokens that are accepted; ``None`` for all calls whatever they carry.
+    :ivar cut: the content of a package ends in its midst; ``delay``: seconds that it takes.
     :ivar packages: (VnfPkgInfo, package, vnfd) by vnfdId.
     """
 
@@ -56,6 +57,7 @@ class NfvoSimulator:
     token_life: float = 3600
     packages: dict[str, tuple[Json, bytes, bytes]] = field(default_factory=dict[str, tuple[Json, bytes, bytes]])
     cut: bool = False
+    delay: float = 0.0
     journal: list[Entry] = field(default_factory=list[Entry])
     granted: dict[str, Json] = field(default_factory=dict[str, Json])
     _undecided: dict[str, int] = field(default_factory=dict[str, int])
@@ -182,7 +184,9 @@ class NfvoSimulator:
         content = {"package_content": package, "vnfd": vnfd}[request.match_info["part"]]
         response = web.StreamResponse(headers={"Content-Type": "application/zip", "Content-Length": str(len(content))})
         await response.prepare(request)
-        await response.write(content[: len(content) // 2])
+        for start, end in ((0, len(content) // 4), (len(content) // 4, len(content) // 2)):
+            await response.write(content[start:end])
+            await asyncio.sleep(self.delay / 2)
         if self.cut:
             assert request.transport is not None
             request.transport.abort()

@@ -255,7 +255,7 @@ def _readers(parent: int) -> list[int]:
         if directory.name.isdigit():
             try:
                 is_child = f"\nPPid:\t{parent}\n" in (directory / "status").read_text()
-                if is_child and b"forestay_package_mgmt.onboarding.reading" in (directory / "cmdline").read_bytes():
+                if is_child and b"forestay_csar.apart" in (directory / "cmdline").read_bytes():
                     found.append(int(directory.name))
             except OSError:
                 continue

@@ -16,6 +16,7 @@ from forestay_notify.settings import NotifySettings
 from forestay_sol.service import Service
 
 from forestay_lcm.adapters.nfvo.client import Nfvo
+from forestay_lcm.adapters.nfvo.packages import NfvoPackages
 from forestay_lcm.adapters.nfvo.settings import NfvoSettings
 from forestay_lcm.adapters.openstack.executor import OpenStackSteps
 from forestay_lcm.adapters.openstack.settings import OpenStackSettings
@@ -25,6 +26,7 @@ from forestay_lcm.api.v1.subscriptions import SubscriptionsV1
 from forestay_lcm.api.v2 import LcmV2
 from forestay_lcm.catalogue import SCHEMA, Catalogue
 from forestay_lcm.domain.decide import VNF
+from forestay_lcm.domain.fetched import FETCHED_VNFD
 from forestay_lcm.domain.plan import ENGINE, SCRIPTS
 from forestay_lcm.domain.vnf_snapshot import VNF_SNAPSHOT
 from forestay_lcm.drift.api import DriftApi
@@ -36,7 +38,7 @@ from forestay_lcm.history.api import HistoryApi
 from forestay_lcm.history.live import EventSettings, Live
 from forestay_lcm.history.reads import History
 from forestay_lcm.own_steps import OwnSteps
-from forestay_lcm.projections.catalogue import VimProjection, VnfdProjection
+from forestay_lcm.projections.catalogue import FetchedVnfdProjection, VimProjection, VnfdProjection
 from forestay_lcm.projections.history import HistoryProjection, RelatedProjection
 from forestay_lcm.projections.instances import InstanceProjection
 from forestay_lcm.projections.snapshots import InstanceSnapshots
@@ -74,6 +76,7 @@ def projectors(platform: Platform, *, dispatch: bool = True) -> list[Projector]:
                 HistoryProjection(),
                 VnfSnapshotProjection(dispatch=dispatch),
                 DriftProjection(),
+                FetchedVnfdProjection(),
             ],
         ),
         platform.projector(SCHEMA, "PKG", [VnfdProjection()], archive=False),
@@ -97,9 +100,11 @@ async def build(platform: Platform, notify: NotifySettings | None = None) -> Ser
     for projector in (instances, *others):
         await projector.prepare()
     vnfs = vnfs_of(platform, broken=instances.read_only)
-    catalogue = Catalogue(platform)
     granting = load(NfvoSettings)
     nfvo = Nfvo(granting, platform.config.endpoint) if granting.is_external else None
+    fetched = Aggregates(platform.store, FETCHED_VNFD, platform.clock, broken=instances.read_only)
+    packages = NfvoPackages(platform, fetched, nfvo, granting, SCHEMA) if nfvo else None
+    catalogue = Catalogue(platform, packages.fetch if packages else None)
     grant = GrantStep(catalogue, platform.clock, granting, nfvo)
     snapshots = Aggregates(platform.store, VNF_SNAPSHOT, platform.clock, broken=instances.read_only)
     snapshot_reads = SnapshotReads(platform, snapshots, vnfs)
@@ -129,6 +134,7 @@ async def build(platform: Platform, notify: NotifySettings | None = None) -> Ser
             "requests": requests.run,
             "sweeper": Sweeper(platform).run,
             "live-events": live.run,
+            **({"nfvo-packages": packages.run} if packages else {}),
             **notifier.background(),
         },
         checks={

@@ -6,7 +6,7 @@ a VIM, at another service, can use it at once.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -39,16 +39,26 @@ _OPENSTACK_ACCESS = {
 _model = lru_cache(maxsize=64)(decode_vnfd)
 
 
-class Catalogue:
-    """VNFDs and VIMs as LCM knows them."""
+Fetch = Callable[[str, str], Awaitable[None]]
+"""Fetches the package of a VNFD for a project from elsewhere; raises like :meth:`Catalogue.usable_vnfd`."""
 
-    def __init__(self, platform: Platform) -> None:
+
+class Catalogue:
+    """VNFDs and VIMs as LCM knows them.
+
+    :param fetch: where a package comes from that nobody has onboarded here; ``None``: there is no such place.
+    """
+
+    def __init__(self, platform: Platform, fetch: Fetch | None = None) -> None:
         self._platform = platform
+        self._fetch = fetch
 
     async def usable_vnfd(self, project: str, vnfd_id: str) -> Vnfd:
         """The VNFD of an onboarded and enabled package.
 
         :raises Rejected: 422, there is none (wire 3.1).
+        :raises Retryable: it is being fetched, or cannot be fetched now.
+        :raises Permanent: it cannot be fetched.
         """
         found = "SELECT model FROM lcm.vnfd WHERE project = $1 AND vnfd_id = $2 AND state = $3"
         model = await self._find("PKG", found, project, vnfd_id, "ENABLED")
@@ -56,6 +66,11 @@ class Catalogue:
             return _model(model)
         if await self._value(found, project, vnfd_id, "DISABLED") is not None:
             raise Rejected(422, f"VnfId {vnfd_id} not ENABLED.", pointer="/vnfdId")
+        if self._fetch is not None:
+            await self._fetch(project, vnfd_id)
+            model = await self._value(found, project, vnfd_id, "ENABLED")
+        if model is not None:
+            return _model(model)
         raise Rejected(422, f"VnfPackage of vnfdId {vnfd_id} is not found or not operational.", pointer="/vnfdId")
 
     async def vnfd(self, project: str, vnfd_id: str) -> Vnfd:

@@ -1,4 +1,5 @@
-"""What other services read of stream ``LCM`` (``lcm.vnf.<VNF instance id>``); its own service knows the rest.
+"""What other services read of stream ``LCM`` (``lcm.vnf.<VNF instance id>``, ``lcm.vnfd.<id>``); its own service knows the
+rest.
 
 These are the same messages that the LCM service writes, with the members that others need; tags that are not here are
 skipped by :func:`facts`.
@@ -113,3 +114,19 @@ _fact: msgspec.json.Decoder[LcmFact] = msgspec.json.Decoder(LcmFact)
 def facts(commit: Commit) -> list[LcmFact]:
     """The facts of a commit that others than the LCM service know."""
     return [_fact.decode(raw) for raw in commit.events if _tag(raw).type in _TAGS]
+
+
+class VnfdFetched(Fact, frozen=True, kw_only=True):
+    """A package was fetched from the NFVO; ``digest`` is the name of its content in the blob store."""
+
+    digest: str
+
+
+_fetched = msgspec.json.Decoder(VnfdFetched).decode
+
+
+def fetched(commit: Commit) -> list[VnfdFetched]:
+    """The packages that a commit says were fetched; none if it is about something else."""
+    if commit.kind != "vnfd":
+        return []
+    return [_fetched(raw) for raw in commit.events if _tag(raw).type == VnfdFetched.__name__]

@@ -1,4 +1,4 @@
-"""What LCM knows of other services' aggregates: VNFDs (stream PKG) and VIMs (stream VIM), in its own tables.
+"""What LCM knows of VNFDs (stream PKG, and what it fetched itself) and of VIMs (stream VIM), in its own tables.
 
 A VNFD stays here when its package is deleted, because VNF instances made from it go on. A VIM's credentials stay sealed.
 """
@@ -11,6 +11,7 @@ from typing import Any, Literal
 import msgspec
 from forestay_events.archive import Connection
 from forestay_events.commit import Stored
+from forestay_lcm.domain.fetched import FETCHED_VNFD
 from forestay_sol.streams import package, vim
 from forestay_sol.vnfd import Vnfd
 
@@ -63,6 +64,28 @@ class VnfdProjection:
                     await connection.execute(
                         f"UPDATE {schema}.vnfd SET state = $2 WHERE package_id = $1", commit.aggregate_id, state
                     )
+
+
+class FetchedVnfdProjection:
+    """The same tables: what was fetched from the NFVO (stream LCM). ``package_id`` is the id of the aggregate, because several
+    projects may have fetched one package."""
+
+    tables = VnfdProjection.tables
+
+    async def apply(self, connection: Connection, schema: str, commits: Sequence[Stored]) -> None:
+        for stored in commits:
+            commit = stored.commit
+            if commit.kind != FETCHED_VNFD.kind:
+                continue
+            for event in FETCHED_VNFD.codec.decode(commit):
+                await connection.execute(
+                    f"INSERT INTO {schema}.package_content VALUES ($1, $2) ON CONFLICT DO NOTHING",
+                    commit.aggregate_id, event.digest,
+                )  # fmt: skip
+                await connection.execute(
+                    f"INSERT INTO {schema}.vnfd VALUES ($1, $2, $3, 'ENABLED', $4) ON CONFLICT DO NOTHING",
+                    commit.aggregate_id, event.vnfd.vnfd_id, commit.project, msgspec.json.encode(event.vnfd),
+                )  # fmt: skip
 
 
 def _state(event: package.PackageEvent) -> package.OperationalState | Literal["DELETED"] | None:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import msgspec
 from forestay_csar import Archive, PackageInvalid, Policy, ReadPackage
+from forestay_csar.apart import read_apart
 from forestay_csar.entry import read_envelope
 from forestay_events.aggregate import Loaded
 from forestay_events.blobs import BlobStore
@@ -29,7 +30,6 @@ from forestay_sol.streams.package import SecurityOption
 from forestay_package_mgmt.domain.commands import ClaimVnfdId, FinishOnboarding
 from forestay_package_mgmt.domain.state import Content, Package
 from forestay_package_mgmt.onboarding.contents import Contents
-from forestay_package_mgmt.onboarding.reading import read_apart
 from forestay_package_mgmt.onboarding.reports import Report, Reports
 from forestay_package_mgmt.projections.reads import PackageReads
 
@@ -62,7 +62,7 @@ class Onboarding:
     async def handle(self, work: Work) -> None:
         """Onboard the content that a package awaits, if it does; destroy the secrets of one that is gone."""
         package = await self._reports.package(work.key)
-        if package is not None and package.deleted:
+        if package is not None and package.deleted and package.secrets:
             await self._vault.shred(package.id)
         if package is None or package.awaited is None:
             return

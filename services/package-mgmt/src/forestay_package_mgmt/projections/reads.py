@@ -106,9 +106,13 @@ class PackageReads:
         """
         head = await self._platform.store.head(PACKAGE.stream)
         await self.up_to(head)
+        await self._all_usage(5.0)
         if head == 0 or await self._value(f"SELECT EXISTS (SELECT FROM {SCHEMA}.refused)"):
             return set(digests)
-        rows = await self._rows(f"SELECT digest FROM {SCHEMA}.package WHERE digest = ANY($1)", list(digests))
+        query = " UNION ".join(
+            f"SELECT digest FROM {SCHEMA}.{table} WHERE digest = ANY($1)" for table in ("package", "fetched")
+        )
+        rows = await self._rows(query, list(digests))
         return {row["digest"] for row in rows}
 
     async def overdue(self, older_than: timedelta) -> list[Package]:

@@ -1,5 +1,6 @@
 """Which VNFDs are in use: follows stream LCM into table ``vnf``, and the views put that, the packages and the progress
-of uploads together: ``vnf_package`` for API v1, ``vnf_package_v2``.
+of uploads together: ``vnf_package`` for API v1, ``vnf_package_v2``. And which contents in the blob store are not this service's:
+table ``fetched``.
 
 ``usageState`` is not a fact about the package but about the VNF instances, so it is never written, only seen.
 """
@@ -20,6 +21,7 @@ from forestay_sol.streams.lcm import (
     VnfDeleted,
     VnfInfoModified,
     facts,
+    fetched,
 )
 
 from forestay_package_mgmt.projections import SCHEMA
@@ -28,6 +30,7 @@ TABLES = """
 CREATE TABLE IF NOT EXISTS {schema}.vnf (id text PRIMARY KEY, project text NOT NULL, vnfd_id text NOT NULL);
 ALTER TABLE {schema}.vnf ADD COLUMN IF NOT EXISTS coming text;
 CREATE INDEX IF NOT EXISTS vnf_vnfd ON {schema}.vnf (project, vnfd_id);
+CREATE TABLE IF NOT EXISTS {schema}.fetched (digest text PRIMARY KEY);
 CREATE INDEX IF NOT EXISTS vnf_coming ON {schema}.vnf (project, coming) WHERE coming IS NOT NULL;
 """
 
@@ -51,7 +54,8 @@ _ENDED = (OperationCompleted, OperationFailed, OperationRolledBack)
 
 
 class UsageProjection:
-    """Writes table ``vnf``: the VNF instances that exist, the VNFD of each, and the one that an open operation gives it.
+    """Writes table ``vnf``: the VNF instances that exist, the VNFD of each, and the one that an open operation gives it; and
+    table ``fetched``: the contents of packages that LCM has fetched from an NFVO.
 
     Its views need tables ``package`` and ``upload``.
     """
@@ -64,6 +68,10 @@ class UsageProjection:
     async def apply(self, connection: Connection, schema: str, commits: Sequence[Stored]) -> None:
         for stored in commits:
             commit = stored.commit
+            for package in fetched(commit):
+                await connection.execute(
+                    f"INSERT INTO {schema}.fetched VALUES ($1) ON CONFLICT DO NOTHING", package.digest
+                )
             for fact in facts(commit):
                 if isinstance(fact, VnfCreated):
                     await connection.execute(
