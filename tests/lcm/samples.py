@@ -219,7 +219,17 @@ def snapshot_content(vnf_id: str, *servers: str, **members: Any) -> dict[str, An
         "id": SNAPSHOT_ID,
         "vnfInstanceId": vnf_id,
         "vnfdId": VNFD.vnfd_id,
-        "vnfInstance": {"id": vnf_id, "instantiatedVnfInfo": {"flavourId": "simple"}},
+        "vnfInstance": {
+            "id": vnf_id,
+            "vnfdId": VNFD.vnfd_id,
+            "vnfProvider": VNFD.provider,
+            "vnfProductName": VNFD.product_name,
+            "vnfSoftwareVersion": VNFD.software_version,
+            "vnfdVersion": VNFD.vnfd_version,
+            "instantiationState": "INSTANTIATED",
+            "instantiatedVnfInfo": {"flavourId": "simple", "vnfState": "STARTED"},
+            "_links": {"self": {"href": f"http://vnfm.example/vnflcm/v2/vnf_instances/{vnf_id}"}},
+        },
         "vnfcSnapshots": [
             {"id": id_, "vnfcInstanceId": f"VDU1-{id_}", "computeSnapshotResource": {"resourceId": f"image-{id_}"}}
             for id_ in servers or ("server-1",)

@@ -43,11 +43,13 @@ class Links:
         return f"{self._root}/vnf_snapshots/{snapshot_id}"
 
     def of_snapshot(self, document: Json) -> Json:
-        """VnfSnapshotInfo with its links; ``takenFrom`` when it was taken here."""
-        links = {"self": {"href": self.snapshot(document["id"])}}
-        if "vnfSnapshot" in document and "vnfSnapshotPkgId" not in document:
-            links["takenFrom"] = {"href": self.instance(document["vnfSnapshot"]["vnfInstanceId"])}
-        return document | {"_links": links}
+        """VnfSnapshotInfo with its links; ``takenFrom``, and those of the copied instance, when it was taken here."""
+        links, content = {"self": {"href": self.snapshot(document["id"])}}, document.get("vnfSnapshot")
+        if content is None or "vnfSnapshotPkgId" in document:
+            return document | {"_links": links}
+        instance = {"href": self.instance(content["vnfInstanceId"])}
+        copy = content["vnfInstance"] | {"_links": {"self": instance}}
+        return document | {"vnfSnapshot": content | {"vnfInstance": copy}, "_links": links | {"takenFrom": instance}}
 
     def of_instance(self, document: Json) -> Json:
         """VnfInstance with its links: itself and the tasks that its state allows."""
