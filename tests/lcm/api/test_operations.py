@@ -98,7 +98,7 @@ async def test_dry_run_of_every_task_leaves_no_trace(config: BaseConfig) -> None
             assert "Location" not in answer.headers
             plan = answer.body
             assert (plan["operation"], plan["operationState"]) == (task.upper(), "STARTING")
-            assert plan["steps"][0] == {"name": "grant", "executor": "engine", "timeout": 300.0}
+            assert plan["steps"][0] == {"name": "grant", "executor": "engine", "timeout": 600.0}
             assert len(plan["steps"]) > 2
         patched = await api.send("PATCH", f"{path}?dry_run", {"vnfInstanceName": "x"}, **{"Content-Type": MERGE_PATCH})
         assert (patched.body["operationState"], patched.body["changedInfo"]) == ("COMPLETED", {"vnfInstanceName": "x"})
@@ -268,7 +268,7 @@ async def pointed(api: Client, path: str, body: Any, status: int, pointer: str) 
 
 
 async def test_what_can_be_checked_is_checked_before_the_202(config: BaseConfig) -> None:
-    bare = msgspec.structs.replace(VNFD.flavours["large"], id="bare", base_hot=None)
+    bare = msgspec.structs.replace(VNFD.flavours["large"], id="bare", base_hot=None, vdus={})
     vnfd: Vnfd = msgspec.structs.replace(VNFD, vnfd_id="vnfd-9", flavours=VNFD.flavours | {"bare": bare})
     async with running(config, ScriptedVim()) as lcm, client(lcm.url) as api:
         await onboard(lcm.platform, vnfd)

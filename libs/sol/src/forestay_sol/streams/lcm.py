@@ -57,11 +57,15 @@ class ModificationStarted(Fact, frozen=True, kw_only=True):
     """MODIFY_INFO was started."""
 
     op_id: str
+    operation: str
     modification: Coming | None = None
 
 
 class OperationProcessing(Fact, frozen=True, kw_only=True):
+    """``vim_connections``: where the VNF is going to live according to the grant, empty if that does not say."""
+
     op_id: str
+    vim_connections: dict[str, VimUse] = {}
 
 
 class OperationCompleted(Fact, frozen=True, kw_only=True):

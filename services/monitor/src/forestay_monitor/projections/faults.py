@@ -82,7 +82,7 @@ class OperationFaults(Faults):
     async def _apply(self, connection: Connection, schema: str, commit: Commit) -> list[str]:
         changed: list[str] = []
         for fact in lcm.facts(commit):
-            if isinstance(fact, lcm.OperationStarted):
+            if isinstance(fact, lcm.OperationStarted | lcm.ModificationStarted):
                 insert = f"INSERT INTO {schema}.operation VALUES ($1, $2) ON CONFLICT DO NOTHING"
                 await connection.execute(insert, fact.op_id, fact.operation)
             elif isinstance(fact, lcm.OperationFailedTemp):

@@ -15,6 +15,7 @@ from forestay_sol.streams.lcm import (
     LcmFact,
     OperationCompleted,
     OperationFailed,
+    OperationProcessing,
     OperationRolledBack,
     OperationStarted,
     VimUse,
@@ -54,7 +55,7 @@ def _nothing(fact: LcmFact, commit: Commit) -> Statements:
     return []
 
 
-def _started(fact: OperationStarted, commit: Commit) -> Statements:
+def _started(fact: OperationStarted | OperationProcessing, commit: Commit) -> Statements:
     return _arrives(fact.vim_connections, commit)
 
 
@@ -84,6 +85,7 @@ def _deleted(fact: VnfDeleted, commit: Commit) -> Statements:
 
 _EFFECTS: Mapping[type[LcmFact], Callable[[Any, Commit], Statements]] = {
     OperationStarted: _started,
+    OperationProcessing: _started,
     OperationCompleted: _completed,
     OperationFailed: _ended,
     OperationRolledBack: _ended,
