@@ -8,6 +8,7 @@ from typing import Any
 
 from forestay_lcm.domain.plan import PLANS, STEPS
 from forestay_lcm.domain.transitions import OPERATION, STEP
+from forestay_lcm.domain.vnf_snapshot import TRANSITIONS
 
 PAGE = Path(__file__).parent / "lcm-states.md"
 
@@ -15,7 +16,8 @@ _PAGE = """\
 # States of LCM operations and of their steps
 
 Drawn by `docs/draw_states.py` from the tables in
-[transitions.py](../services/lcm/src/forestay_lcm/domain/transitions.py) and
+[transitions.py](../services/lcm/src/forestay_lcm/domain/transitions.py),
+[vnf_snapshot.py](../services/lcm/src/forestay_lcm/domain/vnf_snapshot.py) and
 [plan.py](../services/lcm/src/forestay_lcm/domain/plan.py); do not edit. A transition that is not here cannot happen: folding
 such an event raises `IllegalTransition`.
 
@@ -31,6 +33,12 @@ An arrow is an event. Until an operation has reached a final state (`FAILED_TEMP
 stands before a failed one, is intended again by a retry, as its next attempt; those behind it are planned again.
 
 {step}
+
+## VNF snapshot (SOL003 clause 5.4.24)
+
+What an operation has claimed stays `FILLING` or `REVERTING` when the operation is given up ([snapshots.md](snapshots.md)).
+
+{snapshot}
 
 ## Plans
 
@@ -49,7 +57,11 @@ stands before a failed one, is intended again by a retry, as its next attempt; t
 def page() -> str:
     """The whole page."""
     return _PAGE.format(
-        operation=_diagram(OPERATION), step=_diagram(STEP), plans="\n".join(_plans()), steps="\n".join(_steps())
+        operation=_diagram(OPERATION),
+        step=_diagram(STEP),
+        snapshot=_diagram(TRANSITIONS),
+        plans="\n".join(_plans()),
+        steps="\n".join(_steps()),
     )
 
 

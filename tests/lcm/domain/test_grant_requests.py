@@ -16,9 +16,11 @@ from forestay_lcm.domain.grants import (
     change_ext_conn_grant_request,
     change_flavour_grant_request,
     change_vnfpkg_grant_request,
+    create_snapshot_grant_request,
     heal_grant_request,
     instantiate_grant_request,
     operate_grant_request,
+    revert_to_snapshot_grant_request,
     scale_grant_request,
     scale_to_level_grant_request,
     terminate_grant_request,
@@ -36,6 +38,7 @@ from forestay_sol.vnfd import (
 from forestay_sol.vnflcm import (
     ChangeExtVnfConnectivityRequest,
     ChangeVnfFlavourRequest,
+    CreateVnfSnapshotRequest,
     GrantRequest,
     HealVnfRequest,
     InstantiatedVnfInfo,
@@ -43,6 +46,7 @@ from forestay_sol.vnflcm import (
     OperateVnfRequest,
     PlacementConstraint,
     ResourceDefinition,
+    RevertToVnfSnapshotRequest,
     ScaleVnfRequest,
     ScaleVnfToLevelRequest,
 )
@@ -361,10 +365,28 @@ def test_operate_changes_the_servers(vnfcs: tuple[str, ...], updated: list[str])
     assert (asked.add_resources, asked.remove_resources) == ((), ())
 
 
+def test_a_snapshot_changes_every_vnfc_and_storage_and_says_which_part() -> None:
+    taken, reverted = REQUESTS["create_snapshot"](), REQUESTS["revert_to_snapshot"]()
+    for asked, parts in (
+        (taken, [(None, None)] * 5),
+        (reverted, [("web-2", None), ("web-2", "disk-2"), ("web-1", None), ("web-1", "disk-1"), ("db-1", None)]),
+    ):
+        assert (asked.add_resources, asked.remove_resources) == ((), ())
+        definitions = [item.snapshot_res_def for item in asked.update_resources if item.snapshot_res_def]
+        assert {item.vnf_snapshot_id for item in definitions} == {"snap-1"}
+        assert [(item.vnfc_snapshot_id, item.storage_snapshot_id) for item in definitions] == parts
+
+
 REQUESTS: dict[str, Callable[[], GrantRequest]] = {
     "scale out": lambda: scale("SCALE_OUT", "all", info(2, all=0), steps=2),
     "scale in": lambda: scale("SCALE_IN", "web", info(3, web=2)),
     "heal": lambda: heal(info(2), everything=True),
+    "create_snapshot": lambda: create_snapshot_grant_request(
+        asking(), info=info(), request=CreateVnfSnapshotRequest(vnf_snapshot_info_id="snap-1")
+    ),
+    "revert_to_snapshot": lambda: revert_to_snapshot_grant_request(
+        asking(), info=info(), request=RevertToVnfSnapshotRequest(vnf_snapshot_info_id="snap-1")
+    ),
     "operate": lambda: operate_grant_request(
         asking(), info=info(2), request=OperateVnfRequest(change_state_to="STOPPED")
     ),
