@@ -37,11 +37,7 @@ DELIVERIES = frozenset({"/subscriptions/{}/deliveries", "/subscriptions/{}/redel
 DOCUMENTS = (
     Document(
         "SOL003/VNFLifecycleManagement.json", "/vnflcm/v2",
-        # Snapshots, which Tacker does not have.
-        frozenset({
-            "/vnf_instances/{}/create_snapshot", "/vnf_instances/{}/revert_to_snapshot", "/vnf_snapshots",
-            "/vnf_snapshots/{}", "/vnf_snapshots/{}/vnf_state_snapshot",
-        }),
+        frozenset({"/vnf_snapshots/{}/vnf_state_snapshot"}),  # no VNF keeps a state of its own with us
         DELIVERIES,
     ),
     Document(
