@@ -11,6 +11,7 @@ from forestay_lcm.domain.commands import (
     Cancel,
     ChangeExtConn,
     ChangeFlavour,
+    ChangeVnfPkg,
     CreateVnf,
     Handle,
     Heal,
@@ -24,10 +25,26 @@ from forestay_lcm.domain.commands import (
     TakeSnapshot,
     Terminate,
 )
+from forestay_lcm.domain.decisions.requested import USER_DATA
+from forestay_lcm.domain.plan import HOOKS, kind_of
+from forestay_lcm.domain.script_metadata import WRITTEN
 from forestay_lcm.domain.state import Operation, Vnf
+from forestay_lcm.domain.vdu_params import COORDINATION
 from forestay_lcm.domain.vnf_snapshot import Place, VnfSnapshot
-from forestay_sol.vnfd import BaseHot, Flavour, InstantiationLevel, ScalingAspect, Vdu, VduCp, Vnfd, VnfVirtualLink
+from forestay_sol.vnfd import (
+    BaseHot,
+    Flavour,
+    InstantiationLevel,
+    LcmScript,
+    ScalingAspect,
+    SoftwareImage,
+    Vdu,
+    VduCp,
+    Vnfd,
+    VnfVirtualLink,
+)
 from forestay_sol.vnflcm import (
+    ChangeCurrentVnfPkgRequest,
     ChangeExtVnfConnectivityRequest,
     ChangeVnfFlavourRequest,
     CreateVnfRequest,
@@ -83,6 +100,33 @@ VNFD = Vnfd(
     extensions={"region": "north"},
     metadata={"maturity": "test"},
 )
+
+COMING = msgspec.structs.replace(
+    VNFD, vnfd_id="vnfd-2", software_version="2.0", extensions={"region": "north", "tier": "gold"}
+)
+"""Another version of it."""
+
+
+def scripted(vnfd: Vnfd) -> Vnfd:
+    """The same VNFD of a package with scripts around every operation and rollback, and with an image file."""
+    hooks = [f"{hook}{kind}_{end}" for hook in HOOKS.values() for kind in ("", "_rollback") for end in ("start", "end")]
+    scripts = {hook: LcmScript(path=f"Scripts/{hook}.py", type="tosca.artifacts.Implementation.Python") for hook in hooks}
+    image = SoftwareImage(id="VDU1", name="image", version=vnfd.software_version, path="Files/image.img")
+    flavours = {
+        flavour_id: msgspec.structs.replace(
+            known,
+            lcm_scripts=scripts,
+            vdus={id_: msgspec.structs.replace(vdu, software_image=image) for id_, vdu in known.vdus.items()},
+        )
+        for flavour_id, known in vnfd.flavours.items()
+    }
+    return msgspec.structs.replace(vnfd, flavours=flavours)
+
+
+SCRIPTED, SCRIPTED_COMING = scripted(VNFD), scripted(COMING)
+
+WITH_USER_DATA = dict(zip(USER_DATA, ("UserData/sample.py", "Sample"), strict=True))
+"""``additionalParams`` that name a user data class."""
 
 CONNECTIONS = {
     "vim1": VimConnectionInfo(
@@ -148,8 +192,8 @@ def observed(vnf: Vnf) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def create(**members: Any) -> CreateVnf:
-    return CreateVnf(msgspec.convert({"vnfdId": VNFD.vnfd_id} | members, CreateVnfRequest), VNFD)
+def create(vnfd: Vnfd = VNFD, **members: Any) -> CreateVnf:
+    return CreateVnf(msgspec.convert({"vnfdId": vnfd.vnfd_id} | members, CreateVnfRequest), vnfd)
 
 
 def instantiate(vim_type: str = OPENSTACK, vnfd: Vnfd = VNFD, **members: Any) -> Instantiate:
@@ -203,6 +247,19 @@ def change_flavour(flavour_id: str = "large", vnfd: Vnfd = VNFD, **members: Any)
     return ChangeFlavour(msgspec.convert({"newFlavourId": flavour_id} | members, ChangeVnfFlavourRequest), vnfd)
 
 
+def change_vnfpkg(coming: Vnfd = COMING, vnfd: Vnfd = VNFD, **members: Any) -> ChangeVnfPkg:
+    request = msgspec.convert({"vnfdId": coming.vnfd_id} | members, ChangeCurrentVnfPkgRequest)
+    return ChangeVnfPkg(request, vnfd, coming)
+
+
+def coordinated(coming: Vnfd = COMING, vnfd: Vnfd = VNFD, **params: Any) -> ChangeVnfPkg:
+    """A change of the VNF package with a script after each new VNFC, and after each that comes back."""
+    param = {"cp_name": "CP1", "username": "ubuntu", "password": "sealed:1.token"}
+    scripts = dict.fromkeys(COORDINATION.values(), "Scripts/coordinate.py")
+    chosen = [{"vdu_id": "VDU1", "new_vnfc_param": param, "old_vnfc_param": param}]
+    return change_vnfpkg(coming, vnfd, additionalParams=scripts | {"vdu_params": chosen} | params)
+
+
 def operate(state: str = "STOPPED", vnfd: Vnfd = VNFD, **members: Any) -> Operate:
     return Operate(msgspec.convert({"changeStateTo": state} | members, OperateVnfRequest), vnfd)
 
@@ -241,9 +298,9 @@ def empty_snapshot(snapshot_id: str = SNAPSHOT_ID) -> VnfSnapshot:
     return VnfSnapshot(id=snapshot_id, project=PROJECT, status="EMPTY")
 
 
-def filled_snapshot(vnf_id: str, snapshot_id: str = SNAPSHOT_ID, **members: Any) -> VnfSnapshot:
-    """A snapshot of an instance with one VNFC; ``members`` of its content."""
-    content = snapshot_content(vnf_id, **members)
+def filled_snapshot(vnf_id: str, *servers: str, snapshot_id: str = SNAPSHOT_ID, **members: Any) -> VnfSnapshot:
+    """A snapshot of an instance with these VNFCs, else with one; ``members`` of its content."""
+    content = snapshot_content(vnf_id, *servers, **members)
     return VnfSnapshot(id=snapshot_id, project=PROJECT, status="FILLED", content=content, place=place(vnf_id))
 
 
@@ -275,14 +332,31 @@ def latest(vnf: Vnf | None) -> Operation:
 def confirmed(vnf: Vnf | None, **result: Any) -> ReportStep:
     """The report that the present step is done, with what such a step gives."""
     step, attempt, op_id = present(vnf)
-    if step == "read-back" and not result:
+    kind = kind_of(step)
+    if kind == "read-back" and not result:
         assert vnf is not None
         result = {"instantiated_vnf_info": observed(vnf)}
-    results: dict[str, dict[str, Any]] = {
-        "grant": {"grant_request": {}, "grant": {"id": "grant-1"}},
-        "create-stack": {"stack_id": "stack-1", "stack_name": "vnf-1"},
-    }
-    return ReportStep(op_id, step, attempt, "CONFIRMED", result=result or results.get(step, {}))
+    return ReportStep(op_id, step, attempt, "CONFIRMED", result=result or _RESULTS.get(kind, {}))
+
+
+_RESULTS: dict[str, dict[str, Any]] = {
+    "grant": {"grant_request": {}, "grant": {"id": "grant-1"}},
+    "create-stack": {"stack_id": "stack-1", "stack_name": "vnf-1"},
+    "script": {WRITTEN: {"vnf": {"registered": "yes"}}},
+    "upload-images": {"images": {"VDU1": "image-1"}},
+    "add-images": {"images": {"VDU1": "image-2"}},
+    "delete-images": {"deleted": ["image-1"]},
+    "user-data": {"parameters": {"nfv": {}}},
+    "await-vnfc": {"cp_addresses": {"CP1": "10.10.0.7"}},
+}
+
+
+def noted(vnf: Vnf | None, **result: Any) -> ReportStep:
+    """The report of something that has to be kept before the present step is done."""
+    step, attempt, op_id = present(vnf)
+    seen = run.result if (run := latest(vnf).current) else {}
+    kept = seen | (result or {"noted": len(seen)})
+    return ReportStep(op_id, step, attempt, "NOTED", result=kept, seen=seen)
 
 
 def failed(vnf: Vnf | None, detail: str = "No valid host was found.") -> ReportStep:

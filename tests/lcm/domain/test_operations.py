@@ -13,10 +13,12 @@ from forestay_sol.vnflcm import ExtVirtualLinkInfo, InstantiatedVnfInfo, Resourc
 from tests.lcm.domain.story import VNF_ID, Story, refusal, told
 from tests.lcm.samples import (
     ASPECT,
+    COMING,
     CONNECTIONS,
     VNFD,
     change_ext_conn,
     change_flavour,
+    change_vnfpkg,
     confirmed,
     create,
     ext_link,
@@ -43,6 +45,7 @@ OPERATIONS: dict[str, VnfCommand] = {
     "HEAL": heal(),
     "CHANGE_EXT_CONN": change_ext_conn(),
     "CHANGE_FLAVOUR": change_flavour(),
+    "CHANGE_VNFPKG": change_vnfpkg(),
     "OPERATE": operate("STOPPED", stopType="GRACEFUL", gracefulStopTimeout=5),
     "CREATE_SNAPSHOT": take_snapshot(userDefinedData={"why": "before the upgrade"}),
     "REVERT_TO_SNAPSHOT": revert_to(filled_snapshot(VNF_ID)),
@@ -108,7 +111,8 @@ class TestEvery:
     def test_another_may_follow(self, operation: str) -> None:
         story = told(*INSTANTIATED, OPERATIONS[operation])
         ended(story)
-        assert started(story, instantiate() if operation == "TERMINATE" else terminate())
+        vnfd = COMING if operation == "CHANGE_VNFPKG" else VNFD
+        assert started(story, instantiate() if operation == "TERMINATE" else terminate(vnfd=vnfd))
 
     def test_given_up_leaves_the_instance_as_it_was(self, operation: str) -> None:
         story = told(*INSTANTIATED)
