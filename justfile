@@ -71,7 +71,7 @@ test-openstack *args:
         trap '"{{ lab }}/down"' EXIT
         "{{ lab }}/up"
     fi
-    export OS_CLIENT_CONFIG_FILE="$OPENSTACK_LAB_HOME/clouds.yaml" OS_CLOUD=lab
+    export OS_CLIENT_CONFIG_FILE="$OPENSTACK_LAB_HOME/clouds.yaml" OS_CLOUD=lab OPENSTACK_LAB="{{ clean(lab) }}"
     pytest -m openstack {{ args }}
 
 # Style, types and the borders between the packages

@@ -5,13 +5,19 @@ The same for the simulator and for a real OpenStack, so that one flow runs on bo
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import aiohttp
 from forestay_lcm.adapters.openstack.cloud import Cloud, Clouds
 from forestay_sol.vnflcm import VimConnectionInfo
 
 Json = dict[str, Any]
+
+#: The networks that are there before any VNF.
+FIRST_DAY = {"public", "mgmt", "private"}
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,32 @@ class TestCloud:
         }
         return {"vim": vim | members}
 
+    async def login(self) -> tuple[str, Json]:
+        """A token, and what Keystone says of it: members ``user`` and ``project`` with their ids, among others."""
+        domain = {"name": "Default"}
+        user = {"name": self.username, "password": self.password, "domain": domain}
+        identity = {"methods": ["password"], "password": {"user": user}}
+        scope = {"project": {"name": self.project, "domain": domain}}
+        body = {"auth": {"identity": identity, "scope": scope}}
+        async with aiohttp.ClientSession() as session, session.post(f"{self.auth_url}/auth/tokens", json=body) as reply:
+            reply.raise_for_status()
+            return reply.headers["X-Subject-Token"], (await reply.json())["token"]
+
+    @asynccontextmanager
+    async def application_credential(self, name: str) -> AsyncGenerator[Json]:
+        """An application credential, deleted when the context ends.
+
+        Heat makes trusts for the owner of a stack, which only an unrestricted credential may do.
+        """
+        token, seen = await self.login()
+        url = f"{self.auth_url}/users/{seen['user']['id']}/application_credentials"
+        body = {"application_credential": {"name": name, "unrestricted": True}}
+        async with aiohttp.ClientSession(headers={"X-Auth-Token": token}, raise_for_status=True) as session:
+            async with session.post(url, json=body) as reply:
+                made: Json = (await reply.json())["application_credential"]
+            yield made
+            await session.delete(f"{url}/{made['id']}")
+
     async def resources(self, *requests: tuple[str, str, str]) -> list[list[Json]]:
         """Lists of the cloud: (service type, path, member) each."""
         async with Clouds() as clouds:
@@ -64,15 +96,23 @@ class TestCloud:
         return networks[0]["id"], networks[0]["subnets"][0]
 
     async def leftovers(self) -> list[str]:
-        """Stacks, servers, ports of servers and volumes of the project: what a terminated VNF must not leave."""
-        stacks, servers, ports, volumes = await self.resources(
+        """The project's stacks, servers, ports, volumes, groups, private images...: what a terminated VNF must not leave."""
+        stacks, servers, groups, volumes, snapshots, ports, networks, images = await self.resources(
             ("orchestration", "/stacks", "stacks"),
             ("compute", "/servers", "servers"),
-            ("network", "/v2.0/ports", "ports"),
+            ("compute", "/os-server-groups", "server_groups"),
             ("volumev3", "/volumes", "volumes"),
+            ("volumev3", "/snapshots", "snapshots"),
+            ("network", "/v2.0/ports", "ports"),
+            ("network", "/v2.0/networks", "networks"),
+            ("image", "/v2/images", "images"),
         )
-        owned = [port for port in ports if str(port["device_owner"]).startswith("compute:")]
-        return [f"{item['id']}" for item in (*stacks, *servers, *owned, *volumes)]
+        ours = [
+            *(port for port in ports if not port["device_owner"].startswith("network:")),
+            *(network for network in networks if network["name"] not in FIRST_DAY),
+            *(image for image in images if image["visibility"] == "private"),
+        ]
+        return sorted(item["id"] for item in (*stacks, *servers, *groups, *volumes, *snapshots, *ours))
 
 
 async def _list(cloud: Cloud, service: str, path: str, member: str) -> list[Json]:

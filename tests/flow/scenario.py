@@ -37,6 +37,10 @@ SAMPLES = (
         fixed_address="10.10.0.77",
     ),
 )
+GROUP, PAIR = SAMPLES
+
+#: Each VNFC is a resource of its own, with a volume.
+NUMBERED = Sample("sample-vnfcs", external_cps=("VDU1_CP1",), vnfcs=("VDU1",))
 
 
 async def instantiate_body(cloud: TestCloud, sample: Sample) -> Json:

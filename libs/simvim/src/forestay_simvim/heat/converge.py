@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 Work = Callable[[Any], Coroutine[Any, Any, None]]
 
+#: The run of a stack about whose action nobody knows any more.
+FORGOTTEN = object()
+
 
 async def walk(needs: dict[Any, Iterable[Any]], work: Work) -> None:
     """Run *work* for every node, each after the nodes it needs, in parallel; the first failure ends the walk."""
@@ -62,7 +65,8 @@ async def perform(engine: Engine, resource: Resource, action: str, work: Corouti
         resource.action, resource.status = "UPDATE", COMPLETE
         raise
     except asyncio.CancelledError:
-        resource.set_state(action, FAILED, f"{action} aborted")
+        if resource.stack.run is not FORGOTTEN:
+            resource.set_state(action, FAILED, f"{action} aborted")
         raise
     except (ServiceError, Failure, *MISTAKES) as error:
         failure = failed(error, action, resource.name)

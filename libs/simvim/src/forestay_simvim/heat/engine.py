@@ -14,7 +14,7 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from forestay_simvim.errors import ServiceError
-from forestay_simvim.heat.converge import Walk, perform
+from forestay_simvim.heat.converge import FORGOTTEN, Walk, perform
 from forestay_simvim.heat.model import COMPLETE, FAILED, IN_PROGRESS, MISTAKES, Blueprint, Failure, Resource, Stack
 from forestay_simvim.heat.resources.registry import TypeRegistry
 from forestay_simvim.heat.scope import StackScope
@@ -96,6 +96,13 @@ class Engine:
             stack.task.cancel()
         stack.run = None
         stack.set_state(stack.action, FAILED, f"Stack {stack.action} cancelled")
+
+    def die(self) -> None:
+        """Forget all that is under way, as an engine does that is killed: it stays IN_PROGRESS until somebody acts on it."""
+        for stack in self.store.by_id.values():
+            stack.run = FORGOTTEN
+            if stack.task:
+                stack.task.cancel()
 
     # --- nested stacks
 

@@ -1,0 +1,114 @@
+"""The clouds that a scenario runs on: the simulated one and a real OpenStack, each with the same things that can go wrong.
+
+A scenario says what shall go wrong; how it is brought about is the only thing in which the clouds differ.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from forestay_lcm.adapters.openstack.cloud import Clouds
+from forestay_simvim import OpenStackSimulator
+
+from tests.flow.cloud import TestCloud
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScenarioCloud(TestCloud, ABC):
+    """A cloud that a scenario can put in trouble.
+
+    :ivar patience: seconds that an operation may take.
+    """
+
+    patience: float = 60.0
+
+    @abstractmethod
+    def limited(self, **quota: int) -> AbstractAsyncContextManager[None]:
+        """Compute quotas of the project (``instances``, ``cores``, ...) as long as the context lasts."""
+
+    @abstractmethod
+    def slow(self) -> AbstractAsyncContextManager[None]:
+        """Servers take seconds to be made as long as the context lasts, if they have the metadata ``lab_delay``."""
+
+    @abstractmethod
+    async def kill_engine(self) -> None:
+        """Heat's engine is killed in the middle of its work, and started again."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimulatedCloud(ScenarioCloud):
+    """The simulator of this process."""
+
+    simulator: OpenStackSimulator
+
+    @classmethod
+    def of(cls, simulator: OpenStackSimulator) -> SimulatedCloud:
+        return cls(simulator.auth_url, "demo", "demo-secret", "demo", simulator=simulator)
+
+    @asynccontextmanager
+    async def limited(self, **quota: int) -> AsyncGenerator[None]:
+        limits = self.simulator.settings.quota
+        before = {name: limits[name] for name in quota}
+        limits.update(quota)
+        yield
+        limits.update(before)
+
+    @asynccontextmanager
+    async def slow(self) -> AsyncGenerator[None]:
+        self.simulator.settings.build["server"] = 1.0
+        yield
+        self.simulator.settings.build["server"] = 0.0
+
+    async def kill_engine(self) -> None:
+        self.simulator.cloud.heat.die()
+
+
+@dataclass(frozen=True, kw_only=True)
+class RealCloud(ScenarioCloud):
+    """The OpenStack lab.
+
+    :ivar admin: its administrator.
+    :ivar home: the directory with its pid files.
+    :ivar up: the command that starts what does not run.
+    """
+
+    admin: TestCloud
+    home: Path
+    up: Path
+    patience: float = 240.0
+
+    @asynccontextmanager
+    async def limited(self, **quota: int) -> AsyncGenerator[None]:
+        async with Clouds() as clouds:
+            admin = clouds.cloud(self.admin.connection)
+            _, seen = await self.login()
+            path = f"/os-quota-sets/{seen['project']['id']}"
+            before = (await admin.request("compute", "GET", path)).body["quota_set"]
+
+            async def limit(limits: dict[str, int]) -> None:
+                await admin.request("compute", "PUT", path, body={"quota_set": limits | {"force": True}})
+
+            await limit(quota)
+            try:
+                yield
+            finally:
+                await limit({name: before[name] for name in quota})
+
+    @asynccontextmanager
+    async def slow(self) -> AsyncGenerator[None]:
+        yield
+
+    async def kill_engine(self) -> None:
+        pid, _ = (self.home / "run" / "heat-engine.pid").read_text().split()
+        os.kill(int(pid), signal.SIGKILL)
+        started = await asyncio.create_subprocess_exec(
+            self.up, env=os.environ | {"OPENSTACK_LAB_HOME": str(self.home)}, stdout=asyncio.subprocess.DEVNULL
+        )
+        assert await started.wait() == 0

@@ -1,0 +1,42 @@
+"""The one list of scenarios: each a function of the API, the cloud and a directory, for the simulator and a real OpenStack alike.
+
+A scenario makes its packages anew with ids of their own, and leaves nothing in the cloud.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from forestay_standalone.rest import RestApi
+
+from tests.flow.clouds import ScenarioCloud
+from tests.flow.scenarios import access, failures, lives, packages
+
+Scenario = Callable[[RestApi, ScenarioCloud, Path], Awaitable[None]]
+
+#: Those for which a run of the continuous integration has time on the real OpenStack.
+CI: tuple[Scenario, ...] = (
+    lives.the_main_job,
+    lives.life_of_a_group,
+    lives.life_without_a_base_hot,
+    packages.image_of_the_package,
+    packages.newer_image,
+    failures.wrong_image,
+    failures.exceeded_quota,
+    failures.engine_killed,
+    access.application_credential,
+)
+REST: tuple[Scenario, ...] = (
+    lives.life_of_a_pair,
+    lives.life_by_numbers,
+    packages.hooks,
+    packages.user_data_class,
+    packages.newer_flavour,
+    packages.newer_boot_volume,
+    failures.wrong_flavour,
+    failures.network_that_is_gone,
+    access.another_region,
+    access.snapshots,
+)
+SCENARIOS = (*CI, *REST)

@@ -1,0 +1,117 @@
+"""What goes wrong in a cloud, and what becomes of the operation: retried, rolled back, failed, cancelled."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import yaml
+from forestay_lcm.adapters.openstack.cloud import Clouds
+from forestay_standalone.rest import RestApi
+
+from tests.flow.clouds import ScenarioCloud
+from tests.flow.life import SCALE_OUT, Life, born
+from tests.flow.scenario import GROUP, PAIR, start
+
+Json = dict[str, Any]
+
+
+async def wrong_image(api: RestApi, cloud: ScenarioCloud, directory: Path) -> None:
+    """Heat's reason names the image; rolled back."""
+    life = await born(api, cloud, directory, GROUP)
+    failed = await life.done("instantiate", life.request | nfv("vcImageId", "no-such-image"), "FAILED_TEMP")
+    assert "no-such-image" in failed["error"]["detail"]
+    await life.handled(failed, "rollback", "ROLLED_BACK")
+    await life.gone()
+
+
+async def wrong_flavour(api: RestApi, cloud: ScenarioCloud, directory: Path) -> None:
+    """A retry fails in the same way; rolled back."""
+    life = await born(api, cloud, directory, GROUP)
+    failed = await life.done("instantiate", life.request | nfv("computeFlavourId", "no-such-flavour"), "FAILED_TEMP")
+    assert "no-such-flavour" in failed["error"]["detail"]
+    again = await life.handled(failed, "retry", "FAILED_TEMP")
+    assert "no-such-flavour" in again["error"]["detail"]
+    await life.handled(failed, "rollback", "ROLLED_BACK")
+    await life.gone()
+
+
+async def exceeded_quota(api: RestApi, cloud: ScenarioCloud, directory: Path) -> None:
+    """An instantiation that the quota forbids is retried when it allows it; such a scaling out is taken back."""
+    life = await born(api, cloud, directory, GROUP)
+    async with cloud.limited(instances=0):
+        failed = await life.done("instantiate", life.request, "FAILED_TEMP")
+        assert "uota exceeded" in failed["error"]["detail"]
+    await life.handled(failed, "retry", "COMPLETED")
+    before = await life.vnfcs()
+    async with cloud.limited(instances=1):
+        failed = await life.done("scale", SCALE_OUT, "FAILED_TEMP")
+        assert "uota exceeded" in failed["error"]["detail"]
+        await life.handled(failed, "rollback", "ROLLED_BACK")
+    assert (await life.vnfcs()).keys() == before.keys()
+    await life.ends()
+
+
+async def network_that_is_gone(api: RestApi, cloud: ScenarioCloud, directory: Path) -> None:
+    """Given up with what Heat has left of it; the next instantiation clears that away."""
+    life = await born(api, cloud, directory, PAIR)
+    gone = await lost_network(cloud)
+    links = [link | {"resourceId": gone} for link in life.request["extVirtualLinks"]]
+    failed = await life.done("instantiate", life.request | {"extVirtualLinks": links}, "FAILED_TEMP")
+    assert gone in failed["error"]["detail"]
+    await life.handled(failed, "fail", "FAILED")
+    await life.instantiated()
+    await life.ends()
+
+
+async def engine_killed(api: RestApi, cloud: ScenarioCloud, directory: Path) -> None:
+    """Heat's engine dies in mid-create and forgets its work: cancelled, then retried; and once more, then rolled back."""
+    life = await born(api, cloud, directory, GROUP, edit=delayed)
+    async with cloud.slow():
+        uri = await start(api, life.uri, "instantiate", life.request)
+        cancelled = await abandoned(life, uri)
+    await life.handled(cancelled, "retry", "COMPLETED")
+    async with cloud.slow():
+        uri = await start(api, life.uri, "scale", SCALE_OUT)
+        cancelled = await abandoned(life, uri)
+    await life.handled(cancelled, "rollback", "ROLLED_BACK")
+    assert len(await life.vnfcs()) == 1
+    await life.ends()
+
+
+async def abandoned(life: Life, uri: str) -> Json:
+    """The engine is killed when Nova makes a server; an operator who has waited long enough cancels the operation."""
+    async with asyncio.timeout(life.cloud.patience):
+        while "BUILD" not in [server["status"] for server in await servers(life.cloud)]:
+            await asyncio.sleep(0.05)
+    await life.cloud.kill_engine()
+    await life.api.send("POST", f"{uri}/cancel", {"cancelMode": "FORCEFUL"})
+    return await life.api.until(uri, "operationState", {"FAILED_TEMP"}, {"COMPLETED"}, patience=life.cloud.patience)
+
+
+async def servers(cloud: ScenarioCloud) -> list[Json]:
+    return (await cloud.resources(("compute", "/servers/detail", "servers")))[0]
+
+
+def delayed(_: Json, tree: Path) -> None:
+    """An edit: the servers take 8 s in the lab."""
+    template = tree / "BaseHOT" / "simple" / "nested" / "VDU1.yaml"
+    content = yaml.safe_load(template.read_text())
+    content["resources"]["VDU1"]["properties"]["metadata"] = {"lab_delay": "8"}
+    template.write_text(yaml.safe_dump(content, sort_keys=False))
+
+
+def nfv(name: str, value: str) -> Json:
+    """``additionalParams`` that say otherwise what VDU1 is made of."""
+    return {"additionalParams": {"nfv": {"VDU": {"VDU1": {name: value}}}}}
+
+
+async def lost_network(cloud: ScenarioCloud) -> str:
+    """The id of a network that was."""
+    async with Clouds() as clouds:
+        own = clouds.cloud(cloud.connection)
+        body = {"network": {"name": "lost"}}
+        made: Json = (await own.request("network", "POST", "/v2.0/networks", body=body)).body["network"]
+        await own.request("network", "DELETE", f"/v2.0/networks/{made['id']}")
+    return made["id"]
