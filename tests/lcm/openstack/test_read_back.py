@@ -12,7 +12,8 @@ from forestay_lcm.adapters.openstack.heat import Stack, StackResource
 from forestay_lcm.adapters.openstack.job import Order
 from forestay_lcm.adapters.openstack.neutron import FixedIp, Port
 from forestay_lcm.adapters.openstack.nova import Server
-from forestay_lcm.adapters.openstack.read_back import Known, Observed, instantiated_vnf_info
+from forestay_lcm.adapters.openstack.read_back import instantiated_vnf_info
+from forestay_lcm.adapters.openstack.view import Known, Observed
 from forestay_lcm.domain.resource_changes import resource_changes
 from forestay_sol.vnfd import Flavour
 from forestay_sol.vnflcm import InstantiatedVnfInfo

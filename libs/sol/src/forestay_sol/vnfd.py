@@ -281,6 +281,11 @@ class Flavour(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         """The connection points that a request connects to external virtual links, by cpdId."""
         return {cp.id: cp for cp in self.cps.values() if cp.is_external}
 
+    def external_cpds(self) -> set[str]:
+        """The cpdIds that a request may connect: external CPs, and VduCps and VipCps that are on no link of the VNF."""
+        vips = {vip.id for vip in self.vip_cps.values() if vip.virtual_link_id is None}
+        return {*self.ext_cps, *self.external_cps(), *vips}
+
     def software_images(self) -> dict[str, SoftwareImage]:
         """The software images of VDUs, storages and containers, by node id (the ``vnfdSoftwareImageId`` of a grant)."""
         nodes = (*self.vdus.values(), *self.storages.values(), *self.containers.values())

@@ -88,6 +88,19 @@ class VnfcCpInfo(Sol, frozen=True, kw_only=True):
     metadata: Metadata | None = None
 
 
+class VipCpInfo(Sol, frozen=True, kw_only=True):
+    """A virtual IP address that VNFC CPs share; exposed by ``vnf_ext_cp_id`` or connected by ``vnf_link_port_id``."""
+
+    cp_instance_id: Identifier
+    cpd_id: Identifier
+    vnfd_id: Identifier | None = None
+    vnf_ext_cp_id: Identifier | None = None
+    cp_protocol_info: tuple[CpProtocolInfo, ...] = ()
+    associated_vnfc_cp_ids: tuple[Identifier, ...] = ()
+    vnf_link_port_id: Identifier | None = None
+    metadata: Metadata | None = None
+
+
 class VnfcResourceInfo(Sol, frozen=True, kw_only=True):
     """The virtualised compute resource of a VNFC with its storages and connection points."""
 
@@ -146,6 +159,7 @@ class InstantiatedVnfInfo(Sol, frozen=True, kw_only=True):
     scale_status: tuple[ScaleInfo, ...] = ()
     max_scale_levels: tuple[ScaleInfo, ...] = ()
     ext_cp_info: tuple[VnfExtCpInfo, ...] = ()
+    vip_cp_info: tuple[VipCpInfo, ...] = ()
     ext_virtual_link_info: tuple[ExtVirtualLinkInfo, ...] = ()
     ext_managed_virtual_link_info: tuple[ExtManagedVirtualLinkInfo, ...] = ()
     localization_language: str | None = None

@@ -21,9 +21,9 @@ GIVEN_PORT = "req-"
 
 
 def vdu_cp_id(flavour: Flavour, cpd_id: str) -> str:
-    """The VduCp that a cpdId stands for: itself, or the one that an external CP of the VNFD exposes."""
+    """The VduCp or VipCp that a cpdId stands for: itself, or the one that an external CP of the VNFD exposes."""
     ext_cp = flavour.ext_cps.get(cpd_id)
-    return ext_cp.vdu_cp_id if ext_cp and ext_cp.vdu_cp_id else cpd_id
+    return (ext_cp.vdu_cp_id or ext_cp.floating_cp_id if ext_cp else None) or cpd_id
 
 
 def given_link_ports(ext_cps: Iterable[VnfExtCpData]) -> set[str]:

@@ -1,13 +1,15 @@
 """Addresses of connection points: what was asked for, what a port really has, and which request a port fulfils.
 
-Rules of this module: pure. What the VIM says wins; the request only tells which addresses were its choice
+Rules of this module: pure. A floating address comes first, because others reach the port there, and it has no subnet. What the
+VIM says wins; the request only tells which addresses were its choice
 (``isDynamic`` false, SOL003 clause 4.4.1.10b) and fills in for a port that the VIM did not show.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
+from itertools import chain
 from typing import Literal
 
 from forestay_sol.vnflcm import (
@@ -45,7 +47,7 @@ def cp_protocol_info(port: Port | None, config: VnfExtCpConfig | None = None) ->
         )
         for (subnet, version), found in by_subnet.items()
     )
-    ethernet = IpOverEthernetAddressInfo(mac_address=port.mac_address, ip_addresses=infos)
+    ethernet = IpOverEthernetAddressInfo(mac_address=port.mac_address, ip_addresses=(*_floating(port), *infos))
     return (CpProtocolInfo(layer_protocol=_LAYER, ip_over_ethernet=ethernet),)
 
 
@@ -67,6 +69,24 @@ def fulfilled_configs(
         if config_id in free:
             free.remove(config_id)
     return fulfilled
+
+
+def first_address(port: Port) -> str | None:
+    """The address under which to reach a port: a floating one, else the first of its own."""
+    floating = (ip.floating_ip_address for ip in port.floating_ips)
+    return next(chain(floating, (ip.ip_address for ip in port.fixed_ips)), None)
+
+
+def admits(port: Port, other: Port) -> bool:
+    """Whether a port may use an address of another one."""
+    pairs = [ip_network(pair.ip_address, strict=False) for pair in port.allowed_address_pairs]
+    return any(ip_address(ip.ip_address) in pair for ip in other.fixed_ips for pair in pairs)
+
+
+def _floating(port: Port) -> Iterator[IpAddressInfo]:
+    for ip in port.floating_ips:
+        version = _VERSIONS[ip_address(ip.floating_ip_address).version]
+        yield IpAddressInfo(type=version, addresses=(ip.floating_ip_address,), is_dynamic=True)
 
 
 def _normal(address: str) -> str:

@@ -6,13 +6,13 @@ the last one, so both mean the same; and the services are asked for each resourc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
-from forestay_sol.vnflcm import InstantiatedVnfInfo, VnfcCpInfo, VnfExtCpInfo
+from forestay_sol.vnflcm import CpProtocolInfo, InstantiatedVnfInfo
 
 from forestay_lcm.adapters.openstack.groups import SERVER
-from forestay_lcm.adapters.openstack.read_back import NET, PORT, VOLUME
+from forestay_lcm.adapters.openstack.view import NET, PORT, VOLUME
 from forestay_lcm.domain.connection_points import GIVEN_PORT, given_link_ports
 from forestay_lcm.drift.finding import Finding, Kind
 
@@ -107,21 +107,26 @@ def _vnfcs(recorded: InstantiatedVnfInfo, seen: Seen, now: InstantiatedVnfInfo, 
 
 
 def _addresses(recorded: InstantiatedVnfInfo, seen: Seen, now: InstantiatedVnfInfo, found: Found) -> Iterator[Finding]:
-    present = {cp.id: _words(cp) for cp in _cps(now)}
-    for cp in _cps(recorded):
-        port = cp.id.removeprefix("cp-")
-        if cp.id in present and present[cp.id] != _words(cp) and port not in seen.gone:
-            detail = f"Connection point {cp.id} has {present[cp.id] or 'no address'}, it had {_words(cp) or 'none'}."
+    present = {cp: _words(protocols) for cp, _, protocols in _cps(now)}
+    for cp, port, protocols in _cps(recorded):
+        was = _words(protocols)
+        if cp in present and present[cp] != was and port not in seen.gone:
+            detail = f"Connection point {cp} has {present[cp] or 'no address'}, it had {was or 'none'}."
             yield found("CHANGED", PORT, port, detail)
 
 
-def _cps(info: InstantiatedVnfInfo) -> Iterator[VnfcCpInfo | VnfExtCpInfo]:
-    yield from info.ext_cp_info
-    yield from (cp for vnfc in info.vnfc_resource_info for cp in vnfc.vnfc_cp_info if cp.cp_protocol_info)
+def _cps(info: InstantiatedVnfInfo) -> Iterator[tuple[str, str, Sequence[CpProtocolInfo]]]:
+    """Connection points with their port, if it is known, and what they have; of one that is exposed, the external CP."""
+    yield from ((cp.id, cp.id.removeprefix("cp-"), cp.cp_protocol_info) for cp in info.ext_cp_info)
+    for vip in info.vip_cp_info:
+        if vip.vnf_ext_cp_id is None:
+            yield vip.cp_instance_id, vip.cp_instance_id.removeprefix(f"{vip.cpd_id}-"), vip.cp_protocol_info
+    for cp in (cp for vnfc in info.vnfc_resource_info for cp in vnfc.vnfc_cp_info if cp.cp_protocol_info):
+        yield cp.id, cp.id, cp.cp_protocol_info
 
 
-def _words(cp: VnfcCpInfo | VnfExtCpInfo) -> str:
-    """The addresses of a connection point, in a fixed order."""
-    layers = [data.ip_over_ethernet for data in cp.cp_protocol_info if data.ip_over_ethernet]
+def _words(protocols: Sequence[CpProtocolInfo]) -> str:
+    """Addresses, in a fixed order."""
+    layers = [data.ip_over_ethernet for data in protocols if data.ip_over_ethernet]
     ips = [address for layer in layers for item in layer.ip_addresses or () for address in item.addresses or ()]
     return ", ".join(sorted([*ips, *(layer.mac_address for layer in layers if layer.mac_address)]))

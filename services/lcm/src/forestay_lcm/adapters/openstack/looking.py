@@ -11,8 +11,9 @@ from forestay_lcm.adapters.openstack.cloud import Cloud
 from forestay_lcm.adapters.openstack.connectivity import ext_links_of, managed_of
 from forestay_lcm.adapters.openstack.groups import SERVER
 from forestay_lcm.adapters.openstack.inventory import Seen, resources_of
-from forestay_lcm.adapters.openstack.read_back import NET, PORT, VOLUME, Known, instantiated_vnf_info
+from forestay_lcm.adapters.openstack.read_back import instantiated_vnf_info
 from forestay_lcm.adapters.openstack.steps.read import observe
+from forestay_lcm.adapters.openstack.view import NET, PORT, VOLUME, Known
 
 
 async def look(cloud: Cloud, info: InstantiatedVnfInfo, flavour: Flavour, connection_id: str) -> Seen:
@@ -31,7 +32,7 @@ async def look(cloud: Cloud, info: InstantiatedVnfInfo, flavour: Flavour, connec
         localization_language=info.localization_language,
         before=info,
     )
-    observed = await observe(cloud, stack, flavour)
+    observed = await observe(cloud, stack, known)
     now = instantiated_vnf_info(observed, known)
     resources = resources_of(info) | resources_of(now)
     servers, volumes, networks, ports = await asyncio.gather(

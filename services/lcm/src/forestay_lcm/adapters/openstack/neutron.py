@@ -1,13 +1,14 @@
-"""Neutron v2: the addresses that ports really have."""
+"""Neutron v2: the addresses that ports really have, and those under which they are reached from elsewhere."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from forestay_lcm.adapters.openstack.heat import Caller
+from forestay_lcm.adapters.openstack.transport import NotFound
 
 _BATCH = 50
 """Devices asked for in one call, so that the URL stays short."""
@@ -20,14 +21,30 @@ class FixedIp(msgspec.Struct, frozen=True):
     ip_address: str
 
 
+class AddressPair(msgspec.Struct, frozen=True):
+    """An address, or a range of them, that a port may use besides its own."""
+
+    ip_address: str
+
+
+class FloatingIp(msgspec.Struct, frozen=True, kw_only=True):
+    """An address outside that leads to a port."""
+
+    id: str
+    floating_ip_address: str
+    port_id: str
+
+
 class Port(msgspec.Struct, frozen=True, kw_only=True):
-    """A port; ``device_id`` is the server that it belongs to."""
+    """A port; ``device_id`` is the server that it belongs to, ``floating_ips`` lead to it."""
 
     id: str
     network_id: str
     device_id: str
     mac_address: str | None = None
     fixed_ips: tuple[FixedIp, ...] = ()
+    allowed_address_pairs: tuple[AddressPair, ...] = ()
+    floating_ips: tuple[FloatingIp, ...] = ()
 
 
 class Neutron:
@@ -57,5 +74,18 @@ class Neutron:
 
     async def _ports(self, query: dict[str, Iterable[str]]) -> list[Port]:
         reply = await self._cloud.request("network", "GET", "/v2.0/ports", query=query)
-        ports: list[dict[str, Any]] = reply.body["ports"]
-        return msgspec.convert(ports, list[Port])
+        ports = msgspec.convert(reply.body["ports"], list[Port])
+        floating = await self._floating_ips([port.id for port in ports])
+        return [replace(port, floating_ips=tuple(ip for ip in floating if ip.port_id == port.id)) for port in ports]
+
+    async def _floating_ips(self, ports: Sequence[str]) -> list[FloatingIp]:
+        """Those that lead to these ports; none in a cloud without routers."""
+        found: list[FloatingIp] = []
+        for at in range(0, len(ports), _BATCH):
+            query = {"port_id": list(ports[at : at + _BATCH])}
+            try:
+                reply = await self._cloud.request("network", "GET", "/v2.0/floatingips", query=query)
+            except NotFound:
+                return []
+            found += msgspec.convert(reply.body["floatingips"], list[FloatingIp])
+        return found

@@ -5,7 +5,8 @@ Rules of this module:
 * Pure: a flavour always gives the same text.
 * A VDU is a nested template: its server, a port for each VduCp, a volume for each block storage. The top template has one
   resource per VDU, so that each VNFC is one (:mod:`vnfcs`), and what VNFCs share: internal virtual links with their
-  subnets, and a server group for each affinity or anti-affinity rule that holds for hosts.
+  subnets, a port for each VipCp, whose address the ports of its targets may use, and a server group for each affinity or
+  anti-affinity rule that holds for hosts.
 * A VDU has the compute flavour that its VNFD names, or the grant; one that names none but says its size gets one of that
   size, which only an administrator's project may make.
 * A link that names no range of addresses gets one: servers take no port without an address.
@@ -19,10 +20,11 @@ from math import ceil
 from typing import Any
 
 import yaml
-from forestay_sol.vnfd import AffinityRule, BaseHot, Flavour, Vdu, VduCp, VirtualStorage
+from forestay_sol.vnfd import AffinityRule, BaseHot, Flavour, FloatingCp, Vdu, VduCp, VirtualStorage
 
 from forestay_lcm.adapters.openstack.groups import SERVER
 from forestay_lcm.adapters.openstack.hot import Json
+from forestay_lcm.adapters.openstack.view import PORT
 
 _VERSION = "2021-04-16"
 _BLOCK = "VirtualBlockStorage"
@@ -33,6 +35,7 @@ def base_hot_of(flavour: Flavour) -> BaseHot:
     """The templates of a flavour."""
     resources = {
         **dict(_links(flavour)),
+        **{vip.id: _vip(flavour, vip) for vip in flavour.vip_cps.values()},
         **{rule.id: _server_group(rule) for rule in _host_rules(flavour)},
         **{f"{vdu.id}_flavor": _sized(vdu) for vdu in flavour.vdus.values() if _is_sized(vdu)},
         **{vdu.id: _member(flavour, vdu) for vdu in flavour.vdus.values()},
@@ -77,8 +80,27 @@ def _links(flavour: Flavour) -> Iterator[tuple[str, Json]]:
             yield _subnet(link.id, at), {"type": "OS::Neutron::Subnet", "properties": properties}
 
 
+def _subnets(flavour: Flavour, link: str) -> list[str]:
+    return [_subnet(link, at) for at in range(max(1, len(flavour.virtual_links[link].cidrs)))]
+
+
 def _subnet(link: str, at: int) -> str:
     return f"{link}_subnet" if at == 0 else f"{link}_subnet_{at}"
+
+
+def _vip(flavour: Flavour, vip: FloatingCp) -> Json:
+    """The port that keeps a virtual address: no server has it."""
+    if vip.virtual_link_id is None:
+        leaves = ("network", "fixed_ips", "mac_address")
+        return {"type": PORT, "properties": {leaf: _nfv("CP", vip.id, leaf) for leaf in leaves}}
+    subnets = _subnets(flavour, vip.virtual_link_id)
+    return {"type": PORT, "depends_on": subnets, "properties": {"network": {"get_resource": vip.virtual_link_id}}}
+
+
+def _vips_of(flavour: Flavour, cp: VduCp) -> list[Json]:
+    """The virtual addresses that a connection point shares."""
+    shared = (vip.id for vip in flavour.vip_cps.values() if cp.id in vip.target_ids)
+    return [{"ip_address": {"get_attr": [vip, "fixed_ips", 0, "ip_address"]}} for vip in shared]
 
 
 def _host_rules(flavour: Flavour) -> list[AffinityRule]:
@@ -120,8 +142,9 @@ def _member(flavour: Flavour, vdu: Vdu) -> Json:
             properties |= {f"{cp.id}_{leaf}": _nfv("CP", cp.id, leaf) for leaf in leaves}
         else:
             properties[f"{cp.id}_network"] = {"get_resource": cp.virtual_link_id}
-            cidrs = flavour.virtual_links[cp.virtual_link_id].cidrs
-            subnets += [_subnet(cp.virtual_link_id, at) for at in range(max(1, len(cidrs)))]
+            subnets += _subnets(flavour, cp.virtual_link_id)
+        if vips := _vips_of(flavour, cp):
+            properties[f"{cp.id}_vips"] = vips
     after = {"depends_on": list(dict.fromkeys(subnets))} if subnets else {}
     return {"type": _file(vdu), **after, "properties": properties}
 
@@ -148,7 +171,9 @@ def _nested(flavour: Flavour, vdu: Vdu) -> str:
     resources: Json = {vdu.id: _server(flavour, vdu, volumes, cps)}
     for cp in sorted(cps, key=lambda cp: cp.order or 0):
         parameters[f"{cp.id}_network"] = {"type": "string"}
-        resources[cp.id] = _port(cp)
+        vips = {"allowed_address_pairs": {"get_param": f"{cp.id}_vips"}} if _vips_of(flavour, cp) else {}
+        parameters |= {f"{cp.id}_vips": {"type": "json"}} if vips else {}
+        resources[cp.id] = _port(cp, vips)
         if cp.is_external:
             parameters |= {f"{cp.id}_{leaf}": _optional() for leaf in ("mac_address", "link_port")}
             parameters[f"{cp.id}_fixed_ips"] = {"type": "json", "default": []}
@@ -198,15 +223,15 @@ def _port_of(cp: VduCp) -> Json:
     return {"if": [f"{cp.id}_made", made, {"get_param": f"{cp.id}_link_port"}]} if cp.is_external else made
 
 
-def _port(cp: VduCp) -> Json:
-    network = {"network": {"get_param": f"{cp.id}_network"}}
+def _port(cp: VduCp, vips: Json) -> Json:
+    network = {"network": {"get_param": f"{cp.id}_network"}} | vips
     if not cp.is_external:
-        return {"type": "OS::Neutron::Port", "properties": network}
+        return {"type": PORT, "properties": network}
     addresses = {
         "fixed_ips": {"get_param": f"{cp.id}_fixed_ips"},
         "mac_address": {"if": [f"{cp.id}_has_mac", {"get_param": f"{cp.id}_mac_address"}]},
     }
-    return {"type": "OS::Neutron::Port", "condition": f"{cp.id}_made", "properties": network | addresses}
+    return {"type": PORT, "condition": f"{cp.id}_made", "properties": network | addresses}
 
 
 def _volume(volume: VirtualStorage) -> Json:

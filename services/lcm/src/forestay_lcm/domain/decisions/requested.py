@@ -80,7 +80,7 @@ def user_data(params: Mapping[str, Any] | None) -> None:
 
 def external_links(flavour: Flavour, links: Iterable[ExtVirtualLinkData]) -> None:
     """:raises Rejected: 400, a cpdId is no external CP of the flavour, or a port that is used is not given."""
-    known = {*flavour.external_cps(), *flavour.ext_cps}
+    known = flavour.external_cpds()
     for link_at, link in enumerate(links):
         ports = {port.id for port in link.ext_link_ports}
         for cp_at, cp in enumerate(link.ext_cps):

@@ -144,7 +144,7 @@ def _mapped(
 
 def _links(grant: Grant, terms: Terms) -> Iterator[str]:
     flavours = terms.vnfd.flavours.values()
-    cps = {cp for flavour in flavours for cp in (*flavour.ext_cps, *flavour.external_cps())}
+    cps = {cp for flavour in flavours for cp in flavour.external_cpds()}
     networks = {node for flavour in flavours for node in flavour.virtual_links}
     for link in grant.ext_virtual_links:
         ports = {port.id for port in link.ext_link_ports}

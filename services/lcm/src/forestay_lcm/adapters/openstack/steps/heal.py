@@ -15,9 +15,9 @@ from forestay_lcm.adapters.openstack.cloud import Cloud
 from forestay_lcm.adapters.openstack.groups import SERVER
 from forestay_lcm.adapters.openstack.heat import StackResource
 from forestay_lcm.adapters.openstack.job import Job, existing, ordered
-from forestay_lcm.adapters.openstack.read_back import VOLUME
 from forestay_lcm.adapters.openstack.steps.marks import mark, unmark
 from forestay_lcm.adapters.openstack.steps.stack import vnf_stack
+from forestay_lcm.adapters.openstack.view import VOLUME
 from forestay_lcm.adapters.openstack.vnfcs import by_node, is_home
 from forestay_lcm.domain.grants import vnfcs_of
 from forestay_lcm.executor import Confirmed, Outcome

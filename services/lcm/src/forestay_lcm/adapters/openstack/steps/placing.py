@@ -15,9 +15,9 @@ from forestay_lcm.adapters.openstack.groups import SERVER
 from forestay_lcm.adapters.openstack.heat import Stack, StackResource
 from forestay_lcm.adapters.openstack.hot import Json
 from forestay_lcm.adapters.openstack.job import Job, Order
-from forestay_lcm.adapters.openstack.read_back import VOLUME
 from forestay_lcm.adapters.openstack.steps.marks import mark
 from forestay_lcm.adapters.openstack.steps.stack import delay
+from forestay_lcm.adapters.openstack.view import VOLUME
 from forestay_lcm.adapters.openstack.vnfcs import Name, by_node, vnfcs_after
 from forestay_lcm.adapters.openstack.zones import Shortage, moved
 from forestay_lcm.executor import Again

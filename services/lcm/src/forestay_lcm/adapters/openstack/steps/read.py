@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 
 import msgspec
-from forestay_sol.vnfd import Flavour
 from forestay_sol.vnflcm import ChangeVnfFlavourRequest, InstantiateVnfRequest, ScaleInfo
 
 from forestay_lcm.adapters.openstack.cloud import Cloud
 from forestay_lcm.adapters.openstack.connectivity import ext_links, ext_links_of, managed_by_others, managed_of
 from forestay_lcm.adapters.openstack.heat import Stack
 from forestay_lcm.adapters.openstack.job import Job, Order, ordered
-from forestay_lcm.adapters.openstack.read_back import Known, Observed, instantiated_vnf_info
+from forestay_lcm.adapters.openstack.read_back import instantiated_vnf_info
 from forestay_lcm.adapters.openstack.steps.stack import vnf_stack
+from forestay_lcm.adapters.openstack.view import PORT, Known, Observed
 from forestay_lcm.adapters.openstack.vnfcs import servers
 from forestay_lcm.executor import Confirmed, Outcome
 
@@ -22,16 +22,21 @@ async def read_back(cloud: Cloud, job: Job) -> Outcome:
     """Read what the stack holds: the ``instantiatedVnfInfo``."""
     known = _known(job, await cloud.project())
     stack = await vnf_stack(cloud, job)
-    observed = await observe(cloud, stack, known.flavour)
+    observed = await observe(cloud, stack, known)
     return Confirmed({"instantiated_vnf_info": msgspec.to_builtins(instantiated_vnf_info(observed, known))})
 
 
-async def observe(cloud: Cloud, stack: Stack, flavour: Flavour) -> Observed:
-    """What a VNF's stack holds."""
-    resources = await cloud.heat.resources(stack.name, stack.id)
-    ids = [server.physical_id for server in servers(resources, flavour)]
-    ports, seen = await asyncio.gather(cloud.neutron.ports_of(ids), cloud.nova.servers(ids))
-    return Observed(stack=stack, resources=resources, ports={port.id: port for port in ports}, servers=seen)
+async def observe(cloud: Cloud, stack: Stack, known: Known) -> Observed:
+    """What a VNF's stack holds; ports of VIPs belong to no server."""
+    resources, vips = await cloud.heat.resources(stack.name, stack.id), known.flavour.vip_cps
+    ids = [server.physical_id for server in servers(resources, known.flavour)]
+    ours = [item.physical_id for item in resources if (item.type, item.name in vips) == (PORT, True)]
+    given = [port.resource_handle.resource_id for link in known.links for port in link.ext_link_ports] if vips else []
+    ports, shared, seen = await asyncio.gather(
+        cloud.neutron.ports_of(ids), cloud.neutron.ports([*filter(None, ours), *given]), cloud.nova.servers(ids)
+    )
+    details = {port.id: port for port in (*ports, *shared)}
+    return Observed(stack=stack, resources=resources, ports=details, servers=seen)
 
 
 def _known(job: Job, tenant: str) -> Known:

@@ -18,6 +18,7 @@ import yaml
 from forestay_events.errors import Permanent
 from forestay_sol.vnflcm import VnfcResourceInfo
 
+from forestay_lcm.adapters.openstack.addresses import first_address
 from forestay_lcm.adapters.openstack.blueprint import (
     Blueprint,
     Change,
@@ -27,8 +28,8 @@ from forestay_lcm.adapters.openstack.cloud import Cloud
 from forestay_lcm.adapters.openstack.heat import Stack
 from forestay_lcm.adapters.openstack.hot import Json, nfv_path, value_at
 from forestay_lcm.adapters.openstack.job import Job, Order, existing, ordered
-from forestay_lcm.adapters.openstack.read_back import PORT
 from forestay_lcm.adapters.openstack.steps.stack import changed, send, sent, vnf_stack
+from forestay_lcm.adapters.openstack.view import PORT
 from forestay_lcm.adapters.openstack.vnfcs import Name, index_of, name_of, nodes_of
 from forestay_lcm.adapters.openstack.wanted import stack_after, stack_before
 from forestay_lcm.executor import Confirmed, Outcome
@@ -56,17 +57,16 @@ async def await_vnfc(cloud: Cloud, job: Job) -> Outcome:
 
 
 async def _addresses(cloud: Cloud, job: Job, home: Stack, vnfc: VnfcResourceInfo) -> dict[str, str]:
-    """The first address that a VNFC has at each of its connection points."""
+    """Where to reach a VNFC, by connection point; and by the name of a floating IP address that is a resource beside it."""
     nodes = nodes_of(ordered(job).flavour)
-    names = {
-        item.physical_id: name_of(item.name, nodes)
-        for item in await cloud.heat.resources(home.name, home.id)
-        if item.type == PORT and item.stack == home.path
-    }
+    resources = [item for item in await cloud.heat.resources(home.name, home.id) if item.stack == home.path]
+    names = {item.physical_id: name_of(item.name, nodes) for item in resources if item.type == PORT}
     index = None if _is_member(vnfc) else index_of(vnfc)
     own = {port: name.node for port, name in names.items() if name.index == index}
     ports = await cloud.neutron.ports(list(own))
-    return {own[port.id]: port.fixed_ips[0].ip_address for port in ports if port.fixed_ips}
+    floating = {ip.id: ip.floating_ip_address for port in ports for ip in port.floating_ips}
+    named = {item.name: floating[item.physical_id] for item in resources if item.physical_id in floating}
+    return named | {own[port.id]: address for port in ports if (address := first_address(port))}
 
 
 class _Turn(NamedTuple):
