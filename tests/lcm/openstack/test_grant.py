@@ -9,6 +9,7 @@ import pytest
 from forestay_events.errors import Rejected
 from forestay_lcm.domain import local_nfvo
 from forestay_lcm.domain.grants import instantiate_grant_request, terminate_grant_request
+from forestay_lcm.domain.images import with_images
 from forestay_sol.vnfd import AffinityRule, Flavour
 from forestay_sol.vnflcm import InstantiatedVnfInfo, InstantiateVnfRequest, ResourceDefinition
 
@@ -151,7 +152,7 @@ def test_terminate_asks_for_all_that_is_ours() -> None:
 
 
 def test_uploaded_images_take_the_place_of_their_names(two_vdus: Flavour) -> None:
-    grant = local_nfvo.with_images(order_of(two_vdus).grant, {"VDU1": "image-1"})
+    grant = with_images(order_of(two_vdus).grant, {"VDU1": "image-1"})
     assert grant.vim_assets is not None
     images = {item.vnfd_software_image_id: item.vim_software_image_id for item in grant.vim_assets.software_images}
     assert images == {"VDU1": "image-1", "VDU2_Storage": "cirros"}

@@ -26,6 +26,7 @@ from forestay_lcm.domain.decisions.reports import GRANTED_CONNECTIONS
 from forestay_lcm.domain.grants import Asking, Terms, check
 from forestay_lcm.domain.grants.acceptance import UnusableGrant
 from forestay_lcm.domain.grants.operations import asked_for, vnfd_after
+from forestay_lcm.domain.images import kept_images
 from forestay_lcm.domain.plan import DRIVERS
 from forestay_lcm.domain.state import Operation, StepRun, Vnf
 from forestay_lcm.executor import Again, Confirmed, Outcome, Turn
@@ -69,7 +70,10 @@ class GrantStep:
             return await self._external(
                 self._nfvo, _Terms(self._catalogue, vnf, operation, vnfd, asked.request), run, turn
             )
-        answer = local_nfvo.answer(asked.request, new_id=new_id, flavour=asked.flavour, zones=self._zones)
+        images = kept_images(vnf, operation)
+        answer = local_nfvo.answer(
+            asked.request, new_id=new_id, flavour=asked.flavour, zones=self._zones, images=images
+        )
         return _granted(asked.request, {"grant": msgspec.to_builtins(answer)})
 
     async def _external(self, nfvo: Nfvo, terms: _Terms, run: StepRun, turn: Turn) -> Outcome:

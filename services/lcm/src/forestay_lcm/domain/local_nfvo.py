@@ -21,7 +21,6 @@ from forestay_sol.vnflcm import (
     VimSoftwareImage,
     ZoneInfo,
 )
-from msgspec.structs import replace
 
 _PLACES: frozenset[str] = frozenset({"INSTANTIATE", "SCALE", "SCALE_TO_LEVEL", "CHANGE_FLAVOUR"})
 
@@ -52,20 +51,6 @@ def answer(
         update_resources=tuple(GrantInfo(resource_definition_id=item.id) for item in request.update_resources),
         vim_assets=_vim_assets(request, flavour, images or {}) if flavour and request.add_resources else None,
     )
-
-
-def with_images(grant: Grant, images: Mapping[str, str]) -> Grant:
-    """The grant with the ids of images that were uploaded for it in place of their names.
-
-    :param images: VIM image ids by software image id (node).
-    """
-    if grant.vim_assets is None or not images:
-        return grant
-    software = tuple(
-        replace(item, vim_software_image_id=images.get(item.vnfd_software_image_id, item.vim_software_image_id))
-        for item in grant.vim_assets.software_images
-    )
-    return replace(grant, vim_assets=replace(grant.vim_assets, software_images=software))
 
 
 def _placed(request: GrantRequest) -> bool:

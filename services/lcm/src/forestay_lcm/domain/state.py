@@ -32,7 +32,7 @@ from forestay_lcm.domain.events import (
     VnfEvent,
     VnfInfoModified,
 )
-from forestay_lcm.domain.plan import Step
+from forestay_lcm.domain.plan import Step, kind_of
 from forestay_lcm.domain.transitions import IllegalTransition, StepStatus, next_operation_state, next_step_status
 from forestay_sol.vnflcm import (
     ExtVirtualLinkInfo,
@@ -111,6 +111,7 @@ class Vnf(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A VNF instance with its latest operation.
 
     :ivar has_images: images of its package were uploaded for it.
+    :ivar images: those that it is made of: ids in the VIM, by software image id (node).
     """
 
     id: str
@@ -130,6 +131,7 @@ class Vnf(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     vim_connections: dict[str, VimConnectionInfo] = {}
     operation: Operation | None = None
     has_images: bool = False
+    images: dict[str, str] = {}
     deleted: bool = False
 
     @property
@@ -142,6 +144,16 @@ class Vnf(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         """The operation that has not reached a final state, FAILED_TEMP included."""
         operation = self.operation
         return operation if operation and operation.state not in ("COMPLETED", "FAILED", "ROLLED_BACK") else None
+
+
+RENEWING: frozenset[LcmOperation] = frozenset({"INSTANTIATE", "CHANGE_FLAVOUR", "CHANGE_VNFPKG"})
+"""The operations that settle anew which images a VNF is made of."""
+
+
+def uploaded_by(operation: Operation) -> dict[str, str]:
+    """The ids of the images that an operation has uploaded, by node."""
+    steps = (run for run in operation.plan if run.step.kind in ("upload-images", "add-images"))
+    return next((run.result.get("images", {}) for run in steps), {})
 
 
 def evolve(vnf: Vnf | None, event: VnfEvent, commit: Commit) -> Vnf:
@@ -165,9 +177,8 @@ def evolve(vnf: Vnf | None, event: VnfEvent, commit: Commit) -> Vnf:
     if operation is None or operation.id != event.op_id:
         raise IllegalTransition(f"{what} happened to operation {event.op_id}, which is not the latest")
     if isinstance(event, StepEvent):
-        uploaded = isinstance(event, StepConfirmed) and bool(event.result.get("images"))
         moved = _step_moved(operation, event, commit)
-        return msgspec.structs.replace(vnf, operation=moved, has_images=vnf.has_images or uploaded)
+        return msgspec.structs.replace(vnf, operation=moved, has_images=_has_images(vnf, event))
     return _operation_moved(vnf, operation, event, commit)
 
 
@@ -201,6 +212,12 @@ def _started(vnf: Vnf, event: OperationStarted, commit: Commit) -> Vnf:
     )
 
 
+def _has_images(vnf: Vnf, event: StepEvent) -> bool:
+    if not isinstance(event, StepConfirmed):
+        return vnf.has_images
+    return (vnf.has_images or bool(event.result.get("images"))) and kind_of(event.step) != "delete-images"
+
+
 def _operation_moved(vnf: Vnf, operation: Operation, event: OperationEvent, commit: Commit) -> Vnf:
     moved = msgspec.structs.replace(
         operation,
@@ -217,6 +234,7 @@ def _operation_moved(vnf: Vnf, operation: Operation, event: OperationEvent, comm
             instantiated_vnf_info=event.instantiated_vnf_info,
             vim_connections=vnf.vim_connections if instantiated else {},
             has_images=vnf.has_images and instantiated,
+            images=uploaded_by(moved) if moved.operation in RENEWING else vnf.images if instantiated else {},
             extensions=vnf.extensions | event.extensions,
             configurable_properties=vnf.configurable_properties | event.configurable_properties,
         )

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from forestay_sol.vnflcm import InstantiatedVnfInfo, VnfcResourceInfo
 
+from forestay_lcm.domain.images import grant_of
 from forestay_lcm.domain.seen import seen_last
 from forestay_lcm.domain.state import Operation, Vnf, modified
 from forestay_lcm.projections.representation import vnf_document
@@ -26,25 +27,23 @@ def hook_arguments(vnf: Vnf, operation: Operation, hook: str, connections: Json)
 
     :param connections: ``vimConnectionInfo`` in the clear.
     """
-    granted = operation.results.get("grant", {})
     return {
         "operation": hook,
         "request": operation.params,
         "vnf_instance": instance_at(vnf, operation, hook) | ({"vimConnectionInfo": connections} if connections else {}),
-        "grant_request": granted.get("grant_request"),
-        "grant_response": granted.get("grant"),
+        "grant_request": operation.results.get("grant", {}).get("grant_request"),
+        "grant_response": msgspec.to_builtins(grant_of(vnf, operation)),
         "user_script_err_handling_data": (operation.error or {}).get(ERROR_DATA, {}),
     }
 
 
 def user_data_arguments(vnf: Vnf, operation: Operation) -> Json:
     """For ``user-data``."""
-    granted = operation.results.get("grant", {})
     return {
         "req": operation.params,
         "inst": instance_at(vnf, operation),
-        "grant_req": granted.get("grant_request"),
-        "grant": granted.get("grant"),
+        "grant_req": operation.results.get("grant", {}).get("grant_request"),
+        "grant": msgspec.to_builtins(grant_of(vnf, operation)),
     }
 
 

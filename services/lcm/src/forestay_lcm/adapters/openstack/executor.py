@@ -20,6 +20,7 @@ from forestay_lcm.adapters.openstack.settings import OpenStackSettings
 from forestay_lcm.adapters.openstack.steps import take
 from forestay_lcm.catalogue import Catalogue
 from forestay_lcm.domain.grants.operations import flavour_after, vnfd_after
+from forestay_lcm.domain.images import chosen, grant_of
 from forestay_lcm.domain.state import Operation, StepRun, Vnf
 from forestay_lcm.executor import Confirmed, Outcome, Turn
 from forestay_lcm.secrets import Secrets
@@ -71,15 +72,17 @@ class OpenStackSteps:
         return outcome
 
     async def _image_job(self, vnf: Vnf, operation: Operation, turn: Turn) -> ImageJob:
-        """The images of the flavour that the VNF is going to have; to delete, it does not matter which."""
+        """The images of the flavour that the VNF is going to have, but for those that the NFVO has chosen; to delete, it does not
+        matter which."""
         vnfd = await self._catalogue.vnfd(vnf.project, vnfd_after(vnf, operation))
         digest = await self._catalogue.package(vnf.project, vnfd.vnfd_id)
         flavour = vnfd.flavours.get(flavour_after(vnf, operation) or "")
+        others = chosen(grant_of(vnf, operation), flavour) if flavour else ()
         return ImageJob(
             vnf_id=vnf.id,
             op_id=operation.id,
             fence=turn,
-            images=packaged_images(vnfd, flavour, digest) if flavour else (),
+            images=packaged_images(vnfd, flavour, digest, without=others) if flavour else (),
             package=Package(self._blobs, digest),
         )
 

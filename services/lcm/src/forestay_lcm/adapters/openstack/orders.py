@@ -24,7 +24,7 @@ from forestay_sol.vnflcm import (
 )
 
 from forestay_lcm.adapters.openstack.job import Order, Request
-from forestay_lcm.domain.local_nfvo import with_images
+from forestay_lcm.domain.images import grant_of
 from forestay_lcm.domain.state import Operation, Vnf
 
 FindVnfd = Callable[[str], Awaitable[Vnfd]]
@@ -82,17 +82,10 @@ def _flavour_id(vnf: Vnf, request: Request) -> str:
             raise Permanent(f"VNF instance {vnf.id} is not instantiated.")
 
 
-def _uploaded(operation: Operation) -> Mapping[str, str]:
-    """The ids of the images that the operation has uploaded, by node."""
-    results = operation.results
-    return next((results[step]["images"] for step in ("upload-images", "add-images") if step in results), {})
-
-
 def _granted(vnf: Vnf, operation: Operation) -> tuple[GrantRequest, Grant]:
     """What was granted; nothing, for an operation that asks for no grant."""
-    if granted := operation.results.get("grant"):
-        grant = with_images(msgspec.convert(granted["grant"], Grant), _uploaded(operation))
-        return msgspec.convert(granted["grant_request"], GrantRequest), grant
+    if grant := grant_of(vnf, operation):
+        return msgspec.convert(operation.results["grant"]["grant_request"], GrantRequest), grant
     asked = GrantRequest(
         vnf_instance_id=vnf.id,
         vnf_lcm_op_occ_id=operation.id,

@@ -7,7 +7,7 @@ disk. Two images are the same when their names and the digests of their files ar
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from pathlib import Path
 
 import msgspec
@@ -34,14 +34,17 @@ class PackagedImage(msgspec.Struct, frozen=True, kw_only=True):
     nodes: tuple[str, ...]
 
 
-def packaged_images(vnfd: Vnfd, flavour: Flavour, package: str) -> tuple[PackagedImage, ...]:
+def packaged_images(
+    vnfd: Vnfd, flavour: Flavour, package: str, *, without: Collection[str] = ()
+) -> tuple[PackagedImage, ...]:
     """The images of a flavour whose files are in the package, one for all nodes that use it.
 
     :param package: the CSAR's digest.
+    :param without: nodes that use another image.
     """
     found: dict[tuple[str, str], PackagedImage] = {}
     for node, image in flavour.software_images().items():
-        if image.path is None:
+        if image.path is None or node in without:
             continue
         digest = _digest(vnfd, image.path, package)
         known = found.get((image.name, digest))
