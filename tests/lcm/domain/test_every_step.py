@@ -56,7 +56,7 @@ BEGUN: dict[str, tuple[Move, ...]] = {
     **{
         f"{name} with scripts": (*SCRIPTED_VNF, command)
         for name, command in {
-            "TERMINATE": terminate("GRACEFUL", SCRIPTED),
+            "TERMINATE": terminate("GRACEFUL", SCRIPTED, gracefulTerminationTimeout=1),
             "SCALE": scale(vnfd=SCRIPTED, additionalParams=WITH_USER_DATA),
             "SCALE_TO_LEVEL": scale_to_level("three", SCRIPTED),
             "HEAL": heal(SCRIPTED),

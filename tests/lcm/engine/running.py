@@ -19,8 +19,9 @@ from forestay_events.commit import Commit, EventCodec
 from forestay_events.config import BaseConfig
 from forestay_events.platform import Platform, open_platform
 from forestay_lcm import app
-from forestay_lcm.domain.commands import Handle, VnfCommand
+from forestay_lcm.domain.commands import Handle, Instantiate, VnfCommand
 from forestay_lcm.domain.decide import VNF
+from forestay_lcm.domain.plan import SCRIPTS
 from forestay_lcm.domain.state import Operation, Vnf
 from forestay_lcm.domain.vnf_snapshot import VNF_SNAPSHOT, SnapshotCommand, VnfSnapshot
 from forestay_lcm.executor import Executor
@@ -121,12 +122,7 @@ class Lcm:
     async def instantiate(self) -> str:
         """A new instance that is being instantiated; returns its id."""
         vnf_id = await self.create()
-        request = instantiate()
-        # As it is recorded of a registered VIM: its id, and no secrets.
-        registered = {
-            key: msgspec.structs.replace(info, access_info={}) for key, info in request.vim_connections.items()
-        }
-        await self.ask(vnf_id, replace(request, vim_connections=registered))
+        await self.ask(vnf_id, registered(instantiate()))
         return vnf_id
 
     async def instantiated(self, *, within: float = 10) -> str:
@@ -181,6 +177,12 @@ class Lcm:
             await asyncio.sleep(0.01)
 
 
+def registered(command: Instantiate) -> Instantiate:
+    """As it is recorded of a registered VIM: its id, and no secrets."""
+    connections = {key: msgspec.structs.replace(info, access_info={}) for key, info in command.vim_connections.items()}
+    return replace(command, vim_connections=connections)
+
+
 def configuration(nats_url: str, dsn: str, data_dir: Path) -> BaseConfig:
     return BaseConfig(
         nats_url=nats_url, database_url=dsn, data_dir=data_dir, listen_port=0, default_project=PROJECT,
@@ -199,6 +201,8 @@ async def running(
 ) -> AsyncGenerator[Lcm]:
     """Run the service ``lcm`` and workers on a VIM while the block runs, as processes with connections of their own would.
 
+    :param vim: does the steps of scripts too.
+
     :param without: names of background jobs that do not run.
     """
     async with open_platform(config, "lcm") as opened:
@@ -208,7 +212,9 @@ async def running(
         services = [replace(service, background=background)]
         for number in range(workers if vim else 0):
             assert vim is not None
-            worker = StepWorker(platform, Aggregates(platform.store, VNF, platform.clock), "openstack", vim)
-            services.append(Service(name=f"openstack-{number}", background={"work": worker.run}))
+            vnfs = Aggregates(platform.store, VNF, platform.clock)
+            for executor in ("openstack", SCRIPTS):
+                worker = StepWorker(platform, vnfs, executor, vim)
+                services.append(Service(name=f"{executor}-{number}", background={"work": worker.run}))
         async with serving(platform, services, "lcm") as url:
             yield Lcm(platform, url, Aggregates(platform.store, VNF, platform.clock))

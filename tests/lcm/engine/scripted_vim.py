@@ -1,4 +1,7 @@
-"""A VIM in memory behind the port of executors: it keeps its stacks by unique name, and fails as it is told."""
+"""A VIM in memory behind the port of executors: it keeps its stacks by unique name, and fails as it is told.
+
+Steps of scripts come here too: a script leaves nothing, and may run twice.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,8 @@ from forestay_lcm.executor import Again, Confirmed, Executor, Failed, Outcome, T
 from tests.lcm.samples import observed, snapshot_content
 
 CHANGES = {
-    "update-stack": "update", "restore-stack": "restore", "operate-servers": "operate", "revert-snapshot": "revert",
+    "update-vnfc": "update", "update-stack": "update",
+    "restore-stack": "restore", "operate-servers": "operate", "revert-snapshot": "revert",
 }  # fmt: skip
 """Steps that change a stack, and how the journal calls it."""
 
@@ -24,13 +28,13 @@ CHANGES = {
 class Stack:
     """What was made.
 
-    :ivar maker: the operation and the attempt that made or changed it last.
+    :ivar maker: the operation, the step and the attempt that made or changed it last.
     :ivar info: the ``instantiatedVnfInfo`` that is to be read from it.
     :ivar marked: something in it is marked unhealthy.
     """
 
     id: str
-    maker: tuple[str, int]
+    maker: tuple[str, str, int]
     info: dict[str, Any]
     marked: bool = False
 
@@ -71,6 +75,7 @@ class ScriptedVim:
 
     :ivar stacks: by name; a name can be taken once.
     :ivar snapshots: ids of the VNF snapshots that there are parts of.
+    :ivar images: ids of the VNF instances that images were uploaded for.
     :ivar journal: what was really done: ``create <name>``, ``update <name>``, ``delete <name>`` ...
     :ivar calls: the handler's calls, ``<step>/<attempt>``.
     :ivar hitches: by step, or by VNF instance and step (``<id>/<step>``); one for each call, the first comes first.
@@ -79,6 +84,7 @@ class ScriptedVim:
     def __init__(self, latency: float = 0.0) -> None:
         self.stacks: dict[str, Stack] = {}
         self.snapshots: set[str] = set()
+        self.images: set[str] = set()
         self.journal: list[str] = []
         self.calls: list[str] = []
         self.hitches: defaultdict[str, deque[Hitch]] = defaultdict(deque)
@@ -104,8 +110,12 @@ class ScriptedVim:
     async def _act(self, vnf: Vnf, operation: Operation, run: StepRun, turn: Turn) -> Outcome:
         name = f"vnf-{vnf.id}"
         found = self.stacks.get(name)
-        maker = (operation.id, run.attempt)
-        match run.step.name:
+        maker = (operation.id, run.step.name, run.attempt)
+        match run.step.kind:
+            case "script" | "user-data" | "coordinate-new" | "coordinate-old":
+                return Confirmed({})
+            case "upload-images" | "add-images" | "delete-images":
+                return await self._of_images(run.step.kind, vnf.id, turn)
             case "create-stack":
                 if found is None:
                     await turn()
@@ -127,7 +137,15 @@ class ScriptedVim:
             case step:
                 return await self._of_stack(found, step, vnf, maker, turn) if found else _vanished(name)
 
-    async def _of_stack(self, stack: Stack, step: str, vnf: Vnf, maker: tuple[str, int], turn: Turn) -> Confirmed:
+    async def _of_images(self, step: str, vnf_id: str, turn: Turn) -> Confirmed:
+        await turn()
+        if step == "delete-images":
+            self.images.discard(vnf_id)
+            return Confirmed({"deleted": []})
+        self.images.add(vnf_id)
+        return Confirmed({"images": {"VDU1": "image-1"}})
+
+    async def _of_stack(self, stack: Stack, step: str, vnf: Vnf, maker: tuple[str, str, int], turn: Turn) -> Confirmed:
         """Steps that change a stack that is there, or look at it."""
         if step == "read-back":
             return Confirmed({"instantiated_vnf_info": stack.info})
@@ -136,7 +154,7 @@ class ScriptedVim:
             stack.marked = step == "mark-unhealthy"
         if step in CHANGES and (stack.maker != maker or step == "restore-stack"):
             await turn()
-            self.journal.append(f"{CHANGES[step]} vnf-{vnf.id}")
+            self.journal.append(f"{maker[1].replace(step, CHANGES[step])} vnf-{vnf.id}")
             stack.maker, stack.info, stack.marked = maker, observed(vnf), False
         return Confirmed({})
 
@@ -151,7 +169,7 @@ class ScriptedVim:
             self.snapshots.remove(snapshot_id)
         return Confirmed({"vnfcSnapshots": snapshot_content(vnf.id)["vnfcSnapshots"]} if "await" in step else {})
 
-    def _create(self, name: str, maker: tuple[str, int], info: dict[str, Any]) -> Stack:
+    def _create(self, name: str, maker: tuple[str, str, int], info: dict[str, Any]) -> Stack:
         assert name not in self.stacks, "a name can be taken once"
         self.journal.append(f"create {name}")
         self.stacks[name] = Stack(f"stack-{next(self._numbers)}", maker, info)
