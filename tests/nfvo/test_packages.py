@@ -6,13 +6,19 @@ import asyncio
 import hashlib
 import zipfile
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
 import pytest_asyncio
+from forestay_events.aggregate import Aggregates
+from forestay_events.commit import Commit
 from forestay_lcm.app import projectors
+from forestay_package_mgmt.domain.decide import PACKAGE
+from forestay_package_mgmt.projections.reads import PackageReads
+from forestay_sol.streams.package import PackageCreated
 
 from tests.flow.scenario import SAMPLES, create, instantiate_body, operate
 from tests.nfvo.simulator import NfvoSimulator
@@ -178,6 +184,14 @@ async def test_credentials_of_forestay_are_none_of_the_clients_business(shelf: S
     assert (reply.status, "Who are you?" in reply.sentence) == (503, True)
 
 
+def _a_package() -> Commit:
+    created = PACKAGE.codec.encode([PackageCreated()])
+    return Commit(
+        id="a", stream="PKG", kind="package", aggregate_id=str(uuid4()), version=1, at=datetime.now(UTC), project="p",
+        actor="tester", reason="", events=created,
+    )  # fmt: skip
+
+
 def _no_zip(directory: Path) -> bytes:
     return b"PK\x03\x04 but not for long"
 
@@ -241,3 +255,13 @@ async def test_a_cut_connection_is_tried_again(shelf: Shelf, tmp_path: Path) -> 
     assert (await shelf.ask(vnfd_id)).status == 503
     shelf.nfvo.cut = False
     assert (await shelf.ask(vnfd_id)).status == 201
+
+
+async def test_the_sweep_of_orphans_knows_what_was_fetched(shelf: Shelf, tmp_path: Path) -> None:
+    vnfd_id = shelf.sample(tmp_path)
+    assert (await shelf.ask(vnfd_id)).status == 201
+    platform = shelf.forestay.platform
+    digest = hashlib.sha256(shelf.nfvo.packages[vnfd_id][1]).hexdigest()
+    reads = PackageReads(platform, Aggregates(platform.store, PACKAGE, platform.clock))
+    await platform.store.append(_a_package(), after=0)  # over an empty log nothing is swept
+    assert await reads.used([digest, "0" * 64]) == {digest}
