@@ -11,6 +11,7 @@ from base64 import b64encode
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from hashlib import sha512
 from typing import Any, Literal
 from uuid import uuid4
 
@@ -87,6 +88,22 @@ class NfvoSimulator:
     def seen(self, method: str, path: str) -> list[Entry]:
         """The requests with this method whose path contains ``path``."""
         return [entry for entry in self.journal if entry.method == method and path in entry.path]
+
+    def onboard(self, content: bytes, vnfd_id: str, **members: Any) -> None:
+        """Have a package; ``members`` are those of its VnfPkgInfo that are not as they should be."""
+        info = {
+            "id": str(uuid4()),
+            "vnfdId": vnfd_id,
+            "vnfProvider": "Forestay",
+            "vnfProductName": "Sample",
+            "vnfSoftwareVersion": "1.0",
+            "vnfdVersion": "1.0",
+            "checksum": {"algorithm": "SHA-512", "hash": sha512(content).hexdigest()},
+            "operationalState": "ENABLED",
+            "onboardingState": "ONBOARDED",
+            "usageState": "NOT_IN_USE",
+        }
+        self.packages[vnfd_id] = (info | members, content, b"")
 
     def decide(self) -> None:
         """Have all grants there that were not there yet."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import pytest_asyncio
@@ -13,6 +15,7 @@ from tests.crash.processes import until
 from tests.crash.stage import Stage, staged
 from tests.nfvo.simulator import Mode, NfvoSimulator
 from tests.nfvo.test_operations import SETTINGS, in_nova
+from tests.scripts.packages import variant
 
 Json = dict[str, Any]
 pytestmark = [pytest.mark.crash, pytest.mark.asyncio(loop_scope="module")]
@@ -74,6 +77,21 @@ async def test_asked_at_most_once(
     else:
         assert operation["error"]["title"] == "Answer to the grant request lost"
     assert await staged.site.simulator.cloud.leftovers() == []
+
+
+async def test_between_the_content_of_a_package_and_the_log(stage: tuple[Stage, NfvoSimulator], tmp_path: Path) -> None:
+    staged, nfvo = stage
+    vnfd_id = str(uuid4())
+    nfvo.onboard(variant(tmp_path, "sample-asg", name="fetched", vnfd_id=vnfd_id).read_bytes(), vnfd_id)
+    api = staged.site.api
+    api.arm("package.fetched")
+    created = asyncio.create_task(staged.client.create(vnfd_id))
+    await until(lambda: api.held, "the content is stored")
+    await staged.site.kill("api")
+    await staged.site.restart("api")
+    assert (await staged.client.show(await created))["vnfdId"] == vnfd_id
+    assert len(nfvo.seen("GET", f"{vnfd_id}/package_content")) == 2
+    await staged.site.healthy()
 
 
 async def test_a_restart_while_the_nfvo_decides(stage: tuple[Stage, NfvoSimulator]) -> None:

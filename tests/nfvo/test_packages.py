@@ -41,21 +41,7 @@ class Shelf:
         self.nfvo = nfvo
 
     def put(self, csar: Path, vnfd_id: str, **members: Any) -> str:
-        """Onboard a package at the NFVO; ``members`` are those of its VnfPkgInfo that are not as they should be."""
-        content = csar.read_bytes()
-        info = {
-            "id": str(uuid4()),
-            "vnfdId": vnfd_id,
-            "vnfProvider": "Forestay",
-            "vnfProductName": "Sample",
-            "vnfSoftwareVersion": "1.0",
-            "vnfdVersion": "1.0",
-            "checksum": {"algorithm": "SHA-512", "hash": hashlib.sha512(content).hexdigest()},
-            "operationalState": "ENABLED",
-            "onboardingState": "ONBOARDED",
-            "usageState": "NOT_IN_USE",
-        }
-        self.nfvo.packages[vnfd_id] = (info | members, content, b"")
+        self.nfvo.onboard(csar.read_bytes(), vnfd_id, **members)
         return vnfd_id
 
     def sample(self, directory: Path, **members: Any) -> str:
