@@ -59,6 +59,10 @@ To be asked between finding something and deleting it: what was found before is 
 after making something: a VIM knows no fence, so what was made too late has to be taken away again."""
 
 
+async def unfenced() -> None:
+    """The fence of somebody who cleans up behind himself."""
+
+
 class Turn(Protocol):
     """A worker's turn at a step: the fence, and a way to note what must not be forgotten before the step is done."""
 

@@ -8,7 +8,8 @@ Rules of this module:
   the order mark, untag, look, delete; a new user tags, then looks for a mark: one of the two sees the other.
 * A worker may die at any point. An image without content is filled by whoever comes next; one that is half filled is
   replaced, at once if this operation has begun to fill it, else when nothing happens to it for an hour.
-* A handler waits for nobody: what somebody else does is ``Again``. It is asked whether it is still its turn before it acts.
+* A handler waits for nobody: what somebody else does is ``Again``. It is asked whether it is still its turn before it acts;
+  and after an image was made or tagged: what a process that slept did too late, it takes back itself.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from forestay_lcm.adapters.openstack.cloud import Cloud
 from forestay_lcm.adapters.openstack.glance import Glance, Image
 from forestay_lcm.adapters.openstack.packaged import Package, PackagedImage
 from forestay_lcm.adapters.openstack.transport import AlreadyExists, NotFound
-from forestay_lcm.executor import Again, Confirmed, Fence, Outcome
+from forestay_lcm.domain.state import Operation
+from forestay_lcm.executor import Again, Confirmed, Fence, Outcome, Superseded
 
 OURS = "forestay"
 
@@ -103,6 +105,11 @@ async def _have(glance: Glance, job: ImageJob, wanted: PackagedImage) -> str | A
     if image is None:
         await job.fence()
         made = await _create(glance, job, wanted)
+        try:
+            await job.fence()
+        except Superseded:
+            await glance.delete(made.id)  # it is empty; whoever has found it meanwhile makes another
+            raise
         image = await _first(glance, wanted)
         if image is None or image.id != made.id:
             await glance.delete(made.id)
@@ -135,10 +142,22 @@ async def _use(glance: Glance, job: ImageJob, wanted: PackagedImage, image: Imag
         await glance.tag(image.id, f"vnf-{job.vnf_id}")
     except NotFound:
         return Again(_SOON, f"image {image.id} was deleted")
+    try:
+        await job.fence()
+    except Superseded as late:
+        if _has_ended(late.operation, job):
+            await _let_go(glance, image.id, f"vnf-{job.vnf_id}", f"deleting-{job.vnf_id}")
+        raise
     seen = await glance.show(image.id)
     if seen is None or any(tag.startswith("deleting-") for tag in seen.tags):
         return Again(_SOON, f"image {image.id} is being deleted")
     return image.id
+
+
+def _has_ended(now: Operation | None, job: ImageJob) -> bool:
+    """Whether nobody will let go any more of what was tagged too late for the VNF."""
+    rolled_back = now is not None and (now.id, now.state) == (job.op_id, "ROLLED_BACK")
+    return now is None or now.operation == "TERMINATE" or rolled_back
 
 
 async def _fill(glance: Glance, job: ImageJob, wanted: PackagedImage, image: Image) -> str | Again:

@@ -10,6 +10,7 @@ Rules of this module:
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from types import TracebackType
 from typing import Self
 
@@ -77,17 +78,24 @@ async def find(cloud: Cloud, vnf_id: str, snapshot_id: str) -> Found:
     )
 
 
-async def remove(cloud: Cloud, vnf_id: str, snapshot_id: str, fence: Fence) -> str:
-    """Delete all that there is of a VNF snapshot; gives what is still to be waited for, ``""`` when nothing is left."""
+async def remove(
+    cloud: Cloud, vnf_id: str, snapshot_id: str, fence: Fence, *, keep: Collection[str] = frozenset()
+) -> str:
+    """Delete all that there is of a VNF snapshot; gives what is still to be waited for, ``""`` when nothing is left.
+
+    :param keep: ids of parts that stay.
+    """
     found = await find(cloud, vnf_id, snapshot_id)
-    for image in found.images:
+    images = [image for image in found.images if image.id not in keep]
+    volumes = [volume for volume in found.volumes if volume.id not in keep]
+    for image in images:
         await fence()
         await _delete_image(cloud, image.id)
-    for volume in found.volumes:
+    for volume in volumes:
         if volume.status != "deleting":
             await fence()
             await cloud.cinder.delete_snapshot(volume.id)
-    left = len(found.images) + len(found.volumes)
+    left = len(images) + len(volumes)
     return f"{left} snapshots are being deleted" if left else ""
 
 

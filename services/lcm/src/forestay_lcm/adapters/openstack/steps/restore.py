@@ -19,7 +19,7 @@ from forestay_lcm.adapters.openstack.steps.stack import (
     vnf_stack,
 )
 from forestay_lcm.adapters.openstack.wanted import change_of, stack_after, stack_before
-from forestay_lcm.executor import Again, Confirmed, Outcome
+from forestay_lcm.executor import Again, Confirmed, Outcome, Superseded, unfenced
 
 
 async def restore_stack(cloud: Cloud, job: Job) -> Outcome:
@@ -41,6 +41,17 @@ async def restore_stack(cloud: Cloud, job: Job) -> Outcome:
         await mark(cloud, job, fresh, undoing=True)
     change = change_of(job, stack_before(job), stack_after(job))
     return await send(cloud, job, stack, change) or sent(stack)
+
+
+async def take_back_if_late(cloud: Cloud, job: Job) -> None:
+    """What was sent to Heat after the operation was rolled back is taken back here: nobody else will look at it."""
+    try:
+        await job.fence()
+    except Superseded as late:
+        now = late.operation
+        if now is not None and (now.id, now.state) == (job.op_id, "ROLLED_BACK"):
+            await restore_stack(cloud, replace(job, step="restore-stack", fence=unfenced))
+        raise
 
 
 _GROWING = frozenset({"SCALE", "SCALE_TO_LEVEL"})

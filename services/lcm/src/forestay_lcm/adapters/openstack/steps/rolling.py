@@ -28,6 +28,7 @@ from forestay_lcm.adapters.openstack.cloud import Cloud
 from forestay_lcm.adapters.openstack.heat import Stack
 from forestay_lcm.adapters.openstack.hot import Json, nfv_path, value_at
 from forestay_lcm.adapters.openstack.job import Job, Order, existing, ordered
+from forestay_lcm.adapters.openstack.steps.restore import take_back_if_late
 from forestay_lcm.adapters.openstack.steps.stack import changed, send, sent, vnf_stack
 from forestay_lcm.adapters.openstack.view import PORT
 from forestay_lcm.adapters.openstack.vnfcs import Name, index_of, name_of, nodes_of
@@ -40,7 +41,10 @@ async def update_vnfc(cloud: Cloud, job: Job) -> Outcome:
     turn = _turns(job)[_index(job)]
     stack = await _home(cloud, job, turn.vnfc)
     change = await _of_member(cloud, job, turn.vnfc) if _is_member(turn.vnfc) else _of_top(job)
-    return await send(cloud, job, stack, change) or sent(stack)
+    if waits := await send(cloud, job, stack, change):
+        return waits
+    await take_back_if_late(cloud, job)
+    return sent(stack)
 
 
 async def await_vnfc(cloud: Cloud, job: Job) -> Outcome:

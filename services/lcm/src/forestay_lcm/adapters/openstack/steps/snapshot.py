@@ -5,6 +5,7 @@ A server that boots from a volume has no disk of its own: its volumes are all th
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -15,6 +16,7 @@ from forestay_sol.vnflcm import (
     ResourceHandle,
     RevertToVnfSnapshotRequest,
     VnfcResourceInfo,
+    VnfcSnapshotInfo,
 )
 
 from forestay_lcm.adapters.openstack.cinder import VolumeSnapshot
@@ -32,7 +34,7 @@ from forestay_lcm.adapters.openstack.snapshots import (
 )
 from forestay_lcm.adapters.openstack.steps.stack import delay
 from forestay_lcm.adapters.openstack.transport import AlreadyExists
-from forestay_lcm.executor import Again, Confirmed, Failed, Outcome
+from forestay_lcm.executor import Again, Confirmed, Failed, Outcome, Superseded, unfenced
 
 Json = dict[str, Any]
 
@@ -54,7 +56,31 @@ async def create_snapshot(cloud: Cloud, job: Job) -> Outcome:
             if not found.volume(name):
                 await job.fence()
                 await cloud.cinder.snapshot(volume.resource_id, name, {PROPERTY: snapshot_id})
+    await _take_back_if_late(cloud, job)
     return Confirmed({})
+
+
+async def _take_back_if_late(cloud: Cloud, job: Job) -> None:
+    """What was made after the operation had its snapshots, or was rolled back, belongs to nobody."""
+    try:
+        await job.fence()
+    except Superseded as late:
+        now = late.operation
+        if now is not None and now.id == job.op_id and (now.state == "ROLLED_BACK" or _MADE_BY in now.results):
+            await remove(cloud, job.vnf_id, snapshot_of(job), unfenced, keep=_taken(now.results.get(_MADE_BY, {})))
+        raise
+
+
+_MADE_BY = "await-snapshot"
+"""The step whose result has the ``vnfcSnapshots``."""
+
+
+def _taken(result: Mapping[str, Any]) -> set[str]:
+    """The ids of the images and volume snapshots that a VNF snapshot consists of."""
+    vnfcs = msgspec.convert(result.get("vnfcSnapshots", ()), tuple[VnfcSnapshotInfo, ...])
+    images = {vnfc.compute_snapshot_resource.resource_id for vnfc in vnfcs if vnfc.compute_snapshot_resource}
+    volumes = (item.storage_snapshot_resource for vnfc in vnfcs for item in vnfc.storage_snapshot_resources)
+    return images | {volume.resource_id for volume in volumes if volume}
 
 
 async def await_snapshot(cloud: Cloud, job: Job) -> Outcome:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from msgspec.structs import replace
-
 from forestay_lcm.adapters.openstack.blueprint import nfv_of
 from forestay_lcm.adapters.openstack.cloud import Cloud
 from forestay_lcm.adapters.openstack.groups import members_with
@@ -11,10 +9,10 @@ from forestay_lcm.adapters.openstack.heat import Stack
 from forestay_lcm.adapters.openstack.job import Job, existing, ordered
 from forestay_lcm.adapters.openstack.steps.marks import mark
 from forestay_lcm.adapters.openstack.steps.placing import placed_anew
-from forestay_lcm.adapters.openstack.steps.restore import restore_stack
+from forestay_lcm.adapters.openstack.steps.restore import take_back_if_late
 from forestay_lcm.adapters.openstack.steps.stack import changed, is_started, send, vnf_stack
 from forestay_lcm.adapters.openstack.wanted import change_of, stack_after, stack_before
-from forestay_lcm.executor import Confirmed, Failed, Outcome, Superseded
+from forestay_lcm.executor import Confirmed, Failed, Outcome
 
 _SHRINKING = frozenset({"SCALE", "SCALE_TO_LEVEL"})
 
@@ -31,7 +29,7 @@ async def update_stack(cloud: Cloud, job: Job) -> Outcome:
         await _mark_leaving(cloud, job, stack)
     if waits := await send(cloud, job, stack, change):
         return waits
-    await _take_back_if_late(cloud, job)
+    await take_back_if_late(cloud, job)
     was = {"nfv": nfv_of(before), "flavour_id": before.flavour_id}
     return Confirmed({"stack_id": stack.id, "stack_name": stack.name, "before": was})
 
@@ -43,21 +41,6 @@ async def _mark_leaving(cloud: Cloud, job: Job, stack: Stack) -> None:
     if servers:
         resources = await cloud.heat.resources(stack.name, stack.id)
         await mark(cloud, job, members_with(resources, servers))
-
-
-async def _take_back_if_late(cloud: Cloud, job: Job) -> None:
-    """What was sent to Heat after the operation was rolled back is taken back here: nobody else will look at it."""
-    try:
-        await job.fence()
-    except Superseded as late:
-        now = late.operation
-        if now is not None and (now.id, now.state) == (job.op_id, "ROLLED_BACK"):
-            await restore_stack(cloud, replace(job, step="restore-stack", fence=_open))
-        raise
-
-
-async def _open() -> None:
-    """The fence of somebody who cleans up behind himself."""
 
 
 async def await_update(cloud: Cloud, job: Job) -> Outcome:
