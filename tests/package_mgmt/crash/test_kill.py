@@ -23,21 +23,29 @@ __all__ = ["asg"]
 
 pytestmark = pytest.mark.crash
 
-ONBOARDING = (
-    "commit.after",  # in the log, not answered
-    "copy.before",  # in the log, not in the copy
-    "outbox.before",  # in both, not on the queue
+QUEUED = (
+    "outbox.before",  # in the log and its copy, not on the queue
     "outbox.put",  # on the queue, still in the outbox
+)
+ONBOARDING = (
     "onboarding.read",  # judged, nobody knows
     "onboarding.claimed",  # the VNFD id is claimed
 )
-SENT = ("content.stored", "commit.before", *ONBOARDING)
+SENT = {
+    "commit.before": "CREATED",  # nothing has happened
+    "commit.after": "ERROR",  # begun, nothing received
+    "copy.before": "ERROR",  # begun, and the read model does not know
+    "content.stored": "ERROR",  # the blob is there, no event names it
+    "upload.recorded": "ONBOARDED",  # in the log, not answered
+} | dict.fromkeys((*QUEUED, *ONBOARDING), "ONBOARDED")
 FETCHED = (
-    *ONBOARDING[:4],
+    "commit.after",
+    "copy.before",
+    *QUEUED,
     "upload.begin",
     "upload.underway",
-    "content.stored",  # the blob is there, no event names it
-    *ONBOARDING[4:],
+    "content.stored",
+    *ONBOARDING,
 )
 
 
@@ -48,9 +56,10 @@ class Site:
         self.environment = environment
         self.directory = directory
         self.data = Path(environment["FORESTAY_DATA_DIR"])
-        self.process = self._process("service")
+        self.process = self.another("service")
 
-    def _process(self, name: str, **more: str) -> Process:
+    def another(self, name: str, **more: str) -> Process:
+        """One more process on the same servers, not started."""
         return Process(name, ["forestay_package_mgmt"], self.environment | more, self.directory)
 
     async def start(self) -> None:
@@ -88,7 +97,7 @@ class Site:
     async def swept(self) -> set[str]:
         """The blobs that a sweep leaves which waits for nobody."""
         self.process.kill()
-        self.process = self._process("sweeper", FORESTAY_PACKAGE_ORPHAN_AGE="0")
+        self.process = self.another("sweeper", FORESTAY_PACKAGE_ORPHAN_AGE="0")
         await self.start()
         await asyncio.sleep(1)
         assert list((self.data / "blobs/uploads").iterdir()) == []
@@ -124,14 +133,20 @@ async def _send(site: Site, path: str, content: bytes) -> None:
     await site.ask("PUT", f"{path}/package_content", data=content, headers={"Content-Type": "application/zip"})
 
 
-@pytest.mark.parametrize("instant", SENT)
-async def test_sent(site: Site, asg: bytes, instant: str) -> None:
+async def _lost(site: Site, path: str) -> None:
+    """The package says that its upload was lost with the process."""
+    failure = (await site.ask("GET", path))["onboardingFailureDetails"]
+    assert (failure["rule"], "died before it had all of it" in failure["detail"]) == ("upload-lost", True)
+
+
+@pytest.mark.parametrize(("instant", "ends"), SENT.items())
+async def test_sent(site: Site, asg: bytes, instant: str, ends: str) -> None:
     path = await _created(site)
     await site.killed_at(instant, lambda: _send(site, path, asg))
-    state = await site.settled(path)
-    before_the_event = instant in ("content.stored", "commit.before")
-    assert state == ("CREATED" if before_the_event else "ONBOARDED")
-    if before_the_event:
+    assert await site.settled(path) == ends
+    if ends == "ERROR":
+        await _lost(site, path)
+    if ends != "ONBOARDED":
         assert await site.swept() == set()
         await _send(site, path, asg)
         assert await site.settled(path) == "ONBOARDED"
@@ -147,6 +162,43 @@ async def test_fetched(site: Site, asg: bytes, instant: str) -> None:
         body = {"addressInformation": server.url}
         await site.killed_at(instant, lambda: site.ask("POST", f"{path}/package_content/upload_from_uri", json=body))
         assert await site.settled(path) == "ONBOARDED", "the log knew what to do"
+    assert await site.swept() == {hashlib.sha256(asg).hexdigest()}
+
+
+async def test_another_replica_ends_what_a_dead_one_received(site: Site, asg: bytes) -> None:
+    path = await _created(site)
+    died, site.process = site.process, site.another("replica")
+    await site.start()
+    begun = asyncio.Event()
+
+    async def pieces() -> AsyncGenerator[bytes]:
+        yield asg[:1000]
+        begun.set()
+        await asyncio.sleep(120)
+
+    async def send() -> None:
+        async with aiohttp.ClientSession(died.url, headers=VERSION) as http:
+            zipped = {"Content-Type": "application/zip"}
+            async with http.put(f"{path}/package_content", data=pieces(), headers=zipped):
+                pass
+
+    sending = asyncio.create_task(send())
+    await begun.wait()
+    async with asyncio.timeout(20):
+        while (info := await site.ask("GET", path))["onboardingState"] != "UPLOADING":
+            await asyncio.sleep(0.1)
+    await asyncio.sleep(7)
+    info = await site.ask("GET", path)
+    assert (info["onboardingState"], info["uploadProgress"]["receivedBytes"]) == ("UPLOADING", 1000), (
+        "who lives goes on"
+    )
+    died.kill()
+    with pytest.raises(aiohttp.ClientError):
+        await sending
+    assert await site.settled(path) == "ERROR"
+    await _lost(site, path)
+    await _send(site, path, asg)
+    assert await site.settled(path) == "ONBOARDED"
     assert await site.swept() == {hashlib.sha256(asg).hexdigest()}
 
 
@@ -167,7 +219,7 @@ async def test_a_sender_that_is_cut_leaves_nothing(site: Site, asg: bytes) -> No
     with pytest.raises(aiohttp.ClientError):
         await sending
     await site.start()
-    assert await site.settled(path) == "CREATED"
+    assert await site.settled(path) in ("CREATED", "ERROR"), "begun, or killed before that"
     assert await site.swept() == set()
     await _send(site, path, asg)
     assert await site.settled(path) == "ONBOARDED"

@@ -16,9 +16,10 @@ from forestay_package_mgmt.domain.commands import (
     DeletePackage,
     FailOnboarding,
     FinishOnboarding,
+    FinishUpload,
     ModifyPackage,
     PackageCommand,
-    StoreContent,
+    StartUpload,
 )
 from forestay_package_mgmt.domain.decide import PACKAGE, decide, merged
 from forestay_package_mgmt.domain.state import Package
@@ -26,22 +27,27 @@ from forestay_sol.vnfd import Checksum, Vnfd
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 VNFD = Vnfd(vnfd_id="v", provider="p", product_name="n", software_version="1", vnfd_version="1", flavours={})
-STORE = StoreContent("d" * 64, 7, Checksum(algorithm="sha512", hash="c"))
-CLAIM, FINISH = ClaimVnfdId(2, "v"), FinishOnboarding(2, VNFD, ("v.yaml",), False)
-FAIL = FailOnboarding(2, {"detail": "no"})
+START = StartUpload()
+STORE = FinishUpload(2, "d" * 64, 7, Checksum(algorithm="sha512", hash="c"))
+CLAIM, FINISH = ClaimVnfdId(3, "v"), FinishOnboarding(3, VNFD, ("v.yaml",), False)
+CUT, FAIL = FailOnboarding(2, {"detail": "cut"}), FailOnboarding(3, {"detail": "no"})
 CREATED: list[PackageCommand] = [CreatePackage({})]
 HISTORIES: dict[str, list[PackageCommand]] = {
     "CREATED": CREATED,
-    "PROCESSING": [*CREATED, STORE],
-    "CLAIMED": [*CREATED, STORE, CLAIM],
-    "ONBOARDED": [*CREATED, STORE, CLAIM, FINISH],
-    "DISABLED": [*CREATED, STORE, CLAIM, FINISH, ModifyPackage("DISABLED")],
-    "FAILED": [*CREATED, STORE, FAIL],
+    "UPLOADING": [*CREATED, START],
+    "CUT": [*CREATED, START, CUT],
+    "PROCESSING": [*CREATED, START, STORE],
+    "CLAIMED": [*CREATED, START, STORE, CLAIM],
+    "ONBOARDED": [*CREATED, START, STORE, CLAIM, FINISH],
+    "DISABLED": [*CREATED, START, STORE, CLAIM, FINISH, ModifyPackage("DISABLED")],
+    "FAILED": [*CREATED, START, STORE, FAIL],
     "DELETED": [*CREATED, DeletePackage(False)],
 }
 NOTHING = ""
 OUTCOMES: list[tuple[PackageCommand, dict[str, str | int]]] = [
-    (STORE, {"CREATED": "PROCESSING", "FAILED": "PROCESSING", "DELETED": 404}),
+    (START, {"CREATED": "UPLOADING", "CUT": "UPLOADING", "FAILED": "UPLOADING", "DELETED": 404}),
+    (STORE, {"UPLOADING": "PROCESSING"}),
+    (CUT, {"UPLOADING": "CREATED"}),
     (ModifyPackage("ENABLED"), {"ONBOARDED": 409, "DISABLED": "ONBOARDED", "DELETED": 404}),
     (DeletePackage(False), {"ONBOARDED": 409, "DELETED": 404}),
     (DeletePackage(True), {"DELETED": 404}),
@@ -49,7 +55,7 @@ OUTCOMES: list[tuple[PackageCommand, dict[str, str | int]]] = [
     (FAIL, {"PROCESSING": "CREATED", "CLAIMED": "CREATED"}),
     (FINISH, {"CLAIMED": "ONBOARDED"}),
 ]
-DEFAULTS: dict[type[PackageCommand], str | int] = {StoreContent: 409, ModifyPackage: 400, DeletePackage: "DELETED"}
+DEFAULTS: dict[type[PackageCommand], str | int] = {StartUpload: 409, ModifyPackage: 400, DeletePackage: "DELETED"}
 
 
 def execute(package: Package | None, version: int, command: PackageCommand, project: str = "p") -> Package | None:
@@ -93,11 +99,10 @@ def test_every_command_in_every_state(state: str) -> None:
 
 def test_reports_about_another_upload_lead_to_nothing() -> None:
     package, version = package_in("FAILED")
-    again = execute(package, version, STORE)
+    again = execute(package, version, START)
     assert again is not None
-    assert again.awaited is not None
-    assert again.awaited.upload == version
-    for stale in (CLAIM, FINISH, FAIL):
+    assert again.upload == version
+    for stale in (STORE, CUT, CLAIM, FINISH, FAIL):
         assert execute(again, version + 1, stale) is None
 
 
@@ -110,7 +115,7 @@ def test_state_survives_json() -> None:
 def test_a_foreign_package_is_not_found() -> None:
     package, version = package_in("CREATED")
     with pytest.raises(Rejected) as refusal:
-        execute(package, version, STORE, project="other")
+        execute(package, version, START, project="other")
     assert refusal.value.status == 404
 
 

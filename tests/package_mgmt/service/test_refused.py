@@ -147,7 +147,8 @@ async def test_too_large_is_refused_early_and_while_it_comes(serve: Serve) -> No
         package_id = await server.create()
         assert await server.upload(package_id, bytes(1_000_001)) == 413
         assert await server.upload(package_id, chunks()) == 413
-        assert (await server.show(package_id))["onboardingState"] == "CREATED"
+        info = await server.settled(package_id)
+        assert (info["onboardingState"], info["onboardingFailureDetails"]["status"]) == ("CREATED", 413)
         await _nothing_left(server)
 
 
@@ -156,9 +157,14 @@ async def test_an_upload_that_stands_still_ends(serve: Serve) -> None:
         yield b"PK"
         await asyncio.sleep(5)
 
-    async with serve(Settings(package_upload_patience=0.2)) as server:
+    async with serve(Settings(package_upload_patience=2)) as server:
         package_id = await server.create()
-        assert await server.upload(package_id, stuck()) == 408
+        sending = asyncio.create_task(server.upload(package_id, stuck()))
+        await _begun(server, package_id)
+        assert await server.upload(package_id, b"another") == 409
+        assert await sending == 408
+        info = await server.settled(package_id)
+        assert (info["onboardingState"], info["onboardingFailureDetails"]["status"]) == ("CREATED", 408)
         await _nothing_left(server)
 
 
@@ -180,9 +186,15 @@ async def test_an_upload_cut_in_the_middle_leaves_nothing(serve: Serve, framing:
             while server.unfinished_uploads():
                 await asyncio.sleep(0.01)
         await _nothing_left(server)
-        assert (await server.show(package_id))["onboardingState"] == "CREATED"
-        commits = await server.platform.store.load(f"pkg.package.{package_id}")
-        assert len(commits) == 1
+        info = await server.settled(package_id)
+        assert info["onboardingState"] == "CREATED"
+        assert "The client broke off after" in info["onboardingFailureDetails"]["detail"]
+
+
+async def _begun(server: Server, package_id: str) -> None:
+    async with asyncio.timeout(20):
+        while (await server.show(package_id))["onboardingState"] != "UPLOADING":
+            await asyncio.sleep(0.02)
 
 
 async def _nothing_left(server: Server) -> None:

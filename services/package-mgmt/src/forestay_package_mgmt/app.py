@@ -24,6 +24,7 @@ from forestay_package_mgmt.fetching.egress import FetchEgress
 from forestay_package_mgmt.fetching.worker import Fetching
 from forestay_package_mgmt.onboarding.contents import Contents
 from forestay_package_mgmt.onboarding.reading import policy_of
+from forestay_package_mgmt.onboarding.receiver import Receiver
 from forestay_package_mgmt.onboarding.reports import Reports
 from forestay_package_mgmt.onboarding.upkeep import Upkeep
 from forestay_package_mgmt.onboarding.worker import Onboarding
@@ -64,7 +65,9 @@ async def build(platform: Platform, settings: Settings | None = None, notify: No
     reads = PackageReads(platform, aggregates)
     contents = Contents(platform, reads)
     notifier = Notifier(platform, PKGM_SUBSCRIPTIONS, notify or load(NotifySettings), broken=packages.read_only)
-    upkeep = Upkeep(reads, contents, platform.queue, orphan_age=settings.package_orphan_age)
+    upkeep = Upkeep(
+        Reports(aggregates, "forestay:upkeep"), reads, contents, platform.queue, orphan_age=settings.package_orphan_age
+    )
     onboarding, fetching = _workers(platform, aggregates, reads, contents, settings)
     return Service(
         name="package-mgmt",
@@ -77,6 +80,7 @@ async def build(platform: Platform, settings: Settings | None = None, notify: No
             "fetching": fetching.run,
             "sweep": upkeep.sweep,
             "resume": upkeep.resume,
+            "watch": upkeep.watch,
             **notifier.background(),
         },
         checks={
@@ -92,10 +96,13 @@ def _routes(
     platform: Platform, aggregates: PackageAggregates, reads: PackageReads, contents: Contents, settings: Settings
 ) -> list[Route]:
     commands, egress, page = Commands(aggregates), _egress(settings), settings.package_page_size
+    receiver = Receiver(
+        aggregates, reads, contents, limit=settings.package_size_limit, patience=settings.package_upload_patience
+    )
     routes: list[Route] = []
     for edition in (edition_v1(page), edition_v2(page, platform.config.endpoint)):
         routes += PackageApi(edition, commands, reads, contents).routes()
-        routes += UploadApi(edition, commands, reads, contents, platform.vault, egress, settings).routes()
+        routes += UploadApi(edition, commands, reads, receiver, platform.vault, egress).routes()
         routes += ContentApi(edition, reads, platform.blobs, platform.blobs.directory).routes()
     return routes
 

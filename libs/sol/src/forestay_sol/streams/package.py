@@ -32,6 +32,10 @@ class PackageCreated(PackageEventBase, frozen=True, kw_only=True):
     user_defined_data: dict[str, Any] = {}
 
 
+class PackageUploadStarted(PackageEventBase, frozen=True, kw_only=True):
+    """A client sends the content (SOL005 9.4.5.3.3). Until it is stored whole, or given up, nobody else can."""
+
+
 class PackageUploadRequested(PackageEventBase, frozen=True, kw_only=True):
     """The content is to be fetched from where the client said (SOL005 9.4.6); sealed for the package and ``UPLOAD``.
 
@@ -107,6 +111,7 @@ class PackageDeleted(PackageEventBase, frozen=True, kw_only=True):
 
 PackageEvent = (
     PackageCreated
+    | PackageUploadStarted
     | PackageUploadRequested
     | PackageExternalAccessConfigured
     | PackageContentStored

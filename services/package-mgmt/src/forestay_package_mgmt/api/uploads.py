@@ -8,13 +8,11 @@ sealed before they enter a command and are never answered.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
 from aiohttp import web
-from forestay_events.blobs import Blob
 from forestay_events.errors import Rejected
 from forestay_events.sealing import Vault
 from forestay_notify.authentication import (
@@ -28,20 +26,18 @@ from forestay_sol.body import decode
 from forestay_sol.caller import caller
 from forestay_sol.streams.package import EXTERNAL
 from forestay_sol.types import Sol
-from forestay_sol.vnfd import Checksum
 from forestay_sol.web import answer
 from msgspec import field
 
 from forestay_package_mgmt.api.commands import Commands
 from forestay_package_mgmt.api.content import ZIP
 from forestay_package_mgmt.api.edition import Edition
-from forestay_package_mgmt.domain.commands import ConfigureExternalAccess, RequestUpload, StoreContent
+from forestay_package_mgmt.domain.commands import ConfigureExternalAccess, RequestUpload
 from forestay_package_mgmt.domain.decide import uploadable
 from forestay_package_mgmt.fetching.access import Access, sealed
 from forestay_package_mgmt.fetching.egress import FetchEgress
-from forestay_package_mgmt.onboarding.contents import Contents
+from forestay_package_mgmt.onboarding.receiver import Receiver
 from forestay_package_mgmt.projections.reads import PackageReads
-from forestay_package_mgmt.settings import Settings
 
 Json = dict[str, Any]
 
@@ -107,19 +103,16 @@ class UploadApi:
         edition: Edition,
         commands: Commands,
         reads: PackageReads,
-        contents: Contents,
+        receiver: Receiver,
         vault: Vault,
         egress: FetchEgress,
-        settings: Settings,
     ) -> None:
         self._edition = edition
         self._commands = commands
         self._reads = reads
-        self._contents = contents
+        self._receiver = receiver
         self._vault = vault
         self._egress = egress
-        self._limit = settings.package_size_limit
-        self._patience = settings.package_upload_patience
 
     def routes(self) -> Sequence[Route]:
         """The routes of these resources."""
@@ -153,14 +146,7 @@ class UploadApi:
         uploadable(await self._commands.current(sender, package_id))
         if not request.body_exists:
             raise Rejected(400, "The request body is missing: it is the VNF package, a zip file.", pointer="")
-        if (request.content_length or 0) > self._limit:
-            raise Rejected(413, f"The content is larger than the {self._limit} bytes that are accepted.")
-
-        async def record(blob: Blob) -> None:
-            checksum = Checksum(algorithm="sha512", hash=blob.sha512)
-            await self._commands.send(sender, package_id, StoreContent(blob.digest, blob.size, checksum))
-
-        await self._contents.store(self._received(request), self._limit, record)
+        await self._receiver.receive(sender, package_id, request)
         return answer(status=202)
 
     async def upload_from_uri(self, request: web.Request) -> web.Response:
@@ -194,17 +180,6 @@ class UploadApi:
         sealed_access = await self._vault.seal_members(package_id, artifacts, path=EXTERNAL)
         package = await self._commands.send(sender, package_id, ConfigureExternalAccess(sealed_access))
         return answer(_shown(package.external_access))
-
-    async def _received(self, request: web.Request) -> AsyncIterator[bytes]:
-        try:
-            while True:
-                async with asyncio.timeout(self._patience):
-                    chunk = await request.content.readany()
-                if not chunk:
-                    return
-                yield chunk
-        except TimeoutError:
-            raise Rejected(408, f"Nothing more of the content came for {self._patience:g} seconds.") from None
 
 
 def _shown(artifacts: Json) -> Json:

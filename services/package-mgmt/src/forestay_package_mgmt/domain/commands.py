@@ -21,12 +21,8 @@ class CreatePackage:
 
 
 @dataclass(frozen=True)
-class StoreContent:
-    """PUT package_content: the blob ``digest`` holds the content, whole and durable; ``size`` is in bytes."""
-
-    digest: str
-    size: int
-    checksum: Checksum
+class StartUpload:
+    """PUT package_content: the client begins to send."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +57,7 @@ class DeletePackage:
 
 @dataclass(frozen=True)
 class FinishUpload:
-    """The content was fetched; the rest as in :class:`StoreContent`."""
+    """The content was received or fetched: the blob ``digest`` holds it, whole and durable; ``size`` is in bytes."""
 
     upload: int
     digest: str
@@ -101,7 +97,7 @@ class FailOnboarding:
 
 PackageCommand = (
     CreatePackage
-    | StoreContent
+    | StartUpload
     | RequestUpload
     | ConfigureExternalAccess
     | ModifyPackage

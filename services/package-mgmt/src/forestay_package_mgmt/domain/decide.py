@@ -23,6 +23,7 @@ from forestay_sol.streams.package import (
     PackageOnboarded,
     PackageOnboardingFailed,
     PackageUploadRequested,
+    PackageUploadStarted,
     PackageVnfdIdClaimed,
 )
 
@@ -37,7 +38,7 @@ from forestay_package_mgmt.domain.commands import (
     ModifyPackage,
     PackageCommand,
     RequestUpload,
-    StoreContent,
+    StartUpload,
 )
 from forestay_package_mgmt.domain.state import Package, evolve
 
@@ -80,11 +81,12 @@ def _create(package: Package | None, command: CreatePackage) -> Decided:
     return Decided([PackageCreated(user_defined_data=command.user_defined_data)], "requested")
 
 
-def _store(package: Package, command: StoreContent) -> Decided:
-    return _stored(uploadable(package), command)
+def _start_upload(package: Package, command: StartUpload) -> Decided:
+    uploadable(package)
+    return Decided([PackageUploadStarted()], "upload begun")
 
 
-def _stored(package: Package, command: StoreContent | FinishUpload) -> Decided:
+def _stored(package: Package, command: FinishUpload) -> Decided:
     stored = PackageContentStored(digest=command.digest, size=command.size, checksum=command.checksum)
     return Decided([stored], f"{command.size} bytes uploaded, to be onboarded")
 
@@ -151,7 +153,7 @@ def _finish(package: Package, command: FinishOnboarding) -> Decided:
 
 
 def _fail(package: Package, command: FailOnboarding) -> Decided:
-    what = "upload" if package.source else "onboarding"
+    what = "onboarding" if package.awaited else "upload"
     reason = f"{what} failed: {command.error.get('detail', '')}"
     return Decided([PackageOnboardingFailed(error=command.error)], reason[:_REASON_LIMIT])
 
@@ -169,7 +171,7 @@ def merged(data: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
 
 
 _REQUESTS: Mapping[type[PackageCommand], Callable[[Package, Any], Decided]] = {
-    StoreContent: _store,
+    StartUpload: _start_upload,
     RequestUpload: _request_upload,
     ConfigureExternalAccess: _configure,
     ModifyPackage: _modify,

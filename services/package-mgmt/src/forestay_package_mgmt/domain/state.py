@@ -1,10 +1,8 @@
 """The state of a VNF package: what its events add up to.
 
-``TRANSITIONS`` is the whole life of a package (SOL005 clause 9.5.2); a key that is missing cannot happen. UPLOADING is there
-for a content that Forestay fetches itself. While a client sends one there is none on purpose: until the content is stored
-whole nothing has happened, so an upload that is cut, by the client or by a crash, leaves a package in CREATED and nothing to
-repair. A content that is refused or cannot be fetched leads back to CREATED, as in Tacker, and the package keeps the reason
-until the next content comes; API v2 calls a package with such a reason ERROR.
+``TRANSITIONS`` is the whole life of a package (SOL005 clause 9.5.2); a key that is missing cannot happen. A content that is
+cut, by the client or by a crash, that is refused or cannot be fetched leads back to CREATED, as in Tacker, and the package
+keeps the reason until the next content comes; API v2 calls a package with such a reason ERROR.
 """
 
 from __future__ import annotations
@@ -26,6 +24,7 @@ from forestay_sol.streams.package import (
     PackageOnboarded,
     PackageOnboardingFailed,
     PackageUploadRequested,
+    PackageUploadStarted,
     PackageVnfdIdClaimed,
     SecurityOption,
 )
@@ -36,8 +35,8 @@ OnboardingState = Literal["CREATED", "UPLOADING", "PROCESSING", "ONBOARDED", "DE
 TRANSITIONS: Mapping[OnboardingState | None, Mapping[type[PackageEvent], OnboardingState]] = {
     None: {PackageCreated: "CREATED"},
     "CREATED": {
+        PackageUploadStarted: "UPLOADING",
         PackageUploadRequested: "UPLOADING",
-        PackageContentStored: "PROCESSING",
         PackageExternalAccessConfigured: "CREATED",
         PackageModified: "CREATED",
         PackageDeleted: "DELETED",
@@ -98,6 +97,7 @@ class Package(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A VNF package.
 
     :ivar source: where the content is being fetched, in UPLOADING.
+    :ivar receiving: the number of the upload that a client sends, in UPLOADING.
     :ivar external_access: how external artifacts are to be reached, secrets sealed.
     :ivar secrets: whether secrets were ever sealed for the package, which have to go with it.
     :ivar vnfd_id: the claimed VNFD id, from the moment that the content was found sound.
@@ -110,6 +110,7 @@ class Package(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     operational_state: OperationalState = "DISABLED"
     user_defined_data: dict[str, Any] = {}
     source: Source | None = None
+    receiving: int | None = None
     content: Content | None = None
     external_access: dict[str, Any] = {}
     secrets: bool = False
@@ -128,9 +129,9 @@ class Package(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def upload(self) -> int | None:
-        """The number of the upload that is being fetched or onboarded, ``None`` if there is none."""
+        """The number of the upload that is being sent, fetched or onboarded, ``None`` if there is none."""
         pending = self.source or self.awaited
-        return pending.upload if pending else None
+        return pending.upload if pending else self.receiving
 
 
 def evolve(package: Package | None, event: PackageEvent, commit: Commit) -> Package:
@@ -157,13 +158,17 @@ def _requested(package: Package, event: PackageUploadRequested, commit: Commit) 
     return {"source": source, "secrets": package.secrets or bool(event.access), "failure": None}
 
 
+def _started(package: Package, event: PackageUploadStarted, commit: Commit) -> _Members:
+    return {"receiving": commit.version, "failure": None}
+
+
 def _configured(package: Package, event: PackageExternalAccessConfigured, commit: Commit) -> _Members:
     return {"external_access": event.artifacts, "secrets": True}
 
 
 def _stored(package: Package, event: PackageContentStored, commit: Commit) -> _Members:
     content = Content(digest=event.digest, size=event.size, checksum=event.checksum, upload=commit.version)
-    return {"source": None, "content": content, "failure": None}
+    return {"source": None, "receiving": None, "content": content, "failure": None}
 
 
 def _claimed(package: Package, event: PackageVnfdIdClaimed, commit: Commit) -> _Members:
@@ -186,7 +191,7 @@ def _onboarded(package: Package, event: PackageOnboarded, commit: Commit) -> _Me
 
 
 def _failed(package: Package, event: PackageOnboardingFailed, commit: Commit) -> _Members:
-    return {"source": None, "content": None, "vnfd_id": None, "failure": event.error}
+    return {"source": None, "receiving": None, "content": None, "vnfd_id": None, "failure": event.error}
 
 
 def _modified(package: Package, event: PackageModified, commit: Commit) -> _Members:
@@ -195,11 +200,13 @@ def _modified(package: Package, event: PackageModified, commit: Commit) -> _Memb
 
 
 def _deleted(package: Package, event: PackageDeleted, commit: Commit) -> _Members:
-    return {"source": None, "content": None, "external_access": {}, "vnfd_id": None, "onboarded": None}
+    gone = ("source", "receiving", "content", "vnfd_id", "onboarded")
+    return {"external_access": {}} | dict.fromkeys(gone)
 
 
 _CHANGES: Mapping[type[PackageEvent], Callable[[Any, Any, Commit], _Members]] = {
     PackageCreated: _created,
+    PackageUploadStarted: _started,
     PackageUploadRequested: _requested,
     PackageExternalAccessConfigured: _configured,
     PackageContentStored: _stored,

@@ -17,9 +17,7 @@ from forestay_events.errors import Conflict, Rejected
 from forestay_events.failpoints import failpoint
 from forestay_events.sealing import Shredded, Vault
 from forestay_events.work import Work
-from forestay_sol.vnfd import Checksum
 
-from forestay_package_mgmt.domain.commands import FinishUpload
 from forestay_package_mgmt.domain.state import Package, Source
 from forestay_package_mgmt.fetching.access import opened
 from forestay_package_mgmt.fetching.client import Fetcher, Received, open_fetcher
@@ -87,11 +85,7 @@ class Fetching:
         received = Received()
 
         async def record(blob: Blob) -> None:
-            checksum = Checksum(algorithm="sha512", hash=blob.sha512)
-            report = FinishUpload(source.upload, blob.digest, blob.size, checksum)
-            behind = (await self._reports.tell(package, source.upload, report)).state
-            if behind is None or behind.content is None or behind.content.digest != blob.digest:
-                raise Conflict("the package does not wait for this content any more")
+            await self._reports.finish_upload(package, source.upload, blob)
 
         failpoint("upload.begin")
         await self._contents.store(

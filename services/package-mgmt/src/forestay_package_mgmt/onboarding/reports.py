@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from forestay_events.aggregate import Loaded, Origin
-from forestay_events.errors import Rejected
+from forestay_events.blobs import Blob
+from forestay_events.errors import Conflict, Rejected
 from forestay_sol.problem import rejected
+from forestay_sol.vnfd import Checksum
 
 from forestay_package_mgmt.domain.commands import ClaimVnfdId, FailOnboarding, FinishOnboarding, FinishUpload
 from forestay_package_mgmt.domain.state import Package
@@ -32,6 +34,13 @@ class Reports:
         command_id = f"{package.id}/{upload}/{type(report).__name__}"
         origin = Origin(command_id=command_id, project=package.project, actor=self._actor)
         return await self._aggregates.execute(package.id, report, origin)
+
+    async def finish_upload(self, package: Package, upload: int, blob: Blob) -> None:
+        """Say that a content is stored. :raises Conflict: the package does not wait for it any more."""
+        checksum = Checksum(algorithm="sha512", hash=blob.sha512)
+        behind = (await self.tell(package, upload, FinishUpload(upload, blob.digest, blob.size, checksum))).state
+        if behind is None or behind.content is None or behind.content.digest != blob.digest:
+            raise Conflict(f"VNF package {package.id} does not wait for this content any more")
 
     async def fail(self, package: Package, upload: int, error: Rejected) -> None:
         """Say why an upload came to nothing."""

@@ -3,7 +3,8 @@ content, to onboard one, to destroy the secrets of a package that is gone.
 
 A row holds the folded state itself and its representation. ``claim`` is the sequence of the commit that claimed the VNFD id:
 of all packages of a project that claim the same id, the one with the lowest wins (see :mod:`..onboarding.worker`). Table
-``upload`` has a row for each content that is being fetched; how far it has come is not in the log, whoever fetches writes it.
+``upload`` has a row for each content that is being sent or fetched; how far it has come is not in the log, whoever takes it in
+writes it, and lets ``beat`` grow for as long as he lives.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ CREATE INDEX IF NOT EXISTS package_digest ON {schema}.package (digest) WHERE dig
 CREATE INDEX IF NOT EXISTS package_awaits ON {schema}.package (touched) WHERE awaits;
 CREATE TABLE IF NOT EXISTS {schema}.upload (
     package_id text PRIMARY KEY, received bigint NOT NULL DEFAULT 0, total bigint);
+ALTER TABLE {schema}.upload ADD COLUMN IF NOT EXISTS beat bigint NOT NULL DEFAULT 0;
 """
 
 encode_state = msgspec.json.Encoder().encode
@@ -102,12 +104,10 @@ class PackageProjection:
             [_values(rows[id_]) for id_ in ids],
         )
         packages = [rows[id_].package for id_ in ids]
-        await connection.execute(
-            f"DELETE FROM {schema}.upload WHERE package_id = ANY($1)", [each.id for each in packages if not each.source]
-        )
+        uploading = {each.id for each in packages if each.onboarding_state == "UPLOADING"}
+        await connection.execute(f"DELETE FROM {schema}.upload WHERE package_id = ANY($1)", list({*ids} - uploading))
         await connection.executemany(
-            f"INSERT INTO {schema}.upload VALUES ($1) ON CONFLICT DO NOTHING",
-            [(each.id,) for each in packages if each.source],
+            f"INSERT INTO {schema}.upload VALUES ($1) ON CONFLICT DO NOTHING", [(id_,) for id_ in uploading]
         )
         if self._dispatch:
             due = [(work, 0.0) for each in packages if (work := due_for(each)) is not None]
@@ -118,7 +118,8 @@ class PackageProjection:
 
 def due_for(package: Package) -> Work | None:
     """The work that a package waits for. It names the package only: who takes it reads in the log what is to be done."""
-    if package.upload is None and not (package.deleted and package.secrets):
+    shreds = package.deleted and package.secrets
+    if not (package.source or package.awaited or shreds):
         return None
     executor = FETCHER if package.source else EXECUTOR
     return Work(executor=executor, lane="csar", key=package.id, body=msgspec.Raw(b"{}"))
@@ -133,7 +134,7 @@ def _values(row: Row) -> tuple[object, ...]:
         package.vnfd_id,
         row.claim,
         package.content.digest if package.content else None,
-        package.upload is not None,
+        due_for(package) is not None and not package.deleted,
         row.touched,
         encode_state(package),
         msgspec.json.encode(info(package)).decode(),

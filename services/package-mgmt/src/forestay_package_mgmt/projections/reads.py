@@ -126,11 +126,18 @@ class PackageReads:
         """Note how far an upload has come, in bytes; nothing happens if the package does not wait for it any more."""
         with answering():
             await self._pool.execute(
-                f"UPDATE {SCHEMA}.upload SET received = $2, total = $3 WHERE package_id = $1",
+                f"UPDATE {SCHEMA}.upload SET received = $2, total = $3, beat = beat + 1 WHERE package_id = $1",
                 package_id,
                 received,
                 total,
             )
+
+    async def receiving(self) -> list[tuple[Package, int]]:
+        """The packages whose content a client sends, and the beat of whoever receives it."""
+        rows = await self._rows(
+            f"SELECT state, beat FROM {SCHEMA}.upload JOIN {SCHEMA}.package ON id = package_id WHERE NOT awaits"
+        )
+        return [(decode_state(row["state"]), row["beat"]) for row in rows]
 
     async def _rows(self, query: str, *parameters: object) -> list[Any]:
         with answering():
