@@ -43,10 +43,11 @@ sys.exit(told.get("error"))
 
 @dataclass
 class Gate:
-    """Keeps a script waiting: ``reached`` when it has come, until ``open``."""
+    """Keeps a script waiting: ``reached`` when it has come, until ``open``; ``left`` when it did not wait for that."""
 
     reached: asyncio.Event = field(default_factory=asyncio.Event)
     open: asyncio.Event = field(default_factory=asyncio.Event)
+    left: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @dataclass
@@ -75,7 +76,11 @@ class Listener:
         self.seen.append(call)
         if gate := self.gates.get(call.get("operation", "")):
             gate.reached.set()
-            await gate.open.wait()
+            try:
+                await gate.open.wait()
+            except asyncio.CancelledError:
+                gate.left.set()
+                raise
         return web.json_response(self.orders.get(call.get("operation", ""), {}))
 
 
@@ -84,7 +89,7 @@ async def listening() -> AsyncGenerator[Listener]:
     listener = Listener()
     app = web.Application()
     app.router.add_post("/", listener.hear)
-    runner = web.AppRunner(app)
+    runner = web.AppRunner(app, handler_cancellation=True)
     await runner.setup()
     try:
         site = web.TCPSite(runner, "127.0.0.1", 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from yarl import URL
 
 from tests.flow.scenario import SAMPLES, create, instantiate_body, operate, other_links
 from tests.scripts.packages import onboarded, variant
-from tests.scripts.reporting import Listener
+from tests.scripts.reporting import Gate, Listener
 from tests.standalone.site import TestSite
 
 Json = dict[str, Any]
@@ -65,7 +66,7 @@ async def test_what_a_hook_writes_is_kept_but_never_what_the_driver_goes_by(
     forestay: TestSite, listener: Listener, tmp_path: Path
 ) -> None:
     listener.orders["instantiate_end"] = {
-        "write": {"registered": "yes", "stack_id": "evil/1"},
+        "write": {"registered": "yes", "stack_id": "evil/1", "login": {"user": "u", "password": "hush"}},
         "write_vnfc": {"alarm": "7"},
     }
     listener.orders["heal_end"] = {"write": {"healed": 1}}
@@ -74,6 +75,9 @@ async def test_what_a_hook_writes_is_kept_but_never_what_the_driver_goes_by(
     await done(forestay, vnf, "instantiate", body)
     info = (await forestay.api.send("GET", vnf))["instantiatedVnfInfo"]
     assert (info["metadata"]["registered"], info["metadata"]["stack_id"] == "evil/1") == ("yes", False)
+    assert info["metadata"]["login"] == {"user": "u"}, (
+        "no secret is kept, so that the driver finds none that it cannot open"
+    )
     assert [vnfc["metadata"]["alarm"] for vnfc in info["vnfcResourceInfo"]] == ["7"]
     await done(forestay, vnf, "heal", {})
     info = (await forestay.api.send("GET", vnf))["instantiatedVnfInfo"]
@@ -85,7 +89,10 @@ async def test_what_a_hook_writes_is_kept_but_never_what_the_driver_goes_by(
 async def test_a_hook_that_fails_is_named_and_finds_what_it_kept_when_it_runs_again(
     forestay: TestSite, listener: Listener, tmp_path: Path
 ) -> None:
-    listener.orders["instantiate_end"] = {"error": "the VNF does not answer", "keep": {"tries": 1}}
+    listener.orders["instantiate_end"] = {
+        "error": "the VNF does not answer",
+        "keep": {"tries": 1, "password": "hush"},
+    }
     vnf, body = await prepared(forestay, variant(tmp_path, "sample-asg", name="failing", hooks=listener.hooked()))
     failed = await done(forestay, vnf, "instantiate", body, "FAILED_TEMP")
     error = failed["error"]
@@ -95,16 +102,38 @@ async def test_a_hook_that_fails_is_named_and_finds_what_it_kept_when_it_runs_ag
     assert "Scripts/instantiate_end.py" in error["detail"]
     assert "the VNF does not answer" in error["detail"]
     assert forestay.cloud.password not in str(failed)
+    assert error["userScriptErrHandlingData"] == {"tries": 1}
+    rows = await forestay.platform.pool.fetch("SELECT convert_from(body, 'UTF8') FROM lcm.commit")
+    assert "hush" not in str(rows)
     uri = f"/vnflcm/v2/vnf_lcm_op_occs/{failed['id']}"
     listener.seen.clear()
     await forestay.api.send("POST", f"{uri}/retry")
     await forestay.api.until(uri, "operationState", {"FAILED_TEMP"}, {"COMPLETED"})
-    assert [call["user_script_err_handling_data"] for call in listener.seen] == [{"tries": 1}]
+    assert [call["user_script_err_handling_data"] for call in listener.seen] == [{"tries": 1, "password": "hush"}]
     listener.seen.clear()
     await forestay.api.send("POST", f"{uri}/rollback")
     await forestay.api.until(uri, "operationState", {"ROLLED_BACK"}, {"COMPLETED"})
     assert listener.hooks == ["instantiate_rollback_start", "instantiate_rollback_end"]
+    assert "userScriptErrHandlingData" not in (await forestay.api.send("GET", uri))["error"]
     assert await forestay.cloud.leftovers() == []
+
+
+async def test_a_script_ends_when_its_operation_is_cancelled_at_once(
+    forestay: TestSite, listener: Listener, tmp_path: Path
+) -> None:
+    gate = listener.gates["instantiate_start"] = Gate()
+    hooks = listener.hooked("instantiate_start")
+    vnf, body = await prepared(forestay, variant(tmp_path, "sample-asg", name="cancelled", hooks=hooks))
+    started = await forestay.api.send("POST", f"{vnf}/instantiate", body)
+    await gate.reached.wait()
+    uri = URL(started["location"]).path
+    await forestay.api.send("POST", f"{uri}/cancel", {"cancelMode": "FORCEFUL"})
+    await forestay.api.until(uri, "operationState", {"FAILED_TEMP"}, {"COMPLETED"})
+    async with asyncio.timeout(4):
+        await gate.left.wait()
+    gate.open.set()
+    await forestay.api.send("POST", f"{uri}/rollback")
+    await forestay.api.until(uri, "operationState", {"ROLLED_BACK"}, {"COMPLETED"})
 
 
 async def test_a_modification_that_a_hook_refuses_changes_nothing(

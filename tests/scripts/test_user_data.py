@@ -34,7 +34,8 @@ class Labelled(userdata_utils.AbstractUserData):
         for cp, values in hot["CP"].items():
             values["network"] = req["extVirtualLinks"][0]["resourceId"]
         return {"parameters": {"nfv": hot, "label": req["additionalParams"].get("label", "none")},
-                "template": {"parameters": {"label": {"type": "string"}}}}
+                "template": {"parameters": {"label": {"type": "string"}}},
+                "written_metadata": {"vnf": {"stack_id": "evil/1"}}}
 
     @staticmethod
     def scale(req, inst, grant_req, grant, tmp_csar_dir):

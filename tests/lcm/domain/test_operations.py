@@ -15,6 +15,7 @@ from tests.lcm.samples import (
     ASPECT,
     COMING,
     CONNECTIONS,
+    SCRIPTED_COMING,
     VNFD,
     change_ext_conn,
     change_flavour,
@@ -404,3 +405,15 @@ class TestInstantiateAsks:
     def test_leads_to_the_scale_levels_of_its_level(self) -> None:
         story = told(create(), instantiate(instantiationLevelId="two"), *[confirmed] * 4)
         assert (levels(story), len(vnfcs(story))) == ({ASPECT: 1}, 2)
+
+
+def test_images_of_an_upload_that_failed_go_with_the_vnf() -> None:
+    story = told(*INSTANTIATED, change_vnfpkg(SCRIPTED_COMING)).until("add-images", confirmed)
+    for move in (failed, handle("rollback")):
+        story.do(move)
+    story.until("", confirmed)
+    assert story.operation.state == "ROLLED_BACK"
+    story.do(terminate())
+    assert "delete-images" in [run.step.name for run in story.operation.plan]
+    story.until("", confirmed)
+    assert (story.vnf.instantiation_state, story.vnf.has_images) == ("NOT_INSTANTIATED", False)

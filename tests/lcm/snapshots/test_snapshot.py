@@ -90,6 +90,7 @@ CELLS = [
     ),
     *of_status(
         "FILLED", (CLAIM, (409, "filled already")), (FILL, OK), (REVERT, "REVERTING"), (RELEASE, OK), (DELETE, "DELETING"),
+        (ReleaseSnapshot("op-1"), "EMPTY"),
         (ExtractSnapshot(EXTRACTED), (409, "filled already")), (GONE, OK),
     ),
     *of_status(
@@ -186,6 +187,14 @@ def test_a_filling_that_was_undone_leaves_nothing_to_delete() -> None:
     assert (life.snapshot.place, life.snapshot.claim) == (None, None)
     life.do(ClaimForFilling("op-9", place(VNF_ID)))
     assert life.snapshot.claim is not None
+
+
+def test_what_was_filled_by_an_operation_that_is_undone_is_empty_again() -> None:
+    life = Life([*LIVES["FILLED"], ReleaseSnapshot("op-1")])
+    assert (life.snapshot.place, life.snapshot.content, life.snapshot.filled_by) == (None, None, None)
+    assert life.do(ReleaseSnapshot("op-1")) == []
+    life.do(OTHER)
+    assert life.snapshot.status == "FILLING"
 
 
 def test_a_snapshot_keeps_where_it_is_while_it_is_used() -> None:

@@ -101,10 +101,11 @@ class StepWorker:
             if isinstance(outcome, Again):
                 log.info("step.again", delay=outcome.delay, note=outcome.note)
                 return Later(outcome.delay)
-            recorded = await self._report(due, outcome)
+            await self._report(due, outcome)
             failpoint(f"{due.run.step.kind}.reported")
             # The look that a recorded outcome calls for is put by the projection; a repeated "unknown" is not recorded.
-            return Later(self._pause(due)) if isinstance(outcome, UnknownOutcome) and not recorded else None
+            repeated = isinstance(outcome, UnknownOutcome) and due.run.status == "UNKNOWN"
+            return Later(self._pause(due)) if repeated else None
 
     async def given_up(self, work: Work, reason: str) -> None:
         """The queue gave the work up: the step has failed, so that somebody is told."""
@@ -186,14 +187,13 @@ class StepWorker:
         """Seconds until the next try: the longer it takes already, the longer."""
         return _BACK_OFF[min(int(self._waited(due)), len(_BACK_OFF) - 1)]
 
-    async def _report(self, due: _Due, outcome: Confirmed | Failed | UnknownOutcome) -> bool:
-        """Tell the log; ``False`` if that was no news."""
+    async def _report(self, due: _Due, outcome: Confirmed | Failed | UnknownOutcome) -> None:
+        """Tell the log."""
         operation, run = due.operation, due.run
         report = _report_of(operation.id, run, outcome)
         command_id = f"{operation.id}/{run.step.name}/{run.attempt}/{report.outcome}"
-        reported = await self._execute(due, report, command_id)
+        await self._execute(due, report, command_id)
         log.info("step.reported", outcome=report.outcome, **report.error)
-        return reported.seq > due.seq
 
     async def _execute(self, due: _Due, report: ReportStep, command_id: str) -> Loaded[Vnf]:
         origin = Origin(

@@ -1,4 +1,4 @@
-"""What scripts of a package write into the metadata of a VNF instance, kept beside what its driver writes there.
+"""What is kept of what scripts of a package give: metadata of a VNF instance, beside what its driver writes there.
 
 A script gives back the whole instance (wire section 12). Taken of it are members of ``instantiatedVnfInfo.metadata`` and of the
 VNFCs' ``metadata``, never those by which a driver finds what it has made: a script must not lead it to other resources.
@@ -16,6 +16,9 @@ Json = dict[str, Any]
 
 WRITTEN = "written_metadata"
 """Member of a script's result: ``vnf`` and, by VNFC, ``vnfcs``; what is null was taken away."""
+
+ERROR_DATA = "userScriptErrHandlingData"
+"""Member of an operation's error: what a script that failed wants to find when it runs again (wire section 12)."""
 
 _DRIVERS = frozenset(
     {"stack_id", "nfv", "tenant", "namespace", "creation_time", "parent_stack_id", "parent_resource_name", "vdu_idx"}

@@ -33,6 +33,7 @@ from forestay_lcm.domain.events import (
     VnfInfoModified,
 )
 from forestay_lcm.domain.plan import Step, kind_of
+from forestay_lcm.domain.script_metadata import ERROR_DATA
 from forestay_lcm.domain.transitions import IllegalTransition, StepStatus, next_operation_state, next_step_status
 from forestay_sol.vnflcm import (
     ExtVirtualLinkInfo,
@@ -110,7 +111,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Vnf(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A VNF instance with its latest operation.
 
-    :ivar has_images: images of its package were uploaded for it.
+    :ivar has_images: images of its package were uploaded for it, or may have been: an upload was begun.
     :ivar images: those that it is made of: ids in the VIM, by software image id (node).
     """
 
@@ -150,9 +151,12 @@ RENEWING: frozenset[LcmOperation] = frozenset({"INSTANTIATE", "CHANGE_FLAVOUR", 
 """The operations that settle anew which images a VNF is made of."""
 
 
+_UPLOADS = frozenset({"upload-images", "add-images"})
+
+
 def uploaded_by(operation: Operation) -> dict[str, str]:
     """The ids of the images that an operation has uploaded, by node."""
-    steps = (run for run in operation.plan if run.step.kind in ("upload-images", "add-images"))
+    steps = (run for run in operation.plan if run.step.kind in _UPLOADS)
     return next((run.result.get("images", {}) for run in steps), {})
 
 
@@ -213,9 +217,11 @@ def _started(vnf: Vnf, event: OperationStarted, commit: Commit) -> Vnf:
 
 
 def _has_images(vnf: Vnf, event: StepEvent) -> bool:
-    if not isinstance(event, StepConfirmed):
-        return vnf.has_images
-    return (vnf.has_images or bool(event.result.get("images"))) and kind_of(event.step) != "delete-images"
+    kind = kind_of(event.step)
+    if isinstance(event, StepIntended):
+        # Of several images some may be there though the step fails.
+        return vnf.has_images or kind in _UPLOADS
+    return vnf.has_images and not (isinstance(event, StepConfirmed) and kind == "delete-images")
 
 
 def _operation_moved(vnf: Vnf, operation: Operation, event: OperationEvent, commit: Commit) -> Vnf:
@@ -267,7 +273,9 @@ def _members(operation: Operation, event: OperationEvent) -> dict[str, Any]:
             # Attempts go on counting, so that a late report of an earlier try is no report of this one.
             return {"rollback": tuple(StepRun(step=step, attempt=operation.tried(step.name)) for step in event.steps)}
         case OperationRolledBack():
-            return {"error": event.error or operation.error, "cancel_mode": None}
+            error = event.error or operation.error or {}
+            kept = {name: value for name, value in error.items() if name != ERROR_DATA}
+            return {"error": kept or None, "cancel_mode": None}
         case _:
             return {}
 

@@ -110,11 +110,13 @@ TRANSITIONS: Mapping[Status | None, Mapping[type[Event], Status]] = {
     None: {SnapshotCreated: "EMPTY"},
     "EMPTY": {SnapshotExtracted: "FILLED", FillingClaimed: "FILLING", SnapshotDeleted: "DELETED"},
     "FILLING": {SnapshotFilled: "FILLED", SnapshotReleased: "EMPTY", DeletionStarted: "DELETING"},
-    "FILLED": {RevertingClaimed: "REVERTING", DeletionStarted: "DELETING", SnapshotDeleted: "DELETED"},
+    "FILLED": {
+        RevertingClaimed: "REVERTING", SnapshotReleased: "EMPTY", DeletionStarted: "DELETING", SnapshotDeleted: "DELETED",
+    },
     "REVERTING": {RevertingClaimed: "REVERTING", SnapshotReleased: "FILLED", DeletionStarted: "DELETING"},
     "DELETING": {DeletionFailed: "DELETION_FAILED", SnapshotDeleted: "DELETED"},
     "DELETION_FAILED": {DeletionStarted: "DELETING"},
-}
+}  # fmt: skip
 """A key that is missing is a transition that cannot happen."""
 
 
@@ -280,7 +282,9 @@ def _fill(snapshot: VnfSnapshot, command: FillSnapshot, ctx: Context) -> Decided
 
 
 def _release(snapshot: VnfSnapshot, command: ReleaseSnapshot, ctx: Context) -> Decided:
-    if snapshot.claim is None or snapshot.claim.op_id != command.op_id:
+    # One that was filled is released by the operation that filled it only when that is rolled back: its parts are gone.
+    undone = snapshot.status == "FILLED" and snapshot.filled_by == command.op_id
+    if not undone and (snapshot.claim is None or snapshot.claim.op_id != command.op_id):
         return Decision([])
     return Decision([SnapshotReleased(op_id=command.op_id)], "released", correlation_id=command.op_id)
 
@@ -357,7 +361,9 @@ def _members(snapshot: VnfSnapshot, event: SnapshotEvent, commit: Commit) -> Jso
         case SnapshotFilled():
             return {"claim": None, "content": event.vnf_snapshot, "filled_by": event.op_id}
         case SnapshotReleased():
-            return {"claim": None, "place": snapshot.place if snapshot.content is not None else None}
+            if snapshot.status == "REVERTING":
+                return {"claim": None}
+            return {"claim": None, "place": None, "content": None, "filled_by": None}
         case DeletionStarted():
             attempt = snapshot.deletion.attempt + 1 if snapshot.deletion else 1
             return {"claim": None, "deletion": Deletion(attempt=attempt, since=commit.at)}

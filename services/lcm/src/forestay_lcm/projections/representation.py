@@ -58,7 +58,7 @@ def op_occ_document(vnf: Vnf, operation: Operation) -> str:
             operationParams=shown_params(operation.params),
             isCancelPending=operation.cancel_mode is not None,
             cancelMode=operation.cancel_mode,
-            error=operation.error,
+            error=without_secrets(operation.error),
             resourceChanges=operation.resource_changes,
             changedInfo=shown_params(operation.changed_info) or None,
             changedExtConnectivity=operation.changed_ext_connectivity or None,

@@ -12,14 +12,12 @@ import msgspec
 from forestay_sol.vnflcm import InstantiatedVnfInfo, VnfcResourceInfo
 
 from forestay_lcm.domain.images import grant_of
+from forestay_lcm.domain.script_metadata import ERROR_DATA
 from forestay_lcm.domain.seen import seen_last
 from forestay_lcm.domain.state import Operation, Vnf, modified
 from forestay_lcm.projections.representation import vnf_document
 
 Json = dict[str, Any]
-
-ERROR_DATA = "userScriptErrHandlingData"
-"""Member of an operation's error: what a script that failed wants to find when it runs again (wire section 12)."""
 
 
 def hook_arguments(vnf: Vnf, operation: Operation, hook: str, connections: Json) -> Json:

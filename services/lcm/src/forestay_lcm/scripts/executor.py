@@ -1,11 +1,16 @@
 """The scripts of packages as an executor of steps: hooks around an operation, user data, coordination.
 
-A script may run again when its outcome was lost, as any step: a worker that dies does not say how far its script came.
+A script may run again when its outcome was lost, as any step: a worker that dies does not say how far its script came. One whose
+step is not the present one any more (a FORCEFUL cancellation) is ended. What scripts give is sealed for the log where it is named
+like a secret.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import replace
 from os import getpid
 from pathlib import PurePosixPath
 from socket import gethostname
@@ -14,27 +19,23 @@ from typing import Any, Self, cast
 from urllib.parse import urlsplit
 
 import msgspec
-from forestay_events.errors import Permanent
+from forestay_events.errors import Permanent, Unavailable
 from forestay_events.platform import Platform
 from forestay_sol.vnfd import Flavour
+from forestay_sol.vnflcm import InstantiatedVnfInfo
 
 from forestay_lcm.catalogue import Catalogue
 from forestay_lcm.domain.connection_points import address_of
 from forestay_lcm.domain.decisions.requested import USER_DATA
 from forestay_lcm.domain.grants.operations import flavour_after, vnfd_after
-from forestay_lcm.domain.script_metadata import WRITTEN, written
+from forestay_lcm.domain.script_metadata import ERROR_DATA, WRITTEN, written
 from forestay_lcm.domain.state import Operation, StepRun, Vnf
 from forestay_lcm.domain.vdu_params import COORDINATION, vdu_params, vnfcs_in_turn
 from forestay_lcm.executor import Confirmed, Failed, Outcome, Turn
+from forestay_lcm.projections.representation import without_secrets
 from forestay_lcm.sandbox.calls import Kind, Limits, Package, ScriptCall, ScriptFailed
 from forestay_lcm.sandbox.runner import ScriptRunner
-from forestay_lcm.scripts.arguments import (
-    ERROR_DATA,
-    coordination_arguments,
-    hook_arguments,
-    info_at,
-    user_data_arguments,
-)
+from forestay_lcm.scripts.arguments import coordination_arguments, hook_arguments, info_at, user_data_arguments
 from forestay_lcm.scripts.settings import ScriptSettings
 
 Json = dict[str, Any]
@@ -43,6 +44,15 @@ PYTHON = "tosca.artifacts.Implementation.Python"
 
 _RESULT_LIMIT = 256 << 10
 """Bytes of what the log keeps of a script's result."""
+
+_LOOK = 1.0
+"""Seconds between two looks whether a script that runs is still wanted."""
+
+_ERROR = "error"
+"""Where what is kept of a script that failed is sealed, as if it were the result of a step."""
+
+_USER_DATA = ("template", "parameters", "files")
+"""What a user data class says of the stack; what else it gives is not kept."""
 
 
 class ScriptSteps:
@@ -68,13 +78,20 @@ class ScriptSteps:
 
     async def run(self, vnf: Vnf, operation: Operation, run: StepRun, turn: Turn) -> Outcome:
         secrets = self._catalogue.secrets_of(vnf.id)
-        opened = msgspec.structs.replace(operation, params=await secrets.open_params(operation.params))
+        opened = msgspec.structs.replace(
+            operation,
+            params=await secrets.open_params(operation.params),
+            error=(await secrets.open_results({_ERROR: operation.error or {}}))[_ERROR],
+        )
         await turn()
-        outcome = await _STEPS[run.step.kind](self, vnf, opened, run)
+        outcome = await _while_wanted(asyncio.ensure_future(_STEPS[run.step.kind](self, vnf, opened, run)), turn)
+        if isinstance(outcome, Failed):
+            kept = await secrets.seal_result(_ERROR, outcome.extra)
+            return replace(outcome, extra=kept if _size(kept) <= _RESULT_LIMIT else {})
         if not isinstance(outcome, Confirmed):
             return outcome
         sealed = await secrets.seal_result(run.step.name, outcome.result)
-        if len(msgspec.json.encode(sealed)) > _RESULT_LIMIT:
+        if _size(sealed) > _RESULT_LIMIT:
             return Failed("Script result is too large", 422, f"{run.step.name} gave more than {_RESULT_LIMIT} bytes.")
         return Confirmed(sealed)
 
@@ -103,7 +120,9 @@ class ScriptSteps:
         info, returned = info_at(vnf, operation), value.get("vnf_instance")
         if info is None or not isinstance(returned, Mapping):
             return Confirmed({})
-        change = written(info, cast("Mapping[str, Any]", returned).get("instantiatedVnfInfo"))
+        # Neither got it secrets, nor are any kept of it: those in the metadata are the driver's, sealed where they stand.
+        seen = msgspec.convert(without_secrets(msgspec.to_builtins(info)), InstantiatedVnfInfo)
+        change = without_secrets(written(seen, cast("Mapping[str, Any]", returned).get("instantiatedVnfInfo")))
         return Confirmed({WRITTEN: change} if change else {})
 
     async def user_data(self, vnf: Vnf, operation: Operation, run: StepRun) -> Outcome:
@@ -117,7 +136,8 @@ class ScriptSteps:
             class_name=class_name,
             method=operation.operation.lower(),
         )
-        return Confirmed((await self._runner.run(call)).value)
+        value = (await self._runner.run(call)).value
+        return Confirmed({name: value[name] for name in _USER_DATA if name in value})
 
     async def coordinate(self, vnf: Vnf, operation: Operation, run: StepRun) -> Outcome:
         """The script that prepares a VNFC, or the rest of the VNF for it, when it is updated or taken back."""
@@ -157,6 +177,25 @@ class ScriptSteps:
     async def _package(self, vnf: Vnf, vnfd_id: str) -> Package:
         digest = await self._catalogue.package(vnf.project, vnfd_id)
         return Package(digest=digest, csar=await self._blobs.path(digest))
+
+
+async def _while_wanted(script: asyncio.Future[Outcome], turn: Turn) -> Outcome:
+    """What comes of a script, which is ended when its step is not the present one any more.
+
+    :raises Superseded: from the turn.
+    """
+    try:
+        while not (await asyncio.wait({script}, timeout=_LOOK))[0]:
+            with suppress(Unavailable):  # whether it is wanted is not known: it goes on
+                await turn()
+        return script.result()
+    finally:
+        if script.cancel():
+            await asyncio.wait({script})
+
+
+def _size(members: Mapping[str, Any]) -> int:
+    return len(msgspec.json.encode(members))
 
 
 _STEPS: Mapping[str, Callable[[ScriptSteps, Vnf, Operation, StepRun], Awaitable[Outcome]]] = {
