@@ -53,6 +53,11 @@ class Catalogue:
         self._platform = platform
         self._fetch = fetch
 
+    @property
+    def has_nfvo(self) -> bool:
+        """Whether an NFVO elsewhere is asked, for packages and for grants."""
+        return self._fetch is not None
+
     async def usable_vnfd(self, project: str, vnfd_id: str) -> Vnfd:
         """The VNFD of an onboarded and enabled package.
 

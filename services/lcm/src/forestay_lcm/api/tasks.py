@@ -120,7 +120,7 @@ async def _instantiate(asked: Asked) -> VnfCommand:
     vnfd = await asked.vnfd()
     given = body.vim_connection_info
     connections = await chosen_connections(asked.catalogue, asked.vault, asked.project, asked.vnf_id, given)
-    return Instantiate(recorded(body, connections), vnfd, connections)
+    return Instantiate(recorded(body, connections), vnfd, connections, asked.catalogue.has_nfvo)
 
 
 async def _terminate(asked: Asked) -> VnfCommand:
@@ -142,20 +142,21 @@ async def _heal(asked: Asked) -> VnfCommand:
 async def _change_ext_conn(asked: Asked) -> VnfCommand:
     body = await asked.body(ChangeExtVnfConnectivityRequest)
     connections = await asked.connections(body.vim_connection_info)
-    return ChangeExtConn(recorded(body, connections), await asked.vnfd(), connections)
+    return ChangeExtConn(recorded(body, connections), await asked.vnfd(), connections, asked.catalogue.has_nfvo)
 
 
 async def _change_flavour(asked: Asked) -> VnfCommand:
     body = await asked.body(ChangeVnfFlavourRequest)
     connections = await asked.connections(body.vim_connection_info)
-    return ChangeFlavour(recorded(body, connections), await asked.vnfd(), connections)
+    return ChangeFlavour(recorded(body, connections), await asked.vnfd(), connections, asked.catalogue.has_nfvo)
 
 
 async def _change_vnfpkg(asked: Asked) -> VnfCommand:
     body = await asked.body(ChangeCurrentVnfPkgRequest)
     coming = await asked.catalogue.usable_vnfd(asked.project, body.vnfd_id)
     connections = await asked.connections(body.vim_connection_info)
-    return ChangeVnfPkg(recorded(body, connections), await asked.vnfd(), coming, connections)
+    request = recorded(body, connections)
+    return ChangeVnfPkg(request, await asked.vnfd(), coming, connections, asked.catalogue.has_nfvo)
 
 
 async def _operate(asked: Asked) -> VnfCommand:

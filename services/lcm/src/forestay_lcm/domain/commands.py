@@ -1,5 +1,5 @@
 """What can be asked of a VNF instance. Commands are complete: whatever a decision needs to know of other aggregates (the
-VNFD, the VIM) was looked up before, so that the decision stays pure.
+VNFD, the VIM) was looked up before, so that the decision stays pure. ``nfvo``: an NFVO elsewhere will be asked for a grant.
 
 A ``vnfd`` is the VNF instance's unless said otherwise, ``vim_connections`` are the ones to record: secrets sealed, those of
 registered VIMs left out. Secrets in a request are sealed too.
@@ -55,6 +55,7 @@ class Instantiate:
     request: InstantiateVnfRequest
     vnfd: Vnfd
     vim_connections: VimConnections
+    nfvo: bool = False
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,7 @@ class ChangeExtConn:
     request: ChangeExtVnfConnectivityRequest
     vnfd: Vnfd
     vim_connections: VimConnections = field(default_factory=dict[str, VimConnectionInfo])
+    nfvo: bool = False
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,7 @@ class ChangeFlavour:
     request: ChangeVnfFlavourRequest
     vnfd: Vnfd
     vim_connections: VimConnections = field(default_factory=dict[str, VimConnectionInfo])
+    nfvo: bool = False
 
 
 @dataclass(frozen=True)
@@ -138,6 +141,7 @@ class ChangeVnfPkg:
     vnfd: Vnfd
     coming: Vnfd
     vim_connections: VimConnections = field(default_factory=dict[str, VimConnectionInfo])
+    nfvo: bool = False
 
 
 @dataclass(frozen=True)

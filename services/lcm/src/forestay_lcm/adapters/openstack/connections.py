@@ -1,7 +1,8 @@
 """Which of its VIM connections a VNF lives in. One stack is in one cloud, so there is one for all resources of a VNF.
 
 Rules of this module: pure. What exists says where it is; else the grant decides, else the links that the requester wants to
-be connected to, else it is the first. A link in another cloud cannot be connected to: that is said before anything is made.
+be connected to, else it is the first. A link in another cloud cannot be connected to: that is said before anything is made,
+and before the operation begins if it does not take a grant to know it (:mod:`forestay_lcm.domain.connections`).
 SOL003 clauses 4.4.1.6 (vimConnectionInfo is a map by vimConnectionId) and 9.5.2.3.
 """
 
@@ -12,9 +13,8 @@ from typing import Any
 
 from forestay_events.errors import Permanent
 
+from forestay_lcm.domain.connections import linked, present
 from forestay_lcm.domain.state import Operation, Vnf
-
-_LINKS = ("extVirtualLinks", "extManagedVirtualLinks")
 
 
 def connection_of(vnf: Vnf, operation: Operation) -> str:
@@ -24,9 +24,10 @@ def connection_of(vnf: Vnf, operation: Operation) -> str:
     """
     known = vnf.vim_connections
     granted: Mapping[str, Any] = operation.results.get("grant", {}).get("grant") or {}
-    present, added, linked = set(_present(vnf)), set(_added(granted)), set(_linked(operation.params, granted))
-    named = present or added or linked
-    everything = present | added | linked
+    there, added = set(present(known, vnf.instantiated_vnf_info)), set(_added(granted))
+    links = {key for members in (operation.params, granted) for _, key in linked(members)}
+    named = there or added or links
+    everything = there | added | links
     if unknown := sorted(everything - known.keys()):
         have = ", ".join(sorted(known))
         raise _refused(f"vimConnectionId {', '.join(unknown)} is not in the VNF's vimConnectionInfo, which has {have}.")
@@ -39,25 +40,13 @@ def connection_of(vnf: Vnf, operation: Operation) -> str:
 
 def living_in(vnf: Vnf) -> str:
     """The key of the VIM connection that an instantiated VNF lives in."""
-    return next(_present(vnf), None) or next(iter(vnf.vim_connections), "")
-
-
-def _present(vnf: Vnf) -> Iterator[str]:
-    info = vnf.instantiated_vnf_info
-    keys = (vnfc.compute_resource.vim_connection_id for vnfc in (info.vnfc_resource_info if info else ()))
-    yield from (key for key in keys if key in vnf.vim_connections)
+    return next(present(vnf.vim_connections, vnf.instantiated_vnf_info), None) or next(iter(vnf.vim_connections), "")
 
 
 def _added(granted: Mapping[str, Any]) -> Iterator[str]:
     zones: Mapping[str, Any] = {zone["id"]: zone for zone in granted.get("zones") or ()}
     for info in granted.get("addResources") or ():
         yield from _keys((info, zones.get(info.get("zoneId"), {})))
-
-
-def _linked(params: Mapping[str, Any], granted: Mapping[str, Any]) -> Iterator[str]:
-    for where in (params, granted):
-        for links in _LINKS:
-            yield from _keys(where.get(links))
 
 
 def _keys(items: Any) -> Iterator[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from forestay_events.errors import Rejected
@@ -45,8 +44,7 @@ def has(vnf: Vnf, vnfd: Vnfd) -> None:
         raise Rejected(409, f"VnfInstance {vnf.id} has got VNFD {vnf.vnfd_id} meanwhile: try again.")
 
 
-def lane_of(connections: Mapping[str, VimConnectionInfo]) -> str:
+def lane_of(connection: VimConnectionInfo) -> str:
     """The lane of work on a VIM: made from its id when it is registered, else from its endpoint; letters, digits, ``-``."""
-    connection = next(iter(connections.values()))
     name = connection.vim_id or str((connection.interface_info or {}).get("endpoint", "unregistered"))
     return "".join(c if c.isalnum() and c.isascii() else "-" for c in name)[:100]

@@ -49,7 +49,7 @@ def instantiate(vnf: Vnf, command: Instantiate, ctx: Context) -> Decided:
     request = command.request
     flavour = command.vnfd.flavour(request.flavour_id)
     level = flavour.level(request.instantiation_level_id)
-    _can_become(flavour, command, "flavourId", command.vim_connections)
+    _can_become(vnf, flavour, command, "flavourId", command.vim_connections)
     return start(
         vnf,
         ctx,
@@ -59,6 +59,7 @@ def instantiate(vnf: Vnf, command: Instantiate, ctx: Context) -> Decided:
         flavour=flavour,
         connections=command.vim_connections,
         scale_status=_status(level.scale_info),
+        nfvo=command.nfvo,
     )
 
 
@@ -131,7 +132,9 @@ def change_ext_conn(vnf: Vnf, command: ChangeExtConn, ctx: Context) -> Decided:
     external_links(flavour, request.ext_virtual_links)
     reason = f"change of external connectivity to {', '.join(link.id for link in request.ext_virtual_links)} requested"
     connections = command.vim_connections
-    return start(vnf, ctx, "CHANGE_EXT_CONN", request, reason, flavour=flavour, connections=connections)
+    return start(
+        vnf, ctx, "CHANGE_EXT_CONN", request, reason, flavour=flavour, connections=connections, nfvo=command.nfvo
+    )
 
 
 def change_flavour(vnf: Vnf, command: ChangeFlavour, ctx: Context) -> Decided:
@@ -144,7 +147,7 @@ def change_flavour(vnf: Vnf, command: ChangeFlavour, ctx: Context) -> Decided:
         raise Rejected(400, f"The VNF has flavour {flavour.id} already.", pointer="/newFlavourId")
     level = flavour.level(request.instantiation_level_id)
     connections = vnf.vim_connections | command.vim_connections
-    _can_become(flavour, command, "newFlavourId", connections)
+    _can_become(vnf, flavour, command, "newFlavourId", connections)
     return start(
         vnf,
         ctx,
@@ -154,6 +157,7 @@ def change_flavour(vnf: Vnf, command: ChangeFlavour, ctx: Context) -> Decided:
         flavour=flavour,
         connections=command.vim_connections,
         scale_status=_status(level.scale_info),
+        nfvo=command.nfvo,
     )
 
 
@@ -179,11 +183,11 @@ def operate(vnf: Vnf, command: Operate, ctx: Context) -> Decided:
 
 
 def _can_become(
-    flavour: Flavour, command: Instantiate | ChangeFlavour, member: str, connections: VimConnections
+    vnf: Vnf, flavour: Flavour, command: Instantiate | ChangeFlavour, member: str, connections: VimConnections
 ) -> None:
     """What a new flavour calls for: its template, its links, its properties. :raises Rejected: 400 or 422."""
     request = command.request
-    deployable(flavour, driver(connections), member)
+    deployable(flavour, driver(vnf, connections, request, nfvo=command.nfvo), member)
     declared(command.vnfd, extensions=request.extensions, properties=request.vnf_configurable_properties)
     external_links(flavour, request.ext_virtual_links)
     managed_links(flavour, request.ext_managed_virtual_links)

@@ -31,7 +31,8 @@ def change_vnfpkg(vnf: Vnf, command: ChangeVnfPkg, ctx: Context) -> Decision[Vnf
         detail = f"VNFD {coming.vnfd_id} has {known}, but not the VNF's flavour '{info.flavour_id}'."
         raise Rejected(422, detail, pointer="/vnfdId")
     flavour = coming.flavours[info.flavour_id]
-    deployable(flavour, driver(vnf.vim_connections | command.vim_connections), "vnfdId")
+    connections = vnf.vim_connections | command.vim_connections
+    deployable(flavour, driver(vnf, connections, request, nfvo=command.nfvo), "vnfdId")
     declared(coming, extensions=request.extensions, properties=request.vnf_configurable_properties)
     external_links(flavour, request.ext_virtual_links)
     managed_links(flavour, request.ext_managed_virtual_links)
@@ -51,6 +52,7 @@ def change_vnfpkg(vnf: Vnf, command: ChangeVnfPkg, ctx: Context) -> Decision[Vnf
         f"VNFD {coming.vnfd_id} ({coming.software_version}) in place of {vnf.vnfd_id} requested",
         flavour=flavour,
         connections=command.vim_connections,
+        nfvo=command.nfvo,
         without=frozenset(step for step, name in COORDINATION.items() if name not in params),
         count=len(vnfcs_in_turn(chosen, info)),
         modification=_modification(vnf, coming),

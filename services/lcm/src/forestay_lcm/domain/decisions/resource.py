@@ -8,6 +8,7 @@ import msgspec
 from forestay_events.aggregate import Context, Decision
 from forestay_events.errors import Rejected
 from forestay_lcm.domain.commands import CreateVnf, DeleteVnf, Modify
+from forestay_lcm.domain.connections import place_of
 from forestay_lcm.domain.decisions.guards import has, is_in, lane_of, not_busy
 from forestay_lcm.domain.decisions.requested import declared
 from forestay_lcm.domain.events import (
@@ -78,7 +79,7 @@ def modify(vnf: Vnf, command: Modify, ctx: Context) -> Decision[VnfEvent]:
         operation="MODIFY_INFO",
         params=msgspec.to_builtins(request),
         steps=steps_,
-        lane=lane_of(vnf.vim_connections) if vnf.vim_connections else _NO_VIM,
+        lane=_lane(vnf),
         hooks=tuple(sorted(hooks & _ROLLBACK_HOOKS)),
         modification=change,
     )
@@ -88,6 +89,12 @@ def modify(vnf: Vnf, command: Modify, ctx: Context) -> Decision[VnfEvent]:
     else:
         events += completed_modification(vnf, started.op_id, started.params, change)
     return Decision(events, "modification requested", correlation_id=started.op_id)
+
+
+def _lane(vnf: Vnf) -> str:
+    if not vnf.vim_connections:
+        return _NO_VIM
+    return lane_of(place_of(vnf.vim_connections, vnf.instantiated_vnf_info, {}, nfvo=False))
 
 
 def completed_modification(

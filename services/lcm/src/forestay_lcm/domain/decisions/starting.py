@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import msgspec
 from forestay_events.aggregate import Context, Decision
+from forestay_lcm.domain.connections import place_of
 from forestay_lcm.domain.decisions.guards import lane_of
 from forestay_lcm.domain.decisions.requested import USER_DATA, user_data
 from forestay_lcm.domain.events import OperationStarted, StepIntended, VnfEvent, VnfInfoModified
 from forestay_lcm.domain.plan import HOOKS, RECREATE, driver_of, plan
 from forestay_lcm.domain.state import Vnf
 from forestay_sol.vnfd import Flavour
-from forestay_sol.vnflcm import KeyValuePairs, LcmOperation, ScaleInfo, VimConnections
+from forestay_sol.vnflcm import KeyValuePairs, LcmOperation, ScaleInfo, VimConnectionInfo, VimConnections
 
 _USER_DATA_STEPS = frozenset({"user-data", "keep-stack"})
 _IMAGE_STEPS = frozenset({"upload-images", "add-images"})
@@ -30,6 +31,7 @@ def start(
     without: frozenset[str] = frozenset(),
     count: int = 0,
     modification: VnfInfoModified | None = None,
+    nfvo: bool = False,
 ) -> Decision[VnfEvent]:
     """
     :param request: as it is recorded.
@@ -37,25 +39,27 @@ def start(
     :param variant: key of the plan, when it is not the operation's only one.
     :param connections: those that the request adds or changes.
     :param count: how many VNFCs are worked on one by one.
-    :raises Rejected: 422, no driver can do it; 400, it names user data by halves.
+    :param nfvo: as of :func:`place_of`.
+    :raises Rejected: 422, no driver can do it; 400, it names user data by halves, or a link in a VIM where the VNF is not.
     """
     params: KeyValuePairs | None = getattr(request, "additional_params", None)
     user_data(params)
     where = vnf.vim_connections | (connections or {})
+    vim = _place(vnf, where, request, nfvo)
     hook, hooks = HOOKS[operation], frozenset(flavour.lcm_scripts if flavour else ())
     started = OperationStarted(
         op_id=ctx.new_id("operation"),
         operation=operation,
         params=msgspec.to_builtins(request),
         steps=plan(
-            driver(where),
+            driver_of(vim.vim_type),
             variant or operation,
             without=without | _needless(vnf, variant or operation, flavour, params),
             hooks=hooks,
             hook=hook,
             count=count,
         ),
-        lane=lane_of(where),
+        lane=lane_of(vim),
         vim_connections=where if connections else {},
         scale_status=scale_status,
         hooks=tuple(sorted(hooks & {f"{hook}_rollback_start", f"{hook}_rollback_end"})),
@@ -65,9 +69,13 @@ def start(
     return Decision([started, first], reason, correlation_id=started.op_id)
 
 
-def driver(connections: VimConnections) -> str:
-    """The driver of the VIM that resources are made on: the first. :raises Rejected: 422, there is none for its type."""
-    return driver_of(next(iter(connections.values())).vim_type)
+def driver(vnf: Vnf, connections: VimConnections, request: msgspec.Struct, *, nfvo: bool) -> str:
+    """The driver of the VIM that resources are made on. :raises Rejected: 422, there is none for its type; as of ``start``."""
+    return driver_of(_place(vnf, connections, request, nfvo).vim_type)
+
+
+def _place(vnf: Vnf, connections: VimConnections, request: msgspec.Struct, nfvo: bool) -> VimConnectionInfo:
+    return place_of(connections, vnf.instantiated_vnf_info, msgspec.to_builtins(request), nfvo=nfvo)
 
 
 def _needless(vnf: Vnf, variant: str, flavour: Flavour | None, params: KeyValuePairs | None) -> frozenset[str]:
