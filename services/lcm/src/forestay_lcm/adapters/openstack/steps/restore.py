@@ -50,7 +50,8 @@ async def take_back_if_late(cloud: Cloud, job: Job) -> None:
     except Superseded as late:
         now = late.operation
         if now is not None and (now.id, now.state) == (job.op_id, "ROLLED_BACK"):
-            await restore_stack(cloud, replace(job, step="restore-stack", fence=unfenced))
+            # Under a name of its own: a nested stack has changed, and the VNF's stack looks restored.
+            await restore_stack(cloud, replace(job, step=f"restore-{job.step}", fence=unfenced))
         raise
 
 
