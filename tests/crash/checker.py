@@ -23,6 +23,7 @@ from forestay_events.jetstream import JetStreamEventStore
 from forestay_events.store import read
 from forestay_lcm.domain.decide import VNF
 from forestay_lcm.domain.state import Vnf
+from forestay_lcm.domain.vnf_snapshot import VNF_SNAPSHOT, VnfSnapshot
 from forestay_lcm.projections.instances import encode_state
 from forestay_lcm.projections.representation import op_occ_document, vnf_document
 
@@ -34,6 +35,7 @@ Json = dict[str, Any]
 #: What may follow what, by the events that say so.
 _STATES = {
     "OperationStarted": ("STARTING", {None}),
+    "ModificationStarted": ("PROCESSING", {None}),
     "OperationProcessing": ("PROCESSING", {"STARTING", "FAILED_TEMP"}),
     "OperationCompleted": ("COMPLETED", {"PROCESSING"}),
     "OperationFailedTemp": ("FAILED_TEMP", {"PROCESSING", "ROLLING_BACK"}),
@@ -46,11 +48,12 @@ _FINAL = {"COMPLETED", "FAILED", "ROLLED_BACK"}
 
 @dataclass
 class _Folded:
-    """What the log adds up to: instances with their last commit, and each operation's last document."""
+    """What the log adds up to: instances with their last commit, each operation's last document, VNF snapshots."""
 
     vnfs: dict[str, Vnf] = field(default_factory=dict[str, Vnf])
     last: dict[str, Stored] = field(default_factory=dict[str, Stored])
     op_occs: dict[str, Json] = field(default_factory=dict[str, Json])
+    snapshots: dict[str, VnfSnapshot] = field(default_factory=dict[str, VnfSnapshot])
 
 
 async def check(site: Site, client: Client, *vnf_ids: str) -> None:
@@ -117,6 +120,11 @@ def _check_operations(commits: Sequence[Stored], promised: set[str]) -> None:
 def _fold(commits: Sequence[Stored]) -> _Folded:
     folded = _Folded()
     for stored in commits:
+        if stored.commit.kind == VNF_SNAPSHOT.kind:
+            snapshot = VNF_SNAPSHOT.fold(folded.snapshots.get(stored.commit.aggregate_id), stored.commit)
+            assert snapshot is not None
+            folded.snapshots[snapshot.id] = snapshot
+            continue
         vnf = VNF.fold(folded.vnfs.get(stored.commit.aggregate_id), stored.commit)
         assert vnf is not None
         folded.vnfs[vnf.id], folded.last[vnf.id] = vnf, stored
@@ -151,6 +159,8 @@ async def _check_rows(connection: asyncpg.Connection, folded: _Folded) -> None:
         assert msgspec.json.decode(row["doc"]) == msgspec.json.decode(vnf_document(vnf))
     op_occs = {row["id"]: msgspec.json.decode(row["doc"]) for row in await connection.fetch("SELECT * FROM lcm.op_occ")}
     assert op_occs == folded.op_occs
+    snapshots = {row["id"]: row["state"] for row in await connection.fetch("SELECT id, state FROM lcm.vnf_snapshot")}
+    assert snapshots == {id_: msgspec.json.encode(snapshot) for id_, snapshot in folded.snapshots.items()}
 
 
 async def _check_view(client: Client, folded: _Folded, vnf_id: str) -> None:
@@ -170,19 +180,42 @@ async def _check_cloud(site: Site, folded: _Folded) -> None:
     """One creation of a stack per operation; the cloud holds what the instantiated VNFs consist of, and nothing else."""
     creations = Counter(made.operation for made in await site.simulator.stacks_created())
     assert not (twice := {op: n for op, n in creations.items() if n > 1}), f"more than one stack for {twice}"
-    infos = [vnf.instantiated_vnf_info for vnf in folded.vnfs.values() if vnf.instantiation_state == "INSTANTIATED"]
-    known = (
-        sorted(f"vnf-{vnf.id}" for vnf in folded.vnfs.values() if vnf.instantiation_state == "INSTANTIATED"),
-        sorted(vnfc.compute_resource.resource_id for info in infos if info for vnfc in info.vnfc_resource_info or ()),
-    )
+    there = [vnf for vnf in folded.vnfs.values() if vnf.instantiation_state == "INSTANTIATED"]
+    vnfcs = [
+        vnfc for vnf in there if vnf.instantiated_vnf_info for vnfc in vnf.instantiated_vnf_info.vnfc_resource_info
+    ]
+    servers = {vnfc.compute_resource.resource_id for vnfc in vnfcs}
+    known: dict[str, set[str]] = {
+        "stacks": {f"vnf-{vnf.id}" for vnf in there},
+        "servers": servers,
+        "servers of ports": servers,
+        "images' users": {f"vnf-{vnf.id}" for vnf in there if vnf.has_images},
+        "VNF snapshots": {item.id for item in folded.snapshots.values() if item.place and item.status == "FILLED"},
+        "volumes of nobody": set(),
+    }
     deadline = time.monotonic() + 10  # what a zombie's cleaning up may need
     while (found := await _resources(site)) != known:
-        assert time.monotonic() < deadline, f"stacks and servers in the cloud {found}, in the log {known}"
+        assert time.monotonic() < deadline, f"in the cloud {found}, in the log {known}"
         await asyncio.sleep(0.2)
 
 
-async def _resources(site: Site) -> tuple[list[str], list[str]]:
-    stacks, servers = await site.simulator.cloud.resources(
-        ("orchestration", "/stacks", "stacks"), ("compute", "/servers", "servers")
+async def _resources(site: Site) -> dict[str, set[str]]:
+    """What there is in the cloud by the names and ids of whom it belongs to; what belongs to nobody is ``""``."""
+    stacks, servers, ports, images, volumes = await site.simulator.cloud.resources(
+        ("orchestration", "/stacks", "stacks"),
+        ("compute", "/servers", "servers"),
+        ("network", "/v2.0/ports", "ports"),
+        ("image", "/v2/images?limit=1000", "images"),
+        ("volumev3", "/volumes/detail", "volumes"),
     )
-    return sorted(stack["stack_name"] for stack in stacks), sorted(server["id"] for server in servers)
+    packaged = [
+        [tag for tag in image["tags"] if tag.startswith("vnf-")] for image in images if "forestay" in image["tags"]
+    ]
+    return {
+        "stacks": {stack["stack_name"] for stack in stacks},
+        "servers": {server["id"] for server in servers},
+        "servers of ports": {port["device_id"] for port in ports if port["device_owner"].startswith("compute:")},
+        "images' users": {user for users in packaged for user in users or [""]},
+        "VNF snapshots": {image["forestay_snapshot"] for image in images if "forestay_snapshot" in image},
+        "volumes of nobody": {volume["id"] for volume in volumes if not volume["attachments"]},
+    }

@@ -76,6 +76,10 @@ class Client:
             self.promised.add(op_id)
             return op_id
 
+    async def handle(self, op_id: str, how: str) -> None:
+        """``retry``, ``rollback`` or ``fail``."""
+        await self.send("POST", f"{_OP_OCCS}/{op_id}/{how}")
+
     async def ended(self, op_id: str, patience: float = 60.0) -> Json:
         """The operation occurrence once it has ended, in whatever state."""
         deadline = time.monotonic() + patience

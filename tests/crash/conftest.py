@@ -9,7 +9,9 @@ import pytest
 import pytest_asyncio
 
 from tests.crash.processes import Site
+from tests.crash.repertoire import Repertoire, prepared
 from tests.crash.stage import Stage, staged
+from tests.scripts.reporting import listening
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -29,6 +31,26 @@ async def stage(whole_site: Stage, request: pytest.FixtureRequest) -> AsyncItera
     await _put_right(running)
 
 
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def whole_repertoire(whole_site: Stage) -> AsyncIterator[Repertoire]:
+    async with listening() as listener:
+        whole_site.site.scripts.start()
+        yield await prepared(whole_site, listener)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def repertoire(stage: Stage, whole_repertoire: Repertoire) -> AsyncIterator[Repertoire]:
+    """A package for every operation on the site, and the worker for its scripts."""
+    await stage.site.healthy()
+    listener = whole_repertoire.listener
+    listener.seen.clear()
+    yield whole_repertoire
+    listener.orders.clear()
+    for gate in listener.gates.values():
+        gate.open.set()
+    listener.gates.clear()
+
+
 @pytest_asyncio.fixture(loop_scope="session")
 async def new_stage(request: pytest.FixtureRequest) -> AsyncIterator[Stage]:
     """A site of its own, for a test that measures processes or takes their data away."""
@@ -42,13 +64,14 @@ async def _put_right(running: Site) -> None:
     """Bring a site that a failed test left in pieces back to health, so that the next test tells something of its own."""
     await running.nats.start()
     await running.postgres.start()
-    for process in (running.packages, running.api, running.worker):
+    for process in running.expected:
         process.disarm()
         if not process.alive:
             process.start()
         elif process.held:
             process.resume()
     running.rival.kill()
+    running.scripts_rival.kill()
 
 
 _LOGS = pytest.StashKey[dict[Path, int]]()

@@ -26,8 +26,9 @@ from forestay_standalone.embedded.privileges import ends_with_us
 
 from tests.crash.simulator import Simulator
 
-Victim = Literal["api", "worker", "nats", "postgres"]
+Victim = Literal["api", "worker", "scripts", "nats", "postgres"]
 ALL: tuple[Victim, ...] = ("api", "worker", "nats", "postgres")
+_SERVICES: tuple[Victim, ...] = ("api", "worker", "scripts")
 
 
 async def until(condition: Callable[[], bool], what: str, patience: float = 30.0) -> None:
@@ -75,6 +76,11 @@ class Process:
     @property
     def alive(self) -> bool:
         return self._process is not None and self._process.poll() is None
+
+    @property
+    def was_started(self) -> bool:
+        """Be it alive or dead now."""
+        return self._process is not None
 
     def start(self) -> None:
         assert not self.alive, f"{self.name} runs already"
@@ -142,17 +148,26 @@ class Site:
     packages: Process
     api: Process
     worker: Process
+    scripts: Process
+    """The worker for scripts of packages, which runs from the first test on that is about scripts."""
     rival: Process
     """A second worker, which only those tests start that are about two."""
+    scripts_rival: Process
+    """A second worker for scripts."""
 
     @property
     def services(self) -> tuple[Process, ...]:
-        return (self.packages, self.api, self.worker, self.rival)
+        return (self.packages, self.api, self.worker, self.scripts, self.rival, self.scripts_rival)
+
+    @property
+    def expected(self) -> tuple[Process, ...]:
+        """What runs unless a test has just killed it."""
+        return (self.packages, self.api, self.worker, *([self.scripts] if self.scripts.was_started else []))
 
     async def kill(self, *victims: Victim) -> None:
         """``kill -9``, all as close together as can be."""
         for victim in victims:
-            if victim in ("api", "worker"):
+            if victim in _SERVICES:
                 getattr(self, victim).kill()
         await asyncio.gather(*(getattr(self, victim).kill() for victim in victims if victim in ("nats", "postgres")))
 
@@ -160,12 +175,12 @@ class Site:
         """Start what was killed, the servers first; returns when the servers serve and the processes were started."""
         await asyncio.gather(*(getattr(self, victim).start() for victim in victims if victim in ("nats", "postgres")))
         for victim in victims:
-            if victim in ("api", "worker"):
+            if victim in _SERVICES:
                 getattr(self, victim).start()
 
     async def healthy(self) -> None:
         """Everything runs that should, with no failpoint armed."""
-        for process in (self.packages, self.api, self.worker):
+        for process in self.expected:
             process.disarm()
             await process.ready()
 
@@ -201,7 +216,9 @@ async def site(directory: Path) -> AsyncGenerator[Site]:
             packages=process("package-mgmt", "forestay_package_mgmt"),
             api=process("lcm", "forestay_lcm"),
             worker=process("openstack-worker", "forestay_lcm", "openstack-worker"),
+            scripts=process("scripts-worker", "forestay_lcm", "scripts-worker"),
             rival=process("rival", "forestay_lcm", "openstack-worker"),
+            scripts_rival=process("scripts-rival", "forestay_lcm", "scripts-worker"),
         )
         try:
             made.packages.start()

@@ -27,14 +27,15 @@ class Stage:
 
     site: Site
     client: Client
+    packages: RestApi
     vnfd_id: str
     instantiate: Json
     terminate: Json
 
-    async def instantiated(self) -> str:
-        """Id of a VNF instance that runs."""
+    async def instantiated(self, **members: Any) -> str:
+        """Id of a VNF instance that runs; ``members`` of the request besides."""
         vnf_id = await self.client.create(self.vnfd_id)
-        await self.client.operate(vnf_id, "instantiate", self.instantiate)
+        await self.client.operate(vnf_id, "instantiate", self.instantiate | members)
         return vnf_id
 
 
@@ -50,12 +51,14 @@ async def staged() -> AsyncGenerator[Stage]:
                 running.api.url, headers={"Version": "2.0.0"}, timeout=aiohttp.ClientTimeout(total=20)
             ) as lcm,
         ):
-            package = await onboard(RestApi(packages), SAMPLES[0], directory)
+            onboarding = RestApi(packages)
+            package = await onboard(onboarding, SAMPLES[0], directory)
             cloud = running.simulator.cloud
             body = await instantiate_body(cloud, SAMPLES[0])
             yield Stage(
                 site=running,
                 client=Client(RestApi(lcm)),
+                packages=onboarding,
                 vnfd_id=package["vnfdId"],
                 instantiate=body | {"vimConnectionInfo": {"vim": _members(cloud.connection)}},
                 terminate={"terminationType": "FORCEFUL"},

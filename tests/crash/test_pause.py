@@ -15,12 +15,15 @@ from forestay_events.work import ACK_WAIT
 
 from tests.crash.checker import check
 from tests.crash.processes import Process, until
+from tests.crash.repertoire import Repertoire
 from tests.crash.stage import Stage
 
 pytestmark = [pytest.mark.crash, pytest.mark.asyncio(loop_scope="session")]
 
 #: Seconds in which a worker that woke has done what it was about to do.
 AWAKE = 1.0
+
+SNAPSHOTS = "/vnflcm/v2/vnf_snapshots"
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -108,6 +111,71 @@ async def test_an_old_instantiate_leaves_nothing_behind_a_later_terminate(
     assert {made.stack_id for made in late} <= set(await simulator.stacks_deleted())
     await simulator.control("DELETE", "/journal")  # has two stacks of one operation, never at the same time
     await check(stage.site, stage.client, vnf_id)
+
+
+@pytest.mark.parametrize("failpoint", ["upload-images.fenced", "upload-images.done"])
+async def test_an_old_upload_leaves_no_image_behind_a_later_terminate(
+    repertoire: Repertoire, workers: tuple[Process, Process], failpoint: str
+) -> None:
+    stage, vnf_id = repertoire.stage, await repertoire.create()
+    for worker in workers:
+        worker.arm(failpoint)
+    op_id = await stage.client.start(vnf_id, "instantiate", stage.instantiate)
+    sleeper = await _one_is_held(workers, failpoint)
+    assert (await stage.client.ended(op_id))["operationState"] == "COMPLETED"
+    await stage.client.operate(vnf_id, "terminate", stage.terminate)
+    sleeper.resume()
+    await asyncio.sleep(AWAKE)
+    await check(stage.site, stage.client, vnf_id)
+
+
+async def test_an_old_snapshot_is_not_made_behind_its_deletion(stage: Stage, workers: tuple[Process, Process]) -> None:
+    vnf_id = await stage.instantiated()
+    snapshot: str = (await stage.client.send("POST", SNAPSHOTS, {}))["id"]
+    for worker in workers:
+        worker.arm("create-snapshot.fenced")
+    op_id = await stage.client.start(vnf_id, "create_snapshot", {"vnfSnapshotInfoId": snapshot})
+    sleeper = await _one_is_held(workers, "create-snapshot.fenced")
+    assert (await stage.client.ended(op_id))["operationState"] == "COMPLETED"
+    await stage.client.send("DELETE", f"{SNAPSHOTS}/{snapshot}")
+    sleeper.resume()
+    await asyncio.sleep(AWAKE)
+    await check(stage.site, stage.client, vnf_id)
+
+
+@pytest.mark.parametrize("end", ["COMPLETED", "ROLLED_BACK"])
+async def test_an_old_update_of_a_vnfc_changes_nothing(
+    repertoire: Repertoire, workers: tuple[Process, Process], end: str
+) -> None:
+    """Behind the end of its operation: the VNFs are as that has left them, in the old version or in the new one."""
+    stage, listener, vnf_id = repertoire.stage, repertoire.listener, await repertoire.instantiated()
+    if end == "ROLLED_BACK":
+        listener.orders["change_current_package_end"] = {"error": "not this version"}
+    for worker in workers:
+        worker.arm("update-vnfc.fenced")
+    op_id = await stage.client.start(vnf_id, "change_vnfpkg", repertoire.change)
+    sleeper = await _one_is_held(workers, "update-vnfc.fenced")
+    ended = await stage.client.ended(op_id)
+    if end == "ROLLED_BACK":
+        assert ended["operationState"] == "FAILED_TEMP", ended
+        await stage.client.handle(op_id, "rollback")
+        ended = await stage.client.ended(op_id)
+    assert ended["operationState"] == end, ended
+    sleeper.resume()
+    await asyncio.sleep(2 * AWAKE)
+    await check(stage.site, stage.client, vnf_id)
+    assert await _flavors(stage, vnf_id) == {"m1.small" if end == "COMPLETED" else "m1.tiny"}
+
+
+async def _flavors(stage: Stage, vnf_id: str) -> set[str]:
+    """The flavors that the VNF's servers have in Nova."""
+    info = (await stage.client.show(vnf_id))["instantiatedVnfInfo"]
+    ids = {vnfc["computeResource"]["resourceId"] for vnfc in info["vnfcResourceInfo"]}
+    servers, flavors = await stage.site.simulator.cloud.resources(
+        ("compute", "/servers/detail", "servers"), ("compute", "/flavors", "flavors")
+    )
+    names = {flavor["id"]: flavor["name"] for flavor in flavors}
+    return {names[server["flavor"]["id"]] for server in servers if server["id"] in ids}
 
 
 async def test_workers_that_sleep_in_turns(stage: Stage, workers: tuple[Process, Process]) -> None:
