@@ -59,6 +59,12 @@ def with_hot(text: str) -> Files:
     return csar() | {HOT: (HEAT + text).encode()}
 
 
+def with_two_host_rules() -> Files:
+    template = simple()
+    template["policies"] += [policy(name, "AntiAffinityRule", ["worker"], scope="nfvi_node") for name in ("one", "two")]
+    return with_template(template)
+
+
 NFV_OF_NOBODY = (
     "parameters: {nfv: {type: json}}\nresources:\n  a:\n    properties: {flavor: {get_param: [nfv, VDU, other, x]}}\n"
 )
@@ -79,6 +85,7 @@ CASES: dict[str, tuple[Callable[[], Files], str | None, str | None]] = {
     "level-instances": (
         lambda: with_policy(1, initial_delta={"number_of_instances": 4}), TOP, "small:",
     ),
+    "affinity-host-rules": (with_two_host_rules, TOP, "two:"),
     "chart-form": (with_odd_chart, TOP, "mciop:"),
     "template-nfv-unknown": (lambda: with_hot(NFV_OF_NOBODY), HOT, "get_param"),
     "software-image-external": (csar, TOP, "worker:"),

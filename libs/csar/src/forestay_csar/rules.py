@@ -115,6 +115,7 @@ _WARNINGS = {
     "aspect-deltas": "Add VduScalingAspectDeltas for the aspect, whose deltas its step_deltas name.",
     "default-level-missing": "Add default_level: without it every request has to name a level.",
     "level-instances": "Let the level's instances lie within min_ and max_number_of_instances of the VDU's profile.",
+    "affinity-host-rules": "Put the targets that share a VDU into one rule, or say in a BaseHOT how servers are grouped.",
     "template-nfv-unknown": "Name a VDU, storage or connection point of the flavour, or give it in additionalParams.nfv.",
     "software-image-hash": "Correct checksum of sw_image_data, or ship the image that it describes.",
     "script-import": "Pack the module beside the script, or use what the script runner has.",

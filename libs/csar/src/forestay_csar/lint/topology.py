@@ -58,11 +58,26 @@ def _flavour(flavour: Flavour, topology: Tree) -> Iterator[Finding]:
         )
     for level in flavour.instantiation_levels.values():
         yield from _level(flavour, level, _policy(topology, "levels", level.id))
+    yield from _host_rules(flavour, topology)
     for image in flavour.software_images().values():
         if image.path is None:
             where = f"is at {image.url}" if image.url else "is not in the package"
             place = topology.at("node_templates", image.id)
             yield place.finding("software-image-external", f"Image {image.name!r} of {image.id} {where}.")
+
+
+def _host_rules(flavour: Flavour, topology: Tree) -> Iterator[Finding]:
+    """Without a BaseHOT, a rule about hosts is a server group; a server of Nova's is in one of them at most."""
+    policies = dict(topology.at("policies").named())
+    placed: dict[str, str] = {}
+    for rule in flavour.affinity_rules if flavour.base_hot is None else ():
+        vdus = [node for node in rule.targets if node in flavour.vdus and rule.scope.lower() == "nfvi_node"]
+        taken = [vdu for vdu in vdus if vdu in placed]
+        placed |= {vdu: rule.id for vdu in vdus if vdu not in placed}
+        if taken:
+            who = taken[0] if len(taken) == 1 else f"{taken[0]} and {len(taken) - 1} more"
+            message = f"{rule.id} has no effect on the hosts of {who}, which {placed[taken[0]]} places already."
+            yield policies.get(rule.id, topology).finding("affinity-host-rules", message)
 
 
 def _level(flavour: Flavour, level: InstantiationLevel, place: Tree) -> Iterator[Finding]:
