@@ -66,17 +66,17 @@ async def network_that_is_gone(api: RestApi, cloud: ScenarioCloud, directory: Pa
 
 
 async def engine_killed(api: RestApi, cloud: ScenarioCloud, directory: Path) -> None:
-    """Heat's engine dies in mid-create and forgets its work: cancelled, then retried; and once more, then rolled back."""
+    """Heat's engine dies in mid-create, and in mid-update: Heat forgets its work, an operator cancels, all is rolled back."""
     life = await born(api, cloud, directory, GROUP, edit=delayed)
     async with cloud.slow():
-        uri = await start(api, life.uri, "instantiate", life.request)
-        cancelled = await abandoned(life, uri)
-    await life.handled(cancelled, "retry", "COMPLETED")
-    async with cloud.slow():
-        uri = await start(api, life.uri, "scale", SCALE_OUT)
-        cancelled = await abandoned(life, uri)
+        cancelled = await abandoned(life, await start(api, life.uri, "instantiate", life.request))
     await life.handled(cancelled, "rollback", "ROLLED_BACK")
-    assert len(await life.vnfcs()) == 1
+    assert await cloud.leftovers() == []
+    before = (await life.instantiated())["instantiatedVnfInfo"]
+    async with cloud.slow():
+        cancelled = await abandoned(life, await start(api, life.uri, "scale", SCALE_OUT))
+    await life.handled(cancelled, "rollback", "ROLLED_BACK")
+    assert await life.info() == before
     await life.ends()
 
 

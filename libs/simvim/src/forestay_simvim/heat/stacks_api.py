@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 from forestay_simvim.errors import ServiceError
 from forestay_simvim.heat import request, views
+from forestay_simvim.heat.converge import FORGOTTEN
 from forestay_simvim.heat.engine import new_stack
 from forestay_simvim.heat.model import Stack
 from forestay_simvim.heat.resources.registry import TYPES
@@ -197,7 +198,7 @@ def delete(call: Call) -> Reply:
     stack = stack_of(call)
     if stack.deleted is not None:
         return Reply(204)
-    if stack.state == "DELETE_IN_PROGRESS":
+    if stack.state == "DELETE_IN_PROGRESS" and stack.run is not FORGOTTEN:
         return Reply(204)
     call.cloud.heat.launch(stack, "DELETE", stack.blueprint)
     effect(f"stack delete started {stack.id}")

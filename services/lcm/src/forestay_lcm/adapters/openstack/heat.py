@@ -5,6 +5,7 @@ A stack is found by its name and from then on meant by its id, so that a later s
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 import msgspec
@@ -31,15 +32,23 @@ class Caller(Protocol):
 
 
 class Stack(msgspec.Struct, frozen=True, kw_only=True):
-    """A stack; ``action`` and ``status`` are the halves of Heat's ``stack_status`` (CREATE, IN_PROGRESS)."""
+    """A stack; ``action`` and ``status`` are the halves of Heat's ``stack_status`` (CREATE, IN_PROGRESS).
+
+    :ivar since: when it was created or last updated.
+    """
 
     id: str
     name: str
     action: str
     status: str
     reason: str
+    since: datetime
     tags: tuple[str, ...] = ()
     parameters: dict[str, Any] = {}
+
+    def is_forgotten(self, minutes: int) -> bool:
+        """Whether Heat works on it for longer than the ``timeout_mins`` that it was given: what a killed engine leaves."""
+        return self.status == "IN_PROGRESS" and datetime.now(UTC) - self.since > timedelta(minutes=minutes + 1)
 
     @property
     def path(self) -> str:
@@ -152,6 +161,7 @@ def _stack(body: dict[str, Any]) -> Stack:
         action=action,
         status=status,
         reason=body.get("stack_status_reason") or "",
+        since=datetime.fromisoformat(body.get("updated_time") or body["creation_time"]),
         tags=tuple(body.get("tags") or ()),
         parameters=body.get("parameters") or {},
     )

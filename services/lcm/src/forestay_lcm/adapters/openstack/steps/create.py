@@ -9,7 +9,7 @@ from forestay_lcm.adapters.openstack.cloud import Cloud
 from forestay_lcm.adapters.openstack.heat import Stack
 from forestay_lcm.adapters.openstack.job import Job
 from forestay_lcm.adapters.openstack.steps.placing import placed_anew
-from forestay_lcm.adapters.openstack.steps.stack import OURS, delay, is_of_operation, reasons, sent, tags
+from forestay_lcm.adapters.openstack.steps.stack import OURS, delay, is_alive, is_of_operation, reasons, sent, tags
 from forestay_lcm.adapters.openstack.transport import AlreadyExists
 from forestay_lcm.adapters.openstack.wanted import stack_after
 from forestay_lcm.domain.state import Operation
@@ -59,7 +59,7 @@ async def _settle(cloud: Cloud, job: Job, stack: Stack) -> Outcome:
         return Again(delay=delay(job), note=f"the former stack {stack.id} is being deleted")
     of_operation = is_of_operation(stack, job)
     of_attempt = of_operation and f"attempt-{job.attempt}" in stack.tags
-    if of_attempt or (of_operation and stack.status != "FAILED"):
+    if of_attempt or (of_operation and is_alive(stack, job)):
         return sent(stack)
     await job.fence()
     await cloud.heat.delete(stack)

@@ -15,7 +15,8 @@ async def delete_stack(cloud: Cloud, job: Job) -> Outcome:
     stack = await cloud.heat.find(stack_name(job.vnf_id))
     if stack is None or not _is_ours(stack, job):
         return Confirmed({})
-    if stack.action != "DELETE" or stack.status == "FAILED":
+    # Whoever retries does not wait for an engine that was killed: Heat takes up a deletion that it has forgotten.
+    if stack.action != "DELETE" or stack.status == "FAILED" or job.attempt > 1:
         await job.fence()
         await cloud.heat.delete(stack)
     return sent(stack)

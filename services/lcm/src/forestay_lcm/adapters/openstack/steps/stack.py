@@ -80,7 +80,12 @@ async def send(cloud: Cloud, job: Job, stack: Stack, change: Change) -> Again | 
 def is_started(stack: Stack, job: Job) -> bool:
     """Whether the step's change of the stack is under way or done: by this try, or by an earlier one that has not failed."""
     of_attempt = f"attempt-{job.attempt}" in stack.tags
-    return is_sent(stack, job, job.step) and (of_attempt or stack.status != "FAILED")
+    return is_sent(stack, job, job.step) and (of_attempt or is_alive(stack, job))
+
+
+def is_alive(stack: Stack, job: Job) -> bool:
+    """Whether what was sent to Heat before is done, or still done by Heat."""
+    return stack.status != "FAILED" and not stack.is_forgotten(job.settings.openstack_timeout_mins)
 
 
 async def changed(cloud: Cloud, job: Job, stack: Stack, step: str) -> Outcome:
