@@ -101,6 +101,34 @@ async def test_a_new_package_gives_a_vnfc_another_port_on_a_link_that_is_there(c
     assert len(link.vnf_link_ports) == 3
 
 
+@pytest.mark.parametrize("ends", ["done", "rolled back"])
+async def test_a_new_package_gives_vnfcs_a_link_of_their_own(cloud: Cloud, two_vdus: Flavour, ends: str) -> None:
+    """It is there before the first VNFC is updated; and none that is updated is touched again for the sake of the next."""
+    old = replace(two_vdus, base_hot=None)
+    pair, _ = await instantiate(cloud, await two_vdus_order(cloud, old))
+    link = replace(old.virtual_links["internalVL1"], id="internalVL2", cidrs=("192.168.78.0/24",))
+    cps = {f"{vdu}_CP3": replace(old.cps[f"{vdu}_CP2"], id=f"{vdu}_CP3", virtual_link_id=link.id) for vdu in old.vdus}
+    vdus = {name: replace(vdu, cp_ids=(*vdu.cp_ids, f"{name}_CP3")) for name, vdu in old.vdus.items()}
+    newer = replace(old, vdus=vdus, cps=old.cps | cps, virtual_links=old.virtual_links | {link.id: link})
+    order = order_for("CHANGE_VNFPKG", pair, newer, old=old, vdus=("VDU1", "VDU2"), vnfdId="vnfd2")
+    rolling = [f"{step}-vnfc:{n}" for n in (0, 1) for step in ("update", "await")]
+    results = await carry_out(cloud, order, pair, *rolling[:2], op_id="op2")
+    assert await ports(cloud, pair) == {"VDU1": 3, "VDU2": 2}
+    results = await carry_out(cloud, order, pair, *rolling[2:], op_id="op2", results=results)
+    assert await ports(cloud, pair) == {"VDU1": 3, "VDU2": 3}
+    last = UPDATE if ends == "done" else ("restore-stack", "await-restored", "read-back")
+    after = read(await carry_out(cloud, order, pair, *last, op_id="op2", results=results))
+    assert server_ids(after) == server_ids(pair)
+    links = {each.vnf_virtual_link_desc_id: len(each.vnf_link_ports) for each in after.vnf_virtual_link_resource_info}
+    assert links == ({"internalVL1": 2, "internalVL2": 2} if ends == "done" else {"internalVL1": 2})
+    assert isinstance(await terminate(cloud, before=after), Confirmed)
+
+
+async def ports(cloud: Cloud, info: InstantiatedVnfInfo) -> dict[str, int]:
+    """How many each VNFC has."""
+    return {vnfc.vdu_id: len(await cloud.neutron.ports_of([vnfc.id])) for vnfc in info.vnfc_resource_info}
+
+
 async def test_a_port_of_the_requester(cloud: Cloud, asg: Flavour) -> None:
     private = (await network(cloud, "private"))["id"]
     body = {"port": {"network_id": private}}

@@ -172,7 +172,7 @@ def _nested(flavour: Flavour, vdu: Vdu) -> str:
     for cp in sorted(cps, key=lambda cp: cp.order or 0):
         parameters[f"{cp.id}_network"] = {"type": "string"}
         vips = {"allowed_address_pairs": {"get_param": f"{cp.id}_vips"}} if _vips_of(flavour, cp) else {}
-        parameters |= {f"{cp.id}_vips": {"type": "json"}} if vips else {}
+        parameters |= {f"{cp.id}_vips": {"type": "json", "default": []}} if vips else {}
         resources[cp.id] = _port(cp, vips)
         if cp.is_external:
             parameters |= {f"{cp.id}_{leaf}": _optional() for leaf in ("mac_address", "link_port")}

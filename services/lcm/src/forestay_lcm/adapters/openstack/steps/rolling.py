@@ -4,8 +4,8 @@ Rules of this module:
 
 * ``n`` of ``update-vnfc:<n>`` counts the COMPUTEs of the grant request's ``removeResources``.
 * A VNFC in a nested template is a stack of its own, be it a member of a group or not: it gets the new nested template, and
-  those of its parameters that come from ``nfv``. The VNF's stack is not touched, because Heat then brings all VNFCs back to
-  what it knows.
+  those of its parameters that come from ``nfv``. The VNF's stack is touched only before the first of them, for what they
+  share that the new package brings, because Heat then brings all VNFCs back to what it knows.
 * Any other VNFC is in the top stack: its resources and ``nfv`` change, with those of the VNFCs that were updated before it.
 """
 
@@ -29,16 +29,18 @@ from forestay_lcm.adapters.openstack.heat import Stack
 from forestay_lcm.adapters.openstack.hot import Json, nfv_path, value_at
 from forestay_lcm.adapters.openstack.job import Job, Order, existing, ordered
 from forestay_lcm.adapters.openstack.steps.restore import take_back_if_late
-from forestay_lcm.adapters.openstack.steps.stack import changed, send, sent, vnf_stack
+from forestay_lcm.adapters.openstack.steps.stack import changed, delay, is_started, send, sent, vnf_stack
 from forestay_lcm.adapters.openstack.view import PORT
 from forestay_lcm.adapters.openstack.vnfcs import Name, index_of, name_of, nodes_of
 from forestay_lcm.adapters.openstack.wanted import stack_after, stack_before
-from forestay_lcm.executor import Confirmed, Outcome
+from forestay_lcm.executor import Again, Confirmed, Outcome
 
 
 async def update_vnfc(cloud: Cloud, job: Job) -> Outcome:
     """Start to update one VNFC."""
     turn = _turns(job)[_index(job)]
+    if _is_member(turn.vnfc) and _index(job) == 0 and (waits := await _bring_shared(cloud, job)):
+        return waits
     stack = await _home(cloud, job, turn.vnfc)
     change = await _of_member(cloud, job, turn.vnfc) if _is_member(turn.vnfc) else _of_top(job)
     if waits := await send(cloud, job, stack, change):
@@ -115,16 +117,41 @@ def _of_top(job: Job) -> Change:
     parameters = {"nfv": old | {group: _mixed(old.get(group, {}), new.get(group, {}), updated) for group in _GROUPS}}
     if after.template == before.template:
         return Change(fields={"parameters": parameters}, existing=True)
+    return _redrawn(before, after, updated | _coming(order, before, after), parameters)
+
+
+def _redrawn(before: Blueprint, after: Blueprint, names: Container[str], parameters: Json) -> Change:
+    """The template as it was, but for resources of these names."""
     template, coming = parsed_text(before.template), parsed_text(after.template)["resources"]
-    owned = nodes_of(order.flavour)
-    shared = {name for name in coming.keys() - template["resources"].keys() if name_of(name, owned).node not in owned}
-    resources = _mixed(template["resources"], coming, updated | shared)
-    fields = {
-        "template": yaml.safe_dump(template | {"resources": resources}, sort_keys=False),
-        "parameters": parameters,
-        "files": after.files | before.files,
-    }
+    resources = _mixed(template["resources"], coming, names)
+    text = yaml.safe_dump(template | {"resources": resources}, sort_keys=False)
+    fields = {"template": text, "parameters": parameters, "files": after.files | before.files}
     return Change(fields=fields, existing=True)
+
+
+def _coming(order: Order, before: Blueprint, after: Blueprint) -> set[str]:
+    """The names of resources that only the new package has, and that belong to no VNFC."""
+    present, coming = (parsed_text(each.template)["resources"].keys() for each in (before, after))
+    owned = nodes_of(order.flavour)
+    return {name for name in coming - present if name_of(name, owned).node not in owned}
+
+
+async def _bring_shared(cloud: Cloud, job: Job) -> Outcome | None:
+    """Have what VNFCs share that only the new package has, such as a link; ``None`` when it is there."""
+    before, after = stack_before(job), stack_after(job)
+    names = _coming(ordered(job), before, after)
+    if not names:
+        return None
+    top = await vnf_stack(cloud, job)
+    if not is_started(top, job):
+        old, new = before.parameters.get("nfv", {}), after.parameters.get("nfv", {})
+        nfv = old | {group: new.get(group, {}) | old.get(group, {}) for group in _GROUPS}
+        if waits := await send(cloud, job, top, _redrawn(before, after, names, {"nfv": nfv})):
+            return waits
+        await take_back_if_late(cloud, job)
+        return Again(delay=delay(job), note=f"{', '.join(sorted(names))} of the new package come first")
+    outcome = await changed(cloud, job, top, job.step)
+    return None if outcome == Confirmed({}) else outcome
 
 
 _GROUPS = ("VDU", "CP")
