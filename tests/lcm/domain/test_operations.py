@@ -282,6 +282,12 @@ class TestChangeFlavour:
         assert (info.flavour_id, levels(story), len(vnfcs(story))) == ("large", {ASPECT: 1}, 2)
         assert (story.vnf.extensions, story.vnf.configurable_properties) == ({"region": "south"}, {"autoscale": True})
 
+    def test_a_null_takes_an_extension_away(self) -> None:
+        story = told(*INSTANTIATED, change_flavour(extensions={"region": None}))
+        assert "region" in story.vnf.extensions
+        ended(story)
+        assert story.vnf.extensions == {}
+
     def test_rolled_back_has_the_flavour_of_before(self) -> None:
         story = told(*INSTANTIATED, change_flavour(), confirmed, failed, handle("rollback"), *[confirmed] * 3)
         info = story.vnf.instantiated_vnf_info

@@ -9,7 +9,8 @@ from datetime import timedelta
 import pytest
 from forestay_events.config import BaseConfig
 from forestay_events.errors import Permanent, Retryable, UnknownOutcome
-from forestay_lcm.executor import Again, Failed
+from forestay_lcm.domain.state import Operation, StepRun, Vnf
+from forestay_lcm.executor import Again, Failed, Outcome, Turn
 from forestay_lcm.projections.instances import step_work
 
 from tests.lcm.engine.running import Clock, running
@@ -61,6 +62,23 @@ async def test_an_unknown_outcome_leads_to_a_look_and_one_stack(config: BaseConf
         unknowns = [stored for stored in history if b"StepUnknown" in stored.body]
     assert vim.journal == [f"create vnf-{vnf_id}"]
     assert len(unknowns) == 1, "what is known to be unknown is not said again"
+
+
+class Noting(ScriptedVim):
+    """Notes something at each call for a stack."""
+
+    async def run(self, vnf: Vnf, operation: Operation, run: StepRun, turn: Turn) -> Outcome:
+        if run.step.name == "create-stack":
+            await turn.note({"call": len(self.calls)})
+        return await super().run(vnf, operation, run, turn)
+
+
+async def test_what_was_noted_does_not_hide_that_the_outcome_is_still_unknown(config: BaseConfig) -> None:
+    vim = Noting()
+    vim.next("create-stack", *[Hitch(before=raising(UnknownOutcome("no answer within 30 s")))] * 3)
+    async with running(config, vim, without=("sweeper",)) as lcm:
+        await lcm.instantiated()
+    assert vim.calls.count("create-stack/1") == 4
 
 
 async def test_an_unknown_outcome_of_a_call_that_did_not_act(config: BaseConfig) -> None:

@@ -120,7 +120,7 @@ class OperationProcessing(OperationEvent, frozen=True, kw_only=True):
 class OperationCompleted(OperationEvent, frozen=True, kw_only=True):
     """All steps were confirmed.
 
-    :ivar extensions: what the request set of them; so ``configurable_properties``.
+    :ivar extensions: what the request set of them, null takes one away; so ``configurable_properties``.
     :ivar changed_info: SOL003 VnfInfoModifications of a MODIFY_INFO, secrets sealed.
     :ivar modifications: those that a change of the VNF package brought with it.
     :ivar changed_ext_connectivity: the external virtual links that are connected in another way than before.

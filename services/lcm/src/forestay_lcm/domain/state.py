@@ -32,6 +32,7 @@ from forestay_lcm.domain.events import (
     VnfEvent,
     VnfInfoModified,
 )
+from forestay_lcm.domain.merge_patch import merge_patch
 from forestay_lcm.domain.plan import Step, kind_of
 from forestay_lcm.domain.script_metadata import ERROR_DATA
 from forestay_lcm.domain.transitions import IllegalTransition, StepStatus, next_operation_state, next_step_status
@@ -241,8 +242,8 @@ def _operation_moved(vnf: Vnf, operation: Operation, event: OperationEvent, comm
             vim_connections=vnf.vim_connections if instantiated else {},
             has_images=vnf.has_images and instantiated,
             images=uploaded_by(moved) if moved.operation in RENEWING else vnf.images if instantiated else {},
-            extensions=vnf.extensions | event.extensions,
-            configurable_properties=vnf.configurable_properties | event.configurable_properties,
+            extensions=merge_patch(vnf.extensions, event.extensions),
+            configurable_properties=merge_patch(vnf.configurable_properties, event.configurable_properties),
         )
     elif isinstance(event, OperationProcessing) and event.vim_connections:
         vnf = msgspec.structs.replace(vnf, vim_connections=event.vim_connections)

@@ -22,13 +22,14 @@ import msgspec
 from forestay_events.errors import Permanent, Unavailable
 from forestay_events.platform import Platform
 from forestay_sol.vnfd import Flavour
-from forestay_sol.vnflcm import InstantiatedVnfInfo
+from forestay_sol.vnflcm import InstantiatedVnfInfo, VnfcResourceInfo
 
 from forestay_lcm.catalogue import Catalogue
 from forestay_lcm.domain.connection_points import address_of
 from forestay_lcm.domain.decisions.requested import USER_DATA
 from forestay_lcm.domain.grants.operations import flavour_after, vnfd_after
 from forestay_lcm.domain.script_metadata import ERROR_DATA, WRITTEN, written
+from forestay_lcm.domain.seen import seen_last
 from forestay_lcm.domain.state import Operation, StepRun, Vnf
 from forestay_lcm.domain.vdu_params import COORDINATION, vdu_params, vnfcs_in_turn
 from forestay_lcm.executor import Confirmed, Failed, Outcome, Turn
@@ -150,8 +151,7 @@ class ScriptSteps:
         vnfc = vnfcs_in_turn(chosen, info)[number]
         item = next(item for item in chosen if item.vdu_id == vnfc.vdu_id)
         param = (item.new_vnfc_param if kind == "coordinate-new" else item.old_vnfc_param) or {}
-        seen: Json = operation.results.get(f"await-vnfc:{number}", {}).get("cp_addresses", {})
-        address = seen.get(param["cp_name"]) or address_of(info, vnfc, param["cp_name"])
+        address = _address(operation, info, vnfc, param["cp_name"], number if kind == "coordinate-new" else None)
         if address is None:
             return Failed(
                 "Ssh ip not found", 404, f"VNFC {vnfc.id} has no address at connection point {param['cp_name']}."
@@ -177,6 +177,22 @@ class ScriptSteps:
     async def _package(self, vnf: Vnf, vnfd_id: str) -> Package:
         digest = await self._catalogue.package(vnf.project, vnfd_id)
         return Package(digest=digest, csar=await self._blobs.path(digest))
+
+
+def _address(
+    operation: Operation, info: InstantiatedVnfInfo, vnfc: VnfcResourceInfo, cpd_id: str, updated: int | None
+) -> str | None:
+    """Where a script reaches a VNFC: as it is after its update, or as it is, or was, once it is taken back.
+
+    :param info: before the operation.
+    :param updated: the number of its update; ``None``: it is taken back.
+    """
+    if updated is not None:
+        seen: Json = operation.results.get(f"await-vnfc:{updated}", {}).get("cp_addresses", {})
+        return seen.get(cpd_id) or address_of(info, vnfc, cpd_id)
+    now = seen_last((run.result for run in operation.rollback if run.status == "CONFIRMED"), info) or info
+    there = (address_of(now, item, cpd_id) for item in now.vnfc_resource_info if item.id == vnfc.id)
+    return next(there, None) or address_of(info, vnfc, cpd_id)
 
 
 async def _while_wanted(script: asyncio.Future[Outcome], turn: Turn) -> Outcome:
