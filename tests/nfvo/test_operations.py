@@ -253,6 +253,21 @@ async def test_a_grant_names_a_registered_vim_by_its_id(scene: Scene, where: str
     await scene.done(vnf, "terminate", FORCEFUL)
 
 
+async def test_the_nfvo_alone_may_choose_the_vim(scene: Scene) -> None:
+    vim = f"/v1.0/vims/{scene.vim_id}"
+    await scene.api.send("PUT", vim, {"vim": {"is_default": False}})
+    named = {"vimId": scene.vim_id, "vimType": "ETSINFV.OPENSTACK_KEYSTONE.V_3"}
+    scene.changed(lambda grant: in_nova(grant) | {"vimConnectionInfo": {"chosen": named}})
+    vnf = await scene.instantiated()
+    shown = await scene.show(vnf)
+    assert (list(shown["vimConnectionInfo"]), lived_in(shown)) == (["chosen"], {"chosen"})
+    scene.changed(in_nova)
+    await scene.done(vnf, "terminate", FORCEFUL)
+    error = (await scene.done(vnf, "instantiate", scene.request, "ROLLED_BACK"))["error"]
+    assert (error["title"], "in which VIM" in error["detail"]) == ("Grant cannot be used", True)
+    await scene.api.send("PUT", vim, {"vim": {"is_default": True}})
+
+
 @pytest.mark.parametrize(
     ("info", "words"),
     [

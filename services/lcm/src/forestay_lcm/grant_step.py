@@ -125,6 +125,8 @@ class _Terms:
     async def accept(self, grant: Grant) -> Grant:
         """The grant as the log may keep it. :raises UnusableGrant: it contradicts the request, the VNFD or itself."""
         check(grant, Terms(request=self.request, vnfd=self._vnfd, connections=self._vnf.vim_connections))
+        if not (grant.vim_connection_info or self._vnf.vim_connections):
+            raise _unusable("neither it nor anybody else says in which VIM the VNF is to live")
         places = {key: await self._place(key, info) for key, info in grant.vim_connection_info.items()}
         grant = msgspec.structs.replace(grant, vim_connection_info=places)
         return await sealed(self._catalogue.secrets_of(self._vnf.id).vault, self._vnf.id, grant)

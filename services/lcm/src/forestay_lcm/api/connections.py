@@ -33,12 +33,14 @@ DEFAULT_KEY = "default"
 async def chosen_connections(
     catalogue: Catalogue, vault: Vault, project: str, vnf_id: str, given: VimConnections
 ) -> VimConnections:
-    """Where an INSTANTIATE goes.
+    """Where an INSTANTIATE goes; nowhere yet, if an NFVO elsewhere can still choose.
 
-    :raises Rejected: 404 unknown vimId; 400 nothing says which VIM.
+    :raises Rejected: 404 unknown vimId; 400 nothing says which VIM, nor will.
     """
     if not given:
         known = await catalogue.default_vim(project)
+        if known is None and catalogue.has_nfvo:
+            return {}
         if known is None:
             raise Rejected(
                 400,

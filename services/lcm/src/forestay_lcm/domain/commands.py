@@ -49,7 +49,7 @@ class DeleteVnf:
 class Instantiate:
     """POST vnf_instances/{id}/instantiate.
 
-    :ivar vim_connections: the request's, or that of the project's default VIM; at least one.
+    :ivar vim_connections: the request's, or that of the project's default VIM; none only if an NFVO is going to choose.
     """
 
     request: InstantiateVnfRequest

@@ -11,8 +11,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from forestay_events.errors import Rejected
+from forestay_lcm.domain.plan import DRIVERS
 from forestay_sol.faults import pointer
 from forestay_sol.vnflcm import InstantiatedVnfInfo, VimConnectionInfo, VimConnections
+
+_LATER_NAMED = VimConnectionInfo(vim_type=next(iter(DRIVERS)))
+"""In place of the VIM that only the grant is going to name; it has to be one of the same driver then."""
 
 _LINKS = ("extVirtualLinks", "extManagedVirtualLinks")
 
@@ -22,7 +26,7 @@ def place_of(
 ) -> VimConnectionInfo:
     """Where an operation works, as far as that is known before the grant.
 
-    :param connections: the VNF's and the request's.
+    :param connections: the VNF's and the request's; none if it is all the NFVO's choice.
     :param params: the request.
     :param nfvo: an NFVO will be asked, whose grant may bring connections that are not known yet.
     :raises Rejected: 400, a link names a connection that there is not, or another cloud than the VNF or its other links.
@@ -39,7 +43,7 @@ def place_of(
                 400, f"One VNF cannot be in several clouds, but {key} is another one than {home}.", pointer=where
             )
         home = key
-    return connections.get(home or "") or next(iter(connections.values()))
+    return connections.get(home or "") or next(iter(connections.values()), _LATER_NAMED)
 
 
 def present(connections: VimConnections, info: InstantiatedVnfInfo | None) -> Iterator[str]:
