@@ -54,7 +54,9 @@ KNOWN: dict[tuple[str, str], tuple[str, ...]] = {
         r"vnfInstanceSubscriptionFilter \|",  # it wants a member "vnfdId" that it does not have; its text has others
     ),
     ("SOL003/VNFFaultManagement.json", "/vnffm/v1"): (),
-    ("SOL005/VNFPackageManagement.json", "/vnfpkgm/v2"): (),
+    ("SOL005/VNFPackageManagement.json", "/vnfpkgm/v2"): (
+        r"/onboarded_vnf_packages\S* -> \d+ \| path \|",  # SOL003's, see tests/package_mgmt/v2/test_openapi.py
+    ),
     ("SOL005/VNFPackageManagement.json", "/vnfpkgm/v1"): (
         # Tacker's clients know these forms: links without a host, only those that lead somewhere, Glance's own words.
         r"is not a 'url'", r"/_links \| 'vnfd' is a required property", r"/containerFormat \|", r"/diskFormat \|",
@@ -103,14 +105,14 @@ def _shown(content: bytes) -> Any:
         return None
     try:
         return msgspec.json.decode(content)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return {"__binary__": len(content)}
 
 
 def deviations(exchanges: list[Json], directory: Path) -> Iterator[str]:
     """What of these exchanges is not as the documents have it. ``dry_run`` is ours, so nobody has a word about it."""
     recorded = directory / "exchanges.jsonl"
-    told = (msgspec.json.encode(exchange) for exchange in exchanges if "dry_run=" not in exchange["path"])
+    told = (msgspec.json.encode(exchange) for exchange in exchanges if "dry_run" not in exchange["path"])
     recorded.write_bytes(b"".join(line + b"\n" for line in dict.fromkeys(told)))
     for (document, prefix), known in KNOWN.items():
         expected = re.compile("|".join((*EVERYWHERE, *known)))

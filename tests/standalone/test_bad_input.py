@@ -239,7 +239,7 @@ IDS = [
     *(get(f"{path}/{NOBODY}", 404, **headers) for path, headers in ((VNFS, {}), (OPS, {}), (PKGS, {}), (VIMS, {}),
                                                                     (POLICIES, {}), (ALARMS, FM))),
     *(get(path, 404) for path in ("/nothing", "/vnflcm/v2/nothing", "/vnflcm/v3/vnf_instances", "/v1.0/nothing",
-                                  "/vnfpkgm/v2/vnf_packages", f"{VNFS}/{{vnf}}/nothing")),
+                                  "/vnfpkgm/v3/vnf_packages", f"{VNFS}/{{vnf}}/nothing")),
 ]  # fmt: skip
 
 METHODS = [
