@@ -18,6 +18,7 @@ from tests.crash.processes import Process, until
 from tests.package_mgmt.service.conftest import asg
 from tests.package_mgmt.v2.conftest import PACKAGES, VERSION
 from tests.package_mgmt.v2.origin import origin
+from tests.package_mgmt.v2.test_external import DIGEST, LICENCE, package_with
 
 __all__ = ["asg"]
 
@@ -163,6 +164,17 @@ async def test_fetched(site: Site, asg: bytes, instant: str) -> None:
         await site.killed_at(instant, lambda: site.ask("POST", f"{path}/package_content/upload_from_uri", json=body))
         assert await site.settled(path) == "ONBOARDED", "the log knew what to do"
     assert await site.swept() == {hashlib.sha256(asg).hexdigest()}
+
+
+@pytest.mark.parametrize("instant", ["external.stored", "external.recorded"])
+async def test_external_artifacts(site: Site, tmp_path: Path, instant: str) -> None:
+    path = await _created(site)
+    async with origin(LICENCE) as server:
+        content = package_with(tmp_path, f"{server.url}/licence")
+        await site.killed_at(instant, lambda: _send(site, path, content))
+        assert await site.settled(path) == "ONBOARDED"
+        assert len(server.asked) == (2 if instant == "external.stored" else 1), "what the log has is not fetched again"
+    assert await site.swept() == {hashlib.sha256(content).hexdigest(), DIGEST}
 
 
 async def test_another_replica_ends_what_a_dead_one_received(site: Site, asg: bytes) -> None:

@@ -206,6 +206,7 @@ async def test_the_log_tells_the_onboarding(serve: Serve, two_vdus: bytes, tmp_p
         events = [msgspec.json.decode(event) for stored in commits for event in stored.commit.events]
         assert [event["type"] for event in events] == [
             "PackageCreated",
+            "PackageUploadStarted",
             "PackageContentStored",
             "PackageVnfdIdClaimed",
             "PackageOnboarded",
@@ -213,7 +214,7 @@ async def test_the_log_tells_the_onboarding(serve: Serve, two_vdus: bytes, tmp_p
         vnfd = msgspec.convert(events[-1]["vnfd"], Vnfd)
         assert vnfd == read_package(csar).vnfd
         assert {stored.commit.project for stored in commits} == {"default"}
-        assert [stored.commit.actor for stored in commits] == ["admin", "admin"] + ["forestay:onboarding"] * 2
+        assert [stored.commit.actor for stored in commits] == ["admin"] * 3 + ["forestay:onboarding"] * 2
 
 
 def _packed(name: str, text: str) -> bytes:

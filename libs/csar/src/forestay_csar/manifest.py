@@ -4,8 +4,8 @@ Rules of this module:
 
 * A block that names a file (``Source`` or ``Name``) and has ``Algorithm`` or ``Hash`` promises a digest: it has both.
   Tacker's packages also have blocks that give a file a ``Content-Type`` only.
-* A promise is about a file of the package. One about an HTTP URL is recorded and never fetched: no package chooses an
-  address to call.
+* A promise is about a file of the package. One about an HTTP URL is recorded and not looked after here: whoever onboards
+  the package fetches it, where the operator lets him.
 * The manifest ends where its CMS signature begins; what it signs is every byte before it.
 
 Form: ETSI GS NFV-SOL 004 clauses 4.1.2.3, 4.3.2 (manifest), 4.3.7 (non-MANO artifact sets), 5.1 to 5.3 (security).

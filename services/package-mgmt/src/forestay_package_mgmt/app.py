@@ -21,6 +21,7 @@ from forestay_package_mgmt.api.packages import PackageApi
 from forestay_package_mgmt.api.uploads import UploadApi
 from forestay_package_mgmt.domain.decide import PACKAGE
 from forestay_package_mgmt.fetching.egress import FetchEgress
+from forestay_package_mgmt.fetching.external import ExternalArtifacts
 from forestay_package_mgmt.fetching.worker import Fetching
 from forestay_package_mgmt.onboarding.contents import Contents
 from forestay_package_mgmt.onboarding.reading import policy_of
@@ -81,6 +82,7 @@ async def build(platform: Platform, settings: Settings | None = None, notify: No
             "sweep": upkeep.sweep,
             "resume": upkeep.resume,
             "watch": upkeep.watch,
+            "release": upkeep.release,
             **notifier.background(),
         },
         checks={
@@ -111,13 +113,13 @@ def _workers(
     platform: Platform, aggregates: PackageAggregates, reads: PackageReads, contents: Contents, settings: Settings
 ) -> tuple[Worker, Worker]:
     """Who onboards, and who fetches."""
+    reports, egress = Reports(aggregates, "forestay:onboarding"), _egress(settings)
+    external = ExternalArtifacts(reports, contents, platform.vault, egress, settings)
     onboarding = Onboarding(
-        Reports(aggregates, "forestay:onboarding"), reads, contents, platform.blobs, platform.vault,
+        reports, reads, contents, external, platform.blobs, platform.vault,
         reading_time=settings.package_reading_time, policy=policy_of(settings),
     )  # fmt: skip
-    fetching = Fetching(
-        Reports(aggregates, "forestay:fetching"), reads, contents, platform.vault, _egress(settings), settings
-    )
+    fetching = Fetching(Reports(aggregates, "forestay:fetching"), reads, contents, platform.vault, egress, settings)
 
     def worker(executor: str, work: Onboarding | Fetching, at_once: int) -> Worker:
         return Worker(

@@ -72,6 +72,17 @@ class PackageVnfdIdClaimed(PackageEventBase, frozen=True, kw_only=True):
     vnfd_id: str
 
 
+class PackageArtifactFetched(PackageEventBase, frozen=True, kw_only=True):
+    """An artifact that the manifest names by a URI was fetched, has the digest that is promised, and lies in the blob store.
+
+    :ivar uri: as the manifest has it. :ivar digest: SHA-256 (hex), the blob's name. :ivar size: bytes.
+    """
+
+    uri: str
+    digest: str
+    size: int
+
+
 class PackageOnboarded(PackageEventBase, frozen=True, kw_only=True):
     """The content was checked; VNFs can be made from it. Operational state is ENABLED, as in Tacker.
 
@@ -116,6 +127,7 @@ PackageEvent = (
     | PackageExternalAccessConfigured
     | PackageContentStored
     | PackageVnfdIdClaimed
+    | PackageArtifactFetched
     | PackageOnboarded
     | PackageOnboardingFailed
     | PackageModified

@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import mimetypes
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from aiohttp import hdrs, web
 from forestay_csar import Archive
@@ -25,7 +26,7 @@ from forestay_sol.vnfd import Artifact
 from forestay_package_mgmt.api.edition import ONBOARDED_PACKAGE, Edition
 from forestay_package_mgmt.api.members import member, opened, packed, pieces, signatures_of, size_of
 from forestay_package_mgmt.api.ranges import stream
-from forestay_package_mgmt.domain.state import Content, Onboarded
+from forestay_package_mgmt.domain.state import Content, Onboarded, Package, external_path
 from forestay_package_mgmt.projections.reads import PackageReads
 from forestay_package_mgmt.projections.representation import additional_artifacts
 
@@ -78,7 +79,7 @@ class ContentApi:
 
     async def download(self, request: web.Request) -> web.StreamResponse:
         """The package as it was uploaded, whole or in ranges (SOL005 9.4.5.3.2)."""
-        content, _ = await self._onboarded(request)
+        _, content, _ = await self._onboarded(request)
 
         def chunks(offset: int, length: int) -> AsyncIterator[bytes]:
             return self._blobs.stream(content.digest, offset, length)
@@ -88,7 +89,7 @@ class ContentApi:
 
     async def vnfd(self, request: web.Request) -> web.StreamResponse:
         """The VNFD: its one YAML file as text, or a zip (SOL005 9.4.4.3.2)."""
-        content, found = await self._onboarded(request)
+        _, content, found = await self._onboarded(request)
         offers = (TEXT, ZIP) if found.single_yaml else (ZIP, TEXT)
         chosen = ZIP if _SIGNATURES in request.query else negotiate(_accept(request), offers)
         if chosen == TEXT and not found.single_yaml:
@@ -101,7 +102,7 @@ class ContentApi:
 
     async def manifest(self, request: web.Request) -> web.StreamResponse:
         """The manifest as text, or with its separate certificate as a zip (SOL005 9.4.4b.3.2)."""
-        content, found = await self._onboarded(request)
+        _, content, found = await self._onboarded(request)
         if found.manifest is None:
             raise Rejected(404, "The VNF package has no manifest.")
         async with opened(self._blobs, content.digest) as archive:
@@ -112,18 +113,34 @@ class ContentApi:
 
     async def artifacts(self, request: web.Request) -> web.StreamResponse:
         """The additional artifacts as a zip, or a range of it (SOL005 9.4.5a.3.2)."""
-        content, found = await self._onboarded(request)
+        package, content, found = await self._onboarded(request)
         negotiate(_accept(request), (ZIP,))
         chosen = _chosen(request, additional_artifacts(found))
+        external = {
+            external_path(each.path): await self._blobs.path(package.external[each.path].digest)
+            for each in chosen
+            if "include_external_artifacts" in request.query and each.path in package.external
+        }
         async with opened(self._blobs, content.digest) as archive:
-            return await self._zip(request, archive, content, [each.path for each in chosen if each.path in archive])
+            names = [each.path for each in chosen if each.path in archive]
+            return await self._zip(request, archive, content, names, external)
 
     async def artifact(self, request: web.Request) -> web.StreamResponse:
-        """A file of the package, whole or in ranges (SOL005 9.4.7.3.2)."""
-        content, _ = await self._onboarded(request)
-        name = request.match_info["artifactPath"]
+        """A file of the package, or an external artifact that was fetched, whole or in ranges (SOL005 9.4.7.3.2)."""
+        package, content, _ = await self._onboarded(request)
+        name, several = request.match_info["artifactPath"], self._edition.several_ranges
+        content_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
+        external = {external_path(uri): fetched for uri, fetched in package.external.items()}.get(name)
+        if external is not None:
+
+            def stored(start: int, length: int) -> AsyncIterator[bytes]:
+                return self._blobs.stream(external.digest, start, length)
+
+            return await stream(
+                request, stored, size=external.size, content_type=content_type, tag=external.digest, several=several
+            )
         if "://" in name:
-            raise Rejected(400, "Artifacts outside the package are not served: fetch them from where they are.")
+            raise Rejected(400, "An artifact outside the package is served under its artifactPath, not its URI.")
         async with opened(self._blobs, content.digest) as archive:
             if name not in archive:
                 raise Rejected(404, f"VNF package has no artifact {name!r}.")
@@ -133,33 +150,37 @@ class ContentApi:
             def chunks(start: int, length: int) -> AsyncIterator[bytes]:
                 return member(archive, name, start, length)
 
-            content_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
-            tag, several = _tag(content.digest, [name]), self._edition.several_ranges
+            tag = _tag(content.digest, [name])
             return await stream(
                 request, chunks, size=archive.size(name), content_type=content_type, tag=tag, several=several
             )
 
     async def _zip(
-        self, request: web.Request, archive: Archive, content: Content, names: Sequence[str]
+        self,
+        request: web.Request,
+        archive: Archive,
+        content: Content,
+        names: Sequence[str],
+        external: Mapping[str, Path] = MappingProxyType({}),
     ) -> web.StreamResponse:
         extra = signatures_of(archive, names) if _SIGNATURES in request.query else []
         async with self._packing:
-            packed_file = await packed(archive, [*names, *extra], self._directory)
+            packed_file = await packed(archive, [*names, *extra], self._directory, external)
         with packed_file as file:
 
             def chunks(start: int, length: int) -> AsyncIterator[bytes]:
                 return pieces(file, start, length)
 
-            tag, several = _tag(content.digest, [*names, *extra]), self._edition.several_ranges
+            tag, several = _tag(content.digest, [*names, *extra, *external]), self._edition.several_ranges
             return await stream(request, chunks, size=size_of(file), content_type=ZIP, tag=tag, several=several)
 
-    async def _onboarded(self, request: web.Request) -> tuple[Content, Onboarded]:
+    async def _onboarded(self, request: web.Request) -> tuple[Package, Content, Onboarded]:
         package = await self._reads.package(caller(request).project, await self._reads.named(request))
         if package.onboarded is None or package.content is None:
             raise Rejected(
                 409, f"VNF package {package.id} is not ONBOARDED: its onboardingState is {package.onboarding_state}."
             )
-        return package.content, package.onboarded
+        return package, package.content, package.onboarded
 
 
 def _chosen(request: web.Request, artifacts: Sequence[Artifact]) -> list[Artifact]:

@@ -10,7 +10,7 @@ import asyncio
 import os
 import tempfile
 import zipfile
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import IO
@@ -48,24 +48,33 @@ def _stems(name: str) -> set[str]:
     return {stem, stem.rpartition(".")[0] if stem.endswith(_SECURITY) else stem}
 
 
-async def packed(archive: Archive, names: Sequence[str], directory: Path) -> IO[bytes]:
+async def packed(archive: Archive, names: Sequence[str], directory: Path, files: Mapping[str, Path]) -> IO[bytes]:
     """Members as a zip of their own, open for reading; close it.
 
     :param directory: on whose disk it is made.
+    :param files: other files to put in, by their names there.
     """
-    return await asyncio.to_thread(_pack, archive, names, directory)
+    return await asyncio.to_thread(_pack, archive, names, directory, files)
 
 
-def _pack(archive: Archive, names: Sequence[str], directory: Path) -> IO[bytes]:
+def _pack(archive: Archive, names: Sequence[str], directory: Path, files: Mapping[str, Path]) -> IO[bytes]:
+    sources = [(name, archive.size(name), archive.chunks(name)) for name in names]
+    sources += [(name, path.stat().st_size, _chunks(path)) for name, path in files.items()]
     file = tempfile.TemporaryFile(dir=directory)  # noqa: SIM115 - whoever asked for it closes it, or forgets it
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as out:
-        for name in names:
+        for name, size, chunks in sources:
             info = zipfile.ZipInfo(name, _EPOCH)
             info.compress_type = zipfile.ZIP_DEFLATED
-            with out.open(info, "w", force_zip64=archive.size(name) >= 1 << 31) as target:
-                for chunk in archive.chunks(name):
+            with out.open(info, "w", force_zip64=size >= 1 << 31) as target:
+                for chunk in chunks:
                     target.write(chunk)
     return file
+
+
+def _chunks(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            yield chunk
 
 
 def size_of(file: IO[bytes]) -> int:

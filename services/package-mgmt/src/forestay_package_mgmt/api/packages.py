@@ -131,8 +131,8 @@ class PackageApi:
         before = await self._commands.current(sender, package_id)
         in_use = await self._reads.in_use(package_id)
         await self._commands.send(sender, package_id, DeletePackage(in_use))
-        if before.content is not None:
-            await self._contents.release(before.content.digest)
+        for digest in before.digests:
+            await self._contents.release(digest)
         return answer(status=204)
 
     async def _listed(self, request: web.Request, listing: Listing) -> web.Response:

@@ -9,32 +9,26 @@ sealed before they enter a command and are never answered.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 from aiohttp import web
 from forestay_events.errors import Rejected
 from forestay_events.sealing import Vault
-from forestay_notify.authentication import (
-    ParamsBasic,
-    ParamsOauth2ClientCredentials,
-    SubscriptionAuthentication,
-    check,
-)
+from forestay_notify.authentication import ParamsBasic, SubscriptionAuthentication
 from forestay_sol.api import VNFPKGM_V2, Route
 from forestay_sol.body import decode
 from forestay_sol.caller import caller
 from forestay_sol.streams.package import EXTERNAL
 from forestay_sol.types import Sol
 from forestay_sol.web import answer
-from msgspec import field
 
 from forestay_package_mgmt.api.commands import Commands
 from forestay_package_mgmt.api.content import ZIP
 from forestay_package_mgmt.api.edition import Edition
 from forestay_package_mgmt.domain.commands import ConfigureExternalAccess, RequestUpload
 from forestay_package_mgmt.domain.decide import uploadable
-from forestay_package_mgmt.fetching.access import Access, sealed
+from forestay_package_mgmt.fetching.access import Access, Authenticated, ExternalArtifactAccess, sealed
 from forestay_package_mgmt.fetching.egress import FetchEgress
 from forestay_package_mgmt.onboarding.receiver import Receiver
 from forestay_package_mgmt.projections.reads import PackageReads
@@ -45,27 +39,7 @@ _CONTENTS = (ZIP, "application/binary", "application/octet-stream")
 """SOL005 says zip, its OpenAPI document says binary."""
 
 
-class _Authenticated(Sol, frozen=True, kw_only=True):
-    auth_type: Literal["BASIC", "OAUTH2_CLIENT_CREDENTIALS"] | None = None
-    params_basic: ParamsBasic | None = None
-    params_oauth2_client_credentials: ParamsOauth2ClientCredentials | None = field(
-        default=None, name="paramsOauth2ClientCredentials"
-    )
-
-    def authentication(self) -> SubscriptionAuthentication | None:
-        """:raises Rejected: 400, what the type needs is missing."""
-        if self.auth_type is None:
-            return None
-        given = SubscriptionAuthentication(
-            auth_type=(self.auth_type,),
-            params_basic=self.params_basic,
-            params_oauth2_client_credentials=self.params_oauth2_client_credentials,
-        )
-        check(given, None)
-        return given
-
-
-class UploadVnfPackageFromUriRequest(_Authenticated, frozen=True, kw_only=True):
+class UploadVnfPackageFromUriRequest(Authenticated, frozen=True, kw_only=True):
     """SOL005 9.5.2.4; ``userName`` and ``password`` are those of its version 2, which Tacker speaks, BASIC is ours in v2."""
 
     address_information: str
@@ -77,13 +51,6 @@ class UploadVnfPackageFromUriRequest(_Authenticated, frozen=True, kw_only=True):
             return super().authentication()
         basic = ParamsBasic(user_name=self.user_name, password=self.password or "")
         return SubscriptionAuthentication(auth_type=("BASIC",), params_basic=basic)
-
-
-class ExternalArtifactAccess(_Authenticated, frozen=True, kw_only=True):
-    """How one external artifact is reached."""
-
-    artifact_uri: str
-    override_uri: str | None = None
 
 
 class ExternalArtifactsAccessConfig(Sol, frozen=True, kw_only=True):

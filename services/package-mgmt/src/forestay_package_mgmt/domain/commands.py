@@ -74,6 +74,16 @@ class ClaimVnfdId:
 
 
 @dataclass(frozen=True)
+class FinishArtifact:
+    """An external artifact was fetched, see :class:`~forestay_sol.streams.package.PackageArtifactFetched`."""
+
+    upload: int
+    uri: str
+    digest: str
+    size: int
+
+
+@dataclass(frozen=True)
 class FinishOnboarding:
     """The content was found sound and its VNFD id is the package's alone."""
 
@@ -104,6 +114,7 @@ PackageCommand = (
     | DeletePackage
     | FinishUpload
     | ClaimVnfdId
+    | FinishArtifact
     | FinishOnboarding
     | FailOnboarding
 )

@@ -14,6 +14,7 @@ from forestay_events.errors import Rejected
 from forestay_sol.streams.package import (
     CODEC,
     KIND,
+    PackageArtifactFetched,
     PackageContentStored,
     PackageCreated,
     PackageDeleted,
@@ -33,6 +34,7 @@ from forestay_package_mgmt.domain.commands import (
     CreatePackage,
     DeletePackage,
     FailOnboarding,
+    FinishArtifact,
     FinishOnboarding,
     FinishUpload,
     ModifyPackage,
@@ -50,7 +52,7 @@ def decide(package: Package | None, command: PackageCommand, ctx: Context) -> De
     """:raises Rejected: the command is not possible now."""
     if isinstance(command, CreatePackage):
         return _create(package, command)
-    if isinstance(command, FinishUpload | ClaimVnfdId | FinishOnboarding | FailOnboarding):
+    if isinstance(command, FinishUpload | ClaimVnfdId | FinishArtifact | FinishOnboarding | FailOnboarding):
         if package is None or package.upload != command.upload:
             return Decided([])
         return _REPORTS[type(command)](package, command)
@@ -136,6 +138,13 @@ def _claim(package: Package, command: ClaimVnfdId) -> Decided:
     return Decided([PackageVnfdIdClaimed(vnfd_id=command.vnfd_id)], "the content is sound")
 
 
+def _fetched(package: Package, command: FinishArtifact) -> Decided:
+    if command.uri in package.external:
+        return Decided([])
+    fetched = PackageArtifactFetched(uri=command.uri, digest=command.digest, size=command.size)
+    return Decided([fetched], "an external artifact was fetched")
+
+
 def _finish(package: Package, command: FinishOnboarding) -> Decided:
     if package.vnfd_id != command.vnfd.vnfd_id:
         raise ValueError(f"package {package.id} has not claimed VNFD id {command.vnfd.vnfd_id}")
@@ -181,6 +190,7 @@ _REQUESTS: Mapping[type[PackageCommand], Callable[[Package, Any], Decided]] = {
 _REPORTS: Mapping[type[PackageCommand], Callable[[Package, Any], Decided]] = {
     FinishUpload: _stored,
     ClaimVnfdId: _claim,
+    FinishArtifact: _fetched,
     FinishOnboarding: _finish,
     FailOnboarding: _fail,
 }

@@ -7,6 +7,7 @@ keeps the reason until the next content comes; API v2 calls a package with such 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Literal
@@ -15,6 +16,7 @@ import msgspec
 from forestay_events.commit import Commit
 from forestay_sol.streams.package import (
     OperationalState,
+    PackageArtifactFetched,
     PackageContentStored,
     PackageCreated,
     PackageDeleted,
@@ -49,6 +51,7 @@ TRANSITIONS: Mapping[OnboardingState | None, Mapping[type[PackageEvent], Onboard
     },
     "PROCESSING": {
         PackageVnfdIdClaimed: "PROCESSING",
+        PackageArtifactFetched: "PROCESSING",
         PackageOnboarded: "ONBOARDED",
         PackageOnboardingFailed: "CREATED",
         PackageModified: "PROCESSING",
@@ -79,6 +82,13 @@ class Content(msgspec.Struct, frozen=True, kw_only=True):
     upload: int
 
 
+class External(msgspec.Struct, frozen=True, kw_only=True):
+    """A fetched artifact that is not in the package, see :class:`PackageArtifactFetched`."""
+
+    digest: str
+    size: int
+
+
 class Onboarded(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What onboarding found in the content, and when."""
 
@@ -100,6 +110,7 @@ class Package(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     :ivar receiving: the number of the upload that a client sends, in UPLOADING.
     :ivar external_access: how external artifacts are to be reached, secrets sealed.
     :ivar secrets: whether secrets were ever sealed for the package, which have to go with it.
+    :ivar external: the external artifacts that were fetched, by their URI.
     :ivar vnfd_id: the claimed VNFD id, from the moment that the content was found sound.
     :ivar failure: ProblemDetails about the last content, when it was refused.
     """
@@ -113,6 +124,7 @@ class Package(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     receiving: int | None = None
     content: Content | None = None
     external_access: dict[str, Any] = {}
+    external: dict[str, External] = {}
     secrets: bool = False
     vnfd_id: str | None = None
     onboarded: Onboarded | None = None
@@ -128,10 +140,21 @@ class Package(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self.content if self.onboarding_state == "PROCESSING" else None
 
     @property
+    def digests(self) -> set[str]:
+        """The blobs that the package needs."""
+        return {blob.digest for blob in (self.content, *self.external.values()) if blob}
+
+    @property
     def upload(self) -> int | None:
         """The number of the upload that is being sent, fetched or onboarded, ``None`` if there is none."""
         pending = self.source or self.awaited
         return pending.upload if pending else self.receiving
+
+
+def external_path(uri: str) -> str:
+    """The artifactPath under which a fetched external artifact can be had (SOL005 9.5.3.3)."""
+    name = uri.partition("?")[0].rpartition("/")[2] or "artifact"
+    return f"external/{hashlib.sha256(uri.encode()).hexdigest()[:16]}/{name}"
 
 
 def evolve(package: Package | None, event: PackageEvent, commit: Commit) -> Package:
@@ -175,6 +198,10 @@ def _claimed(package: Package, event: PackageVnfdIdClaimed, commit: Commit) -> _
     return {"vnfd_id": event.vnfd_id}
 
 
+def _fetched(package: Package, event: PackageArtifactFetched, commit: Commit) -> _Members:
+    return {"external": package.external | {event.uri: External(digest=event.digest, size=event.size)}}
+
+
 def _onboarded(package: Package, event: PackageOnboarded, commit: Commit) -> _Members:
     found = Onboarded(
         vnfd=event.vnfd,
@@ -191,7 +218,8 @@ def _onboarded(package: Package, event: PackageOnboarded, commit: Commit) -> _Me
 
 
 def _failed(package: Package, event: PackageOnboardingFailed, commit: Commit) -> _Members:
-    return {"source": None, "receiving": None, "content": None, "vnfd_id": None, "failure": event.error}
+    gone = ("source", "receiving", "content", "vnfd_id")
+    return {"external": {}, "failure": event.error} | dict.fromkeys(gone)
 
 
 def _modified(package: Package, event: PackageModified, commit: Commit) -> _Members:
@@ -201,7 +229,7 @@ def _modified(package: Package, event: PackageModified, commit: Commit) -> _Memb
 
 def _deleted(package: Package, event: PackageDeleted, commit: Commit) -> _Members:
     gone = ("source", "receiving", "content", "vnfd_id", "onboarded")
-    return {"external_access": {}} | dict.fromkeys(gone)
+    return {"external_access": {}, "external": {}} | dict.fromkeys(gone)
 
 
 _CHANGES: Mapping[type[PackageEvent], Callable[[Any, Any, Commit], _Members]] = {
@@ -211,6 +239,7 @@ _CHANGES: Mapping[type[PackageEvent], Callable[[Any, Any, Commit], _Members]] = 
     PackageExternalAccessConfigured: _configured,
     PackageContentStored: _stored,
     PackageVnfdIdClaimed: _claimed,
+    PackageArtifactFetched: _fetched,
     PackageOnboarded: _onboarded,
     PackageOnboardingFailed: _failed,
     PackageModified: _modified,

@@ -94,12 +94,15 @@ class Fetching:
 
     async def _counted(self, package_id: str, pieces: AsyncIterator[bytes], received: Received) -> AsyncIterator[bytes]:
         """The pieces, while the read model is told how far they have come."""
-        told = -_TELL_EVERY
+        told, known = -_TELL_EVERY, False
         async for piece in pieces:
             if (received.total or 0) > self._limit:
                 raise Rejected(413, f"The content is larger than the {self._limit} bytes that are accepted.")
             if time.monotonic() - told >= _TELL_EVERY:
-                await self._reads.progress(package_id, received.bytes, received.total)
+                waits = await self._reads.progress(package_id, received.bytes, received.total)
+                if known and not waits:
+                    raise Conflict("the package does not wait for a content any more")
+                known = waits
                 told = time.monotonic()
                 failpoint("upload.underway")
             yield piece

@@ -37,6 +37,7 @@ class Contents:
         self._blobs = platform.blobs
         self._reads = reads
         self._slots = asyncio.Semaphore(_AT_ONCE)
+        self._left: set[str] = set()
 
     async def store(self, chunks: AsyncIterator[bytes], limit: int, record: Callable[[Blob], Awaitable[None]]) -> None:
         """Store a content, in constant memory, and record it; if one of the two fails, nothing of it stays.
@@ -61,13 +62,20 @@ class Contents:
             raise
 
     async def release(self, digest: str) -> None:
-        """Delete a content unless a package needs it; if that cannot be done now, the sweep will do it."""
+        """Delete a content unless a package needs it; if that cannot be done now, :meth:`release_left` will do it."""
         try:
             async with self._lock(_ALONE):
                 if not await self._reads.used([digest]):
                     await self._blobs.delete(digest)
         except Unavailable as error:
-            log.warning("content.left_for_sweep", digest=digest, error=str(error))
+            self._left.add(digest)
+            log.warning("content.left", digest=digest, error=str(error))
+
+    async def release_left(self) -> None:
+        """Try again what :meth:`release` could not do; after a crash the sweep will."""
+        left, self._left = self._left, set()
+        for digest in left:
+            await self.release(digest)
 
     async def sweep(self, older_than: float) -> None:
         """Delete the contents that are older than ``older_than`` seconds and that no package needs."""

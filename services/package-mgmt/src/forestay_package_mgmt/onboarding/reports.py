@@ -8,11 +8,17 @@ from forestay_events.errors import Conflict, Rejected
 from forestay_sol.problem import rejected
 from forestay_sol.vnfd import Checksum
 
-from forestay_package_mgmt.domain.commands import ClaimVnfdId, FailOnboarding, FinishOnboarding, FinishUpload
+from forestay_package_mgmt.domain.commands import (
+    ClaimVnfdId,
+    FailOnboarding,
+    FinishArtifact,
+    FinishOnboarding,
+    FinishUpload,
+)
 from forestay_package_mgmt.domain.state import Package
 from forestay_package_mgmt.projections.reads import PackageAggregates
 
-Report = FinishUpload | ClaimVnfdId | FinishOnboarding | FailOnboarding
+Report = FinishUpload | ClaimVnfdId | FinishArtifact | FinishOnboarding | FailOnboarding
 
 
 class Reports:
@@ -41,6 +47,12 @@ class Reports:
         behind = (await self.tell(package, upload, FinishUpload(upload, blob.digest, blob.size, checksum))).state
         if behind is None or behind.content is None or behind.content.digest != blob.digest:
             raise Conflict(f"VNF package {package.id} does not wait for this content any more")
+
+    async def finish_artifact(self, package: Package, upload: int, uri: str, blob: Blob) -> None:
+        """Say that an external artifact is stored. :raises Conflict: the package does not wait for it any more."""
+        behind = (await self.tell(package, upload, FinishArtifact(upload, uri, blob.digest, blob.size))).state
+        if behind is None or blob.digest not in behind.digests:
+            raise Conflict(f"VNF package {package.id} does not wait for {uri} any more")
 
     async def fail(self, package: Package, upload: int, error: Rejected) -> None:
         """Say why an upload came to nothing."""

@@ -38,7 +38,7 @@ LOST = Rejected(
 
 
 class Upkeep:
-    """The three jobs, each to be run for as long as the process.
+    """The four jobs, each to be run for as long as the process.
 
     :param orphan_age: seconds after which a blob that nobody needs is deleted.
     """
@@ -56,6 +56,10 @@ class Upkeep:
     async def sweep(self) -> None:
         """Sweep orphaned contents until cancelled."""
         await _every(_SWEEP_EVERY, lambda: self._contents.sweep(self._orphan_age))
+
+    async def release(self) -> None:
+        """Delete contents that could not be deleted at once until cancelled."""
+        await _every(_LOOK_EVERY, self._contents.release_left)
 
     async def resume(self) -> None:
         """Put back lost work until cancelled."""

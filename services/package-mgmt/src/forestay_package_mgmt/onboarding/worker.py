@@ -16,22 +16,26 @@ import asyncio
 from pathlib import Path
 
 import msgspec
+import structlog
 from forestay_csar import Archive, PackageInvalid, Policy, ReadPackage
 from forestay_csar.apart import read_apart
 from forestay_csar.entry import read_envelope
 from forestay_events.aggregate import Loaded
 from forestay_events.blobs import BlobStore
-from forestay_events.errors import Rejected
+from forestay_events.errors import Conflict, Rejected
 from forestay_events.failpoints import failpoint
-from forestay_events.sealing import Vault
+from forestay_events.sealing import Shredded, Vault
 from forestay_events.work import Work
 from forestay_sol.streams.package import SecurityOption
 
 from forestay_package_mgmt.domain.commands import ClaimVnfdId, FinishOnboarding
 from forestay_package_mgmt.domain.state import Content, Package
+from forestay_package_mgmt.fetching.external import ExternalArtifacts
 from forestay_package_mgmt.onboarding.contents import Contents
 from forestay_package_mgmt.onboarding.reports import Report, Reports
 from forestay_package_mgmt.projections.reads import PackageReads
+
+log = structlog.get_logger(__name__)
 
 
 class Onboarding:
@@ -45,6 +49,7 @@ class Onboarding:
         reports: Reports,
         reads: PackageReads,
         contents: Contents,
+        external: ExternalArtifacts,
         blobs: BlobStore,
         vault: Vault,
         *,
@@ -54,6 +59,7 @@ class Onboarding:
         self._reports = reports
         self._reads = reads
         self._contents = contents
+        self._external = external
         self._blobs = blobs
         self._vault = vault
         self._reading_time = reading_time
@@ -72,8 +78,10 @@ class Onboarding:
             read = await read_apart(path, timeout=self._reading_time, policy=self._policy)
             failpoint("onboarding.read")
             await self._onboard(package, content, read)
-        except PackageInvalid as error:
+        except Rejected as error:
             await self._fail(package, content, error)
+        except (Conflict, Shredded) as error:
+            log.info("onboarding.superseded", package=package.id, reason=str(error))
 
     async def given_up(self, work: Work, reason: str) -> None:
         """Fail the onboarding of content that could not be read however often it was tried."""
@@ -95,6 +103,7 @@ class Onboarding:
             raise PackageInvalid(
                 "vnfd-id-unique", f"VNFD id {vnfd_id} belongs to VNF package {holder} of this project."
             )
+        await self._external.fetch(claimed.state, content, read.vnfd.artifacts.values())
         finish = FinishOnboarding(
             content.upload, read.vnfd, read.definitions, read.single_yaml, read.manifest,
             read.compatible_specification_versions, msgspec.to_builtins(read.findings),
@@ -103,8 +112,10 @@ class Onboarding:
         await self._tell(package, content, finish)
 
     async def _fail(self, package: Package, content: Content, error: Rejected) -> None:
+        newest = await self._reports.package(package.id) or package
         await self._reports.fail(package, content.upload, error)
-        await self._contents.release(content.digest)
+        for digest in {content.digest} | newest.digests:
+            await self._contents.release(digest)
 
     async def _tell(self, package: Package, content: Content, report: Report) -> Loaded[Package]:
         return await self._reports.tell(package, content.upload, report)

@@ -4,7 +4,7 @@ content, to onboard one, to destroy the secrets of a package that is gone.
 A row holds the folded state itself and its representation. ``claim`` is the sequence of the commit that claimed the VNFD id:
 of all packages of a project that claim the same id, the one with the lowest wins (see :mod:`..onboarding.worker`). Table
 ``upload`` has a row for each content that is being sent or fetched; how far it has come is not in the log, whoever takes it in
-writes it, and lets ``beat`` grow for as long as he lives.
+writes it, and lets ``beat`` grow for as long as he lives. Table ``external`` names the blobs of external artifacts.
 """
 
 from __future__ import annotations
@@ -35,6 +35,9 @@ CREATE INDEX IF NOT EXISTS package_project ON {schema}.package (project, id) WHE
 CREATE INDEX IF NOT EXISTS package_claim ON {schema}.package (project, vnfd_id, claim) WHERE vnfd_id IS NOT NULL;
 CREATE INDEX IF NOT EXISTS package_digest ON {schema}.package (digest) WHERE digest IS NOT NULL;
 CREATE INDEX IF NOT EXISTS package_awaits ON {schema}.package (touched) WHERE awaits;
+CREATE TABLE IF NOT EXISTS {schema}.external (package_id text NOT NULL, digest text NOT NULL);
+CREATE INDEX IF NOT EXISTS external_digest ON {schema}.external (digest);
+CREATE INDEX IF NOT EXISTS external_package ON {schema}.external (package_id);
 CREATE TABLE IF NOT EXISTS {schema}.upload (
     package_id text PRIMARY KEY, received bigint NOT NULL DEFAULT 0, total bigint);
 ALTER TABLE {schema}.upload ADD COLUMN IF NOT EXISTS beat bigint NOT NULL DEFAULT 0;
@@ -72,7 +75,7 @@ Watch = Callable[[Connection, Sequence[Change]], Awaitable[None]]
 
 
 class PackageProjection:
-    """Writes tables ``package`` and ``upload``.
+    """Writes tables ``package``, ``external`` and ``upload``.
 
     :param dispatch: put work on the outbox; off while a read model is rebuilt from old commits.
     :param watch: is told the changes of each batch, inside its transaction; not if ``dispatch`` is off.
@@ -108,6 +111,11 @@ class PackageProjection:
         await connection.execute(f"DELETE FROM {schema}.upload WHERE package_id = ANY($1)", list({*ids} - uploading))
         await connection.executemany(
             f"INSERT INTO {schema}.upload VALUES ($1) ON CONFLICT DO NOTHING", [(id_,) for id_ in uploading]
+        )
+        await connection.execute(f"DELETE FROM {schema}.external WHERE package_id = ANY($1)", ids)
+        await connection.executemany(
+            f"INSERT INTO {schema}.external VALUES ($1, $2)",
+            [(each.id, external.digest) for each in packages for external in each.external.values()],
         )
         if self._dispatch:
             due = [(work, 0.0) for each in packages if (work := due_for(each)) is not None]

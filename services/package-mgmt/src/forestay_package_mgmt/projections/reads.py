@@ -110,7 +110,8 @@ class PackageReads:
         if head == 0 or await self._value(f"SELECT EXISTS (SELECT FROM {SCHEMA}.refused)"):
             return set(digests)
         query = " UNION ".join(
-            f"SELECT digest FROM {SCHEMA}.{table} WHERE digest = ANY($1)" for table in ("package", "fetched")
+            f"SELECT digest FROM {SCHEMA}.{table} WHERE digest = ANY($1)"
+            for table in ("package", "external", "fetched")
         )
         rows = await self._rows(query, list(digests))
         return {row["digest"] for row in rows}
@@ -122,15 +123,14 @@ class PackageReads:
         )
         return [decode_state(row["state"]) for row in rows]
 
-    async def progress(self, package_id: str, received: int, total: int | None) -> None:
-        """Note how far an upload has come, in bytes; nothing happens if the package does not wait for it any more."""
-        with answering():
-            await self._pool.execute(
-                f"UPDATE {SCHEMA}.upload SET received = $2, total = $3, beat = beat + 1 WHERE package_id = $1",
-                package_id,
-                received,
-                total,
+    async def progress(self, package_id: str, received: int, total: int | None) -> bool:
+        """Note how far an upload has come, in bytes; ``False``: the read model knows of none."""
+        return bool(
+            await self._value(
+                f"UPDATE {SCHEMA}.upload SET received = $2, total = $3, beat = beat + 1 WHERE package_id = $1"
+                " RETURNING true", package_id, received, total,
             )
+        )  # fmt: skip
 
     async def receiving(self) -> list[tuple[Package, int]]:
         """The packages whose content a client sends, and the beat of whoever receives it."""

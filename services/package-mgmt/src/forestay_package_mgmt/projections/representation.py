@@ -16,7 +16,7 @@ from forestay_sol.selectors import Attributes
 from forestay_sol.types import rfc3339
 from forestay_sol.vnfd import Artifact, SoftwareImage
 
-from forestay_package_mgmt.domain.state import Onboarded, Package
+from forestay_package_mgmt.domain.state import Onboarded, Package, external_path
 
 Json = dict[str, Any]
 
@@ -100,7 +100,7 @@ def _members_v2(package: Package) -> Iterator[tuple[str, Any]]:
             yield "packageSecurityOption", found.security_option
         yield "vnfmInfo", found.vnfd.vnfm_info
         yield "softwareImages", [_image_v2(image, found.at) for image in found.software_images]
-        yield "additionalArtifacts", [_artifact_v2(each) for each in additional_artifacts(found)]
+        yield "additionalArtifacts", [_artifact_v2(each, package) for each in additional_artifacts(found)]
         yield "checksum", package.content.checksum
     failed = package.onboarding_state == "CREATED" and package.failure is not None
     yield "onboardingState", "ERROR" if failed else package.onboarding_state
@@ -155,9 +155,11 @@ def _image_v2(image: SoftwareImage, created: datetime) -> Json:
     return _image(image, created) | formats | {"isEncrypted": False}
 
 
-def _artifact_v2(artifact: Artifact) -> Json:
+def _artifact_v2(artifact: Artifact, package: Package) -> Json:
     external = "://" in artifact.path
     place: Json = {"artifactURI": [artifact.path]} if external else {"artifactPath": artifact.path}
+    if artifact.path in package.external:
+        place["artifactPath"] = external_path(artifact.path)
     kind = _CLASSES.get(artifact.path.partition("/")[0])
     optional = {"artifactClassification": kind, "nonManoArtifactSetId": artifact.non_mano_set}
     return {
