@@ -17,6 +17,7 @@ from forestay_events.config import BaseConfig
 from forestay_events.platform import open_platform
 from forestay_lcm.adapters.openstack.cloud import Clouds
 from forestay_lcm.adapters.openstack.executor import OpenStackSteps
+from forestay_lcm.adapters.openstack.glance import Glance
 from forestay_lcm.adapters.openstack.settings import OpenStackSettings
 from forestay_lcm.catalogue import Catalogue
 from forestay_lcm.domain.commands import CreateVnf, Instantiate
@@ -159,6 +160,39 @@ async def test_an_orphan_of_a_double_fault_is_removed_with_its_intent_told(site:
     await gone(site, f"vnf-{vnf_id}")
     assert await site.findings() == []
     assert await site.told(vnf_id) == ["DriftFound", "OrphanRemovalIntended", "DriftEnded"]
+
+
+async def test_an_image_that_nobody_lets_go_of_is_removed(site: Site) -> None:
+    """Of two VNFs that it was uploaded for one is gone; then the other one, too."""
+    vnf_id, other = await site.instantiated(), str(uuid4())
+    image = await image_of(site, f"vnf-{vnf_id}", f"vnf-{other}")
+    found = await site.findings()
+    assert {(each["kind"], each["resourceId"], each["vnfInstanceId"]) for each in found} == {
+        ("ORPHANED", image, vnf_id), ("ORPHANED", image, other),
+    }  # fmt: skip
+    site.clock.ahead = timedelta(seconds=61)
+    await site.watch.compare()
+    [left] = await site.findings()
+    assert left["vnfInstanceId"] == other  # of which this log knows nothing
+    glance = Glance(site.cloud)
+    kept = await glance.show(image)
+    assert kept is not None
+    assert {tag for tag in kept.tags if tag.startswith("vnf-")} == {f"vnf-{other}"}
+    await glance.untag(image, f"vnf-{other}")
+    await glance.tag(image, f"vnf-{vnf_id}")
+    await site.watch.compare()
+    site.clock.ahead = timedelta(seconds=200)
+    await site.watch.compare()
+    assert await glance.show(image) is None
+    assert await site.findings() == []
+    assert await site.told(vnf_id) == ["DriftFound", "OrphanRemovalIntended", "DriftEnded"] * 2
+
+
+async def image_of(site: Site, *users: str) -> str:
+    image = await Glance(site.cloud).create(
+        name="left", tags=("forestay", *users), container_format="bare", disk_format="raw"
+    )
+    return image.id
 
 
 async def test_a_stack_of_another_vnf_manager_is_told_and_left_alone(site: Site) -> None:

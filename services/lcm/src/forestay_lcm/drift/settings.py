@@ -13,7 +13,10 @@ class DriftSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     drift_interval: Annotated[float, Meta(ge=0, description="seconds between two comparisons, 0: never")] = 300.0
     drift_remove_orphans: Annotated[
-        bool, Meta(description="remove stacks that an operation has made that is over, and that no VNF instance has")
+        bool,
+        Meta(
+            description="remove stacks and images that an operation has made that is over, and that no VNF instance has"
+        ),
     ] = True
     drift_orphan_age: Annotated[
         float, Meta(ge=0, description="seconds for which an orphan is known before it is removed")

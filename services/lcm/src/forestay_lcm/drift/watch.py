@@ -1,13 +1,14 @@
-"""The periodic comparison of VIMs with the log. It records what differs; of what it finds it removes only orphaned stacks.
+"""The periodic comparison of VIMs with the log. It records what differs; of what it finds it removes only orphans.
 
 Rules of this module:
 
 * One process at a time compares. A VNF instance with an open operation is in motion: nothing is said of it.
 * The VIM is looked at first, the log behind it, and again before anything is said or done: what an operation does meanwhile
   is no drift.
-* A stack is an orphan when it carries our tag and no VNF instance has it. It is removed only if the operation that its tag
-  names stands in this log, the VNF instance has no operation under way, the finding is old enough, and the intent to remove
-  it stands in the log and in the copy. A stack of which this log knows nothing may be another VNF manager's: it is left alone.
+* A stack or an image is an orphan when it carries our tag and no VNF instance has it (:mod:`orphans`). It is removed only if
+  the operation that its tag names stands in this log (of an image: one of the VNF instance), the VNF instance has no operation
+  under way, the finding is old enough, and the intent to remove it stands in the log and in the copy. One of which this log
+  knows nothing may be another VNF manager's: it is left alone.
 * A VIM that does not answer is passed over: nothing begins and nothing ends there.
 """
 
@@ -30,15 +31,14 @@ from forestay_sol.vnflcm import VimConnectionInfo
 
 from forestay_lcm.adapters.openstack.cloud import Cloud, Clouds
 from forestay_lcm.adapters.openstack.connections import living_in
-from forestay_lcm.adapters.openstack.heat import Stack
-from forestay_lcm.adapters.openstack.inventory import STACK, differences
+from forestay_lcm.adapters.openstack.inventory import differences
 from forestay_lcm.adapters.openstack.keystone import Credential
 from forestay_lcm.adapters.openstack.looking import look
-from forestay_lcm.adapters.openstack.steps.stack import OURS
 from forestay_lcm.catalogue import SCHEMA, Catalogue
 from forestay_lcm.domain.plan import DRIVERS
 from forestay_lcm.domain.state import Vnf
 from forestay_lcm.drift.finding import DRIFT, Command, Compared, Drift, Event, Finding, Remove
+from forestay_lcm.drift.orphans import Ours, ours
 from forestay_lcm.drift.settings import DriftSettings
 from forestay_lcm.projections.catalogue import decode_vim
 from forestay_lcm.projections.instances import decode_state
@@ -51,7 +51,6 @@ _AT_ONCE = 8
 """VNF instances of a VIM that are looked at at the same time."""
 
 _BATCH = 500
-_PREFIX = "vnf-"
 _OPENSTACK = next(kind for kind, driver in DRIVERS.items() if driver == "openstack")
 
 
@@ -167,9 +166,10 @@ class DriftWatch:
             return None
 
     async def _compare(self, place: _Place) -> None:
-        stacks = await place.cloud.heat.tagged(OURS)
-        orphans = [(stack, await self._is_orphan(stack)) for stack in stacks]
-        findings = {_vnf_id(stack): [_orphan(place, stack)] for stack, orphaned in orphans if orphaned}
+        orphans = [it for it in await ours(place.cloud, place.name) if await self._is_orphan(it)]
+        findings: dict[str, list[Finding]] = {}
+        for orphan in orphans:
+            findings.setdefault(orphan.vnf_id, []).append(orphan.finding)
         turns = asyncio.Semaphore(_AT_ONCE)
 
         async def one(vnf_id: str) -> tuple[str, tuple[Finding, ...] | None]:
@@ -190,7 +190,7 @@ class DriftWatch:
         for vnf_id in (known | {vnf for vnf, found in findings.items() if found}) - in_motion:
             command = Compared(vim=place.name, findings=tuple(findings.get(vnf_id, ())))
             await self._record(vnf_id, place.project, command)
-        await self._remove(place, [stack for stack, orphaned in orphans if orphaned])
+        await self._remove(place, orphans)
 
     async def _look(self, place: _Place, vnf_id: str) -> tuple[Finding, ...] | None:
         """The findings about a VNF instance; ``None``: nothing can be said."""
@@ -209,36 +209,31 @@ class DriftWatch:
             return None
         return differences(place.name, info, seen) if (await self._vnfs.load(vnf_id)).seq == before.seq else None
 
-    async def _is_orphan(self, stack: Stack) -> bool:
-        """Whether no VNF instance has a stack, nor is about to have or to delete it."""
-        vnf = (await self._vnfs.load(_vnf_id(stack))).state
-        if vnf is None or vnf.deleted:
-            return True
-        metadata = vnf.instantiated_vnf_info.metadata if vnf.instantiated_vnf_info else None
-        recorded = str((metadata or {}).get("stack_id", ""))
-        return vnf.open_operation is None and stack.action != "DELETE" and recorded not in (stack.id, stack.path)
+    async def _is_orphan(self, it: Ours) -> bool:
+        """Whether no VNF instance has it, nor is about to have or to delete it."""
+        vnf = (await self._vnfs.load(it.vnf_id)).state
+        return vnf is None or vnf.deleted or not it.has(vnf)
 
-    async def _remove(self, place: _Place, stacks: Iterable[Stack]) -> None:
-        for stack in stacks:
-            known = (await self._drifts.load(_vnf_id(stack))).state
-            wanted = _orphan(place, stack)
-            finding = next((item for item in known.findings if item.finding == wanted), None) if known else None
-            if finding is None or not self._settings.drift_remove_orphans or not await self._is_over(stack):
+    async def _remove(self, place: _Place, orphans: Iterable[Ours]) -> None:
+        for orphan in orphans:
+            known = (await self._drifts.load(orphan.vnf_id)).state
+            finding = next((item for item in known.findings if item.finding == orphan.finding), None) if known else None
+            if finding is None or not self._settings.drift_remove_orphans or not await self._is_over(orphan):
                 continue
             if self._platform.clock() - finding.found_at < timedelta(seconds=self._settings.drift_orphan_age):
                 continue
-            await self._record(_vnf_id(stack), place.project, Remove(finding_id=finding.id))
-            if await self._is_orphan(stack):
-                log.warning("drift.orphan_removed", vim=place.name, stack=stack.path)
-                await place.cloud.heat.delete(stack)
+            await self._record(orphan.vnf_id, place.project, Remove(finding_id=finding.id))
+            if await self._is_orphan(orphan):
+                log.warning("drift.orphan_removed", vim=place.name, what=orphan.finding.detail)
+                await orphan.remove()
 
-    async def _is_over(self, stack: Stack) -> bool:
-        """Whether the operation that made a stack stands in this log: that none is under way was seen before."""
-        operations = [tag.removeprefix("op-") for tag in stack.tags if tag.startswith("op-")]
+    async def _is_over(self, orphan: Ours) -> bool:
+        """Whether the operation that made it stands in this log: that none is under way was seen before."""
         with answering():
             known = await self._platform.pool.fetchval(
-                "SELECT count(*) FROM lcm.op_occ WHERE id = ANY($1) AND vnf_id = $2", operations, _vnf_id(stack)
-            )
+                "SELECT count(*) FROM lcm.op_occ WHERE vnf_id = $2 AND ($1::text[] IS NULL OR id = ANY($1))",
+                orphan.operations, orphan.vnf_id,
+            )  # fmt: skip
         return known > 0
 
     async def _record(self, vnf_id: str, project: str, command: Command) -> None:
@@ -247,14 +242,3 @@ class DriftWatch:
         origin = Origin(command_id=str(uuid4()), project=vnf.project if vnf else project, actor="forestay:drift")
         recorded = await self._drifts.execute(vnf_id, command, origin)
         await self._platform.positions.wait(SCHEMA, STREAM, recorded.seq)
-
-
-def _vnf_id(stack: Stack) -> str:
-    """The VNF instance that a stack is named for; of one that is named otherwise, its own id."""
-    return stack.name.removeprefix(_PREFIX) if stack.name.startswith(_PREFIX) else stack.id
-
-
-def _orphan(place: _Place, stack: Stack) -> Finding:
-    operation = next((tag.removeprefix("op-") for tag in stack.tags if tag.startswith("op-")), "unknown")
-    detail = f"No VNF instance has the stack {stack.path}, which operation {operation} has made."
-    return Finding(kind="ORPHANED", vim=place.name, resource_type=STACK, resource_id=stack.id, detail=detail)

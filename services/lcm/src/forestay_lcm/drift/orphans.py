@@ -1,0 +1,84 @@
+"""What carries our tag in a VIM and may belong to no VNF instance: stacks, and images that were uploaded for one.
+
+Rules of this module: it only looks, and removes when it is told to. A stack is of the VNF instance that it is named for. An image
+may be used by several: each use is an orphan of its own, and with the last one the image goes (:mod:`images`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+
+from forestay_lcm.adapters.openstack.cloud import Cloud
+from forestay_lcm.adapters.openstack.glance import Glance, Image
+from forestay_lcm.adapters.openstack.heat import Stack
+from forestay_lcm.adapters.openstack.images import ImageJob, delete_images
+from forestay_lcm.adapters.openstack.inventory import STACK
+from forestay_lcm.adapters.openstack.steps.stack import OURS
+from forestay_lcm.domain.state import Vnf
+from forestay_lcm.drift.finding import Finding
+from forestay_lcm.executor import unfenced
+
+IMAGE = "OS::Glance::Image"
+_VNF = "vnf-"
+_USES = (_VNF, "deleting-")
+
+
+@dataclass(frozen=True)
+class Ours:
+    """Something with our tag.
+
+    :ivar vnf_id: the VNF instance that it is for; its own id, if it does not say.
+    :ivar finding: what is to be told if it is an orphan.
+    :ivar operations: those that have made it, according to its tags; ``None``: that is not known.
+    :ivar has: whether a VNF instance that exists has it, or is about to have or to delete it.
+    :ivar remove: begin to remove it.
+    """
+
+    vnf_id: str
+    finding: Finding
+    operations: tuple[str, ...] | None
+    has: Callable[[Vnf], bool]
+    remove: Callable[[], Awaitable[object]]
+
+
+async def ours(cloud: Cloud, place: str) -> list[Ours]:
+    """What there is in a cloud, which findings call ``place``; raises as :meth:`Transport.request` does."""
+    stacks, images = await cloud.heat.tagged(OURS), await Glance(cloud).tagged(OURS)
+    return [
+        *(_stack(cloud, place, stack) for stack in stacks),
+        *(use for it in images for use in _uses(cloud, place, it)),
+    ]
+
+
+def _stack(cloud: Cloud, place: str, stack: Stack) -> Ours:
+    operations = tuple(tag.removeprefix("op-") for tag in stack.tags if tag.startswith("op-"))
+    made_by = next(iter(operations), "unknown")
+    detail = f"No VNF instance has the stack {stack.path}, which operation {made_by} has made."
+
+    def has(vnf: Vnf) -> bool:
+        metadata = vnf.instantiated_vnf_info.metadata if vnf.instantiated_vnf_info else None
+        recorded = str((metadata or {}).get("stack_id", ""))
+        return vnf.open_operation is not None or stack.action == "DELETE" or recorded in (stack.id, stack.path)
+
+    return Ours(
+        vnf_id=stack.name.removeprefix(_VNF) if stack.name.startswith(_VNF) else stack.id,
+        finding=Finding(kind="ORPHANED", vim=place, resource_type=STACK, resource_id=stack.id, detail=detail),
+        operations=operations,
+        has=has,
+        remove=lambda: cloud.heat.delete(stack),
+    )
+
+
+def _uses(cloud: Cloud, place: str, image: Image) -> Iterator[Ours]:
+    users = {tag.removeprefix(prefix) for tag in image.tags for prefix in _USES if tag.startswith(prefix)}
+    for vnf_id in sorted(users):
+        detail = f"Image {image.name} was uploaded for VNF instance {vnf_id}, which does not use it."
+        job = ImageJob(vnf_id=vnf_id, op_id="", fence=unfenced)
+        yield Ours(
+            vnf_id=vnf_id,
+            finding=Finding(kind="ORPHANED", vim=place, resource_type=IMAGE, resource_id=image.id, detail=detail),
+            operations=None,
+            has=lambda vnf: vnf.open_operation is not None or vnf.has_images,
+            remove=lambda job=job: delete_images(cloud, job),
+        )
