@@ -9,12 +9,21 @@ from datetime import timedelta
 import pytest
 from forestay_events.config import BaseConfig
 from forestay_events.errors import Permanent, Retryable, UnknownOutcome
+from forestay_lcm.domain.commands import Cancel
 from forestay_lcm.domain.state import Operation, StepRun, Vnf
+from forestay_lcm.domain.vnf_snapshot import (
+    ClaimForFilling,
+    CreateSnapshot,
+    DeleteSnapshot,
+    FillSnapshot,
+    ReportDeletion,
+)
 from forestay_lcm.executor import Again, Failed, Outcome, Turn
 from forestay_lcm.projections.instances import step_work
 
 from tests.lcm.engine.running import Clock, running
 from tests.lcm.engine.scripted_vim import Hitch, Pause, ScriptedVim, raising
+from tests.lcm.samples import confirmed, latest, place, snapshot_content, take_snapshot
 
 
 async def test_instantiate_and_terminate(config: BaseConfig) -> None:
@@ -223,3 +232,25 @@ async def test_waiting_and_not_knowing_end_at_the_deadline_too(config: BaseConfi
         operation = await lcm.until(vnf_id, "FAILED_TEMP")
     assert operation.error is not None
     assert operation.error["detail"] == "await-stack is not done within 1500 s: stack is CREATE_IN_PROGRESS"
+
+
+@pytest.mark.parametrize("deleted", [False, True])
+async def test_a_snapshot_that_was_filled_by_what_is_rolled_back(config: BaseConfig, deleted: bool) -> None:
+    """That it was filled was not reported before the cancellation; meanwhile somebody may have deleted it."""
+    vim = ScriptedVim()
+    async with running(config, vim) as lcm:
+        vnf_id, snapshot = await lcm.instantiated(), await lcm.snapshot(CreateSnapshot())
+    async with running(config, vim, without=("engine", "sweeper")) as lcm:
+        operation = latest(await lcm.ask(vnf_id, take_snapshot(snapshot)))
+        await lcm.snapshot(ClaimForFilling(operation.id, place(vnf_id)), snapshot_id=snapshot.id)
+        for _ in ("grant", "claim-snapshot"):
+            await lcm.ask(vnf_id, confirmed((await lcm.vnfs.load(vnf_id)).state))
+        await lcm.at(vnf_id, "fill-snapshot")
+        await lcm.snapshot(FillSnapshot(operation.id, snapshot_content(vnf_id)), snapshot_id=snapshot.id)
+        await lcm.ask(vnf_id, Cancel(operation.id, "FORCEFUL"))
+        if deleted:
+            await lcm.snapshot(DeleteSnapshot(), ReportDeletion(1), snapshot_id=snapshot.id)
+    async with running(config, vim) as lcm:
+        await lcm.handle(vnf_id, "rollback")
+        await lcm.until(vnf_id, "ROLLED_BACK")
+        assert (await lcm.snapshot(snapshot_id=snapshot.id)).status == ("DELETED" if deleted else "EMPTY")

@@ -72,7 +72,9 @@ class SnapshotSteps:
         return await self._tell(vnf, operation, run, FillSnapshot(operation.id, content))
 
     async def release(self, vnf: Vnf, operation: Operation, run: StepRun, turn: Turn) -> Outcome:
-        """The snapshot is free again."""
+        """The snapshot is free again; or gone: what is filled can be deleted before this is done."""
+        if await self._reads.newest(vnf.project, _snapshot_id(operation)) is None:
+            return Confirmed({})
         return await self._tell(vnf, operation, run, ReleaseSnapshot(operation.id))
 
     async def _tell(self, vnf: Vnf, operation: Operation, run: StepRun, command: SnapshotCommand) -> Outcome:
