@@ -42,6 +42,14 @@ async def test_who_when_why_and_what(bare: BaseConfig) -> None:
         assert datetime.fromisoformat(last["at"]) <= datetime.now(UTC)
 
 
+async def test_what_a_step_has_seen_of_the_instance_is_told_by_the_instance(bare: BaseConfig) -> None:
+    async with site(bare) as here:
+        entries: list[Json] = await here.get(f"/vnf_instances/{await here.instantiated()}/timeline", order="oldest")
+        events = [event for entry in entries for event in entry["events"]]
+        [seen] = [event for event in events if (event["type"], event.get("step")) == ("StepConfirmed", "read-back")]
+        assert "instantiated_vnf_info" not in seen.get("result", {})
+
+
 async def test_pages_lead_through_the_whole_timeline_in_both_orders(bare: BaseConfig) -> None:
     async with site(bare) as here:
         vnf_id = await here.instantiated()

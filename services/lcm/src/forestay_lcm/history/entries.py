@@ -80,7 +80,11 @@ def entry_of(commit: Commit, sequence: int, trace_id: str | None) -> Entry:
 
 def _told(event: Json) -> Json:
     """An event with masked secrets and without bulk; of a plan the names of its steps."""
-    told = mask({name: value for name, value in event.items() if name not in _TOLD_BY_STATE})
+    told = mask(_small(event | ({"result": _small(event["result"])} if "result" in event else {})))
     if "steps" in told:
         told["steps"] = [step["name"] for step in told["steps"]]
     return told
+
+
+def _small(members: Json) -> Json:
+    return {name: value for name, value in members.items() if name not in _TOLD_BY_STATE}
