@@ -14,7 +14,7 @@ Json = dict[str, Any]
 PARAMS = "/additionalParams"
 
 #: Steps whose results repeat parts of the request, sealed as they are there.
-_SEALED_ELSEWHERE = frozenset({"grant", "request-grant"})
+_SEALED_ELSEWHERE = frozenset({"grant"})
 
 
 @dataclass(frozen=True)

@@ -21,26 +21,27 @@ Json = dict[str, Any]
 
 
 def hook_arguments(vnf: Vnf, operation: Operation, hook: str, connections: Json) -> Json:
-    """For ``script:<hook>``; parameters and results in the clear.
+    """For ``script:<hook>``.
 
+    :param operation: its parameters in the clear.
     :param connections: ``vimConnectionInfo`` in the clear.
     """
     return {
         "operation": hook,
         "request": operation.params,
         "vnf_instance": instance_at(vnf, operation, hook) | ({"vimConnectionInfo": connections} if connections else {}),
-        "grant_request": operation.results.get("grant", {}).get("grant_request"),
+        "grant_request": _grant_request(operation),
         "grant_response": msgspec.to_builtins(grant_of(vnf, operation)),
         "user_script_err_handling_data": (operation.error or {}).get(ERROR_DATA, {}),
     }
 
 
 def user_data_arguments(vnf: Vnf, operation: Operation) -> Json:
-    """For ``user-data``."""
+    """For ``user-data``; the parameters of ``operation`` in the clear."""
     return {
         "req": operation.params,
         "inst": instance_at(vnf, operation),
-        "grant_req": operation.results.get("grant", {}).get("grant_request"),
+        "grant_req": _grant_request(operation),
         "grant": msgspec.to_builtins(grant_of(vnf, operation)),
     }
 
@@ -74,6 +75,14 @@ def coordination_arguments(
             },
         },
     }
+
+
+def _grant_request(operation: Operation) -> Json | None:
+    """As the NFVO got it: the log has the requester's parameters in it sealed."""
+    asked: Json | None = operation.results.get("grant", {}).get("grant_request")
+    if asked is None or "additionalParams" not in asked:
+        return asked
+    return asked | {"additionalParams": operation.params.get("additionalParams")}
 
 
 def info_at(vnf: Vnf, operation: Operation) -> InstantiatedVnfInfo | None:
