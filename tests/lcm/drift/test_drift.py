@@ -33,7 +33,7 @@ from forestay_standalone.embedded import EmbeddedNats
 
 from tests.lcm.engine.running import Clock, Lcm, append, configuration, onboard, running
 from tests.lcm.openstack.conftest import connection, ext_cp, ext_link
-from tests.lcm.samples import PROJECT, terminate
+from tests.lcm.samples import PROJECT, heal, terminate
 from tests.packages.build import build_csar
 
 VIM_ID = "2c4e9a0e-8f43-4d3f-9a55-6d5dd1f2b7aa"
@@ -130,6 +130,19 @@ async def test_a_server_that_is_gone_is_told_once_and_ends_with_the_vnf(site: Si
     await site.lcm.until(vnf_id, "COMPLETED")
     assert await site.findings() == []
     assert "endedAt" in await site.finding(missing[0]["id"])
+
+
+async def test_a_server_that_is_gone_is_made_anew_by_healing_and_nothing_is_left_to_tell(site: Site) -> None:
+    vnf_id = await site.instantiated()
+    server = await site.server(vnf_id)
+    await site.cloud.request("compute", "DELETE", f"/servers/{server}")
+    assert server in {each["resourceId"] for each in await some(site)}
+    await site.lcm.ask(vnf_id, heal(vnfd=site.vnfd))  # whoever heals need not know which
+    await site.lcm.until(vnf_id, "COMPLETED")
+    made = await site.server(vnf_id)
+    assert made != server
+    assert (await site.cloud.nova.servers([made]))[made].status == "ACTIVE"
+    assert await site.findings() == []
 
 
 async def test_a_server_that_somebody_stopped_is_told_until_it_runs(site: Site) -> None:

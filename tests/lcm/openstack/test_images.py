@@ -15,6 +15,7 @@ import pytest
 import pytest_asyncio
 from forestay_events.blobs import FileBlobStore
 from forestay_events.errors import ForestayError, Permanent, Retryable, UnknownOutcome
+from forestay_lcm.adapters.openstack import glance
 from forestay_lcm.adapters.openstack.cloud import Cloud, Clouds
 from forestay_lcm.adapters.openstack.images import ImageJob, delete_images, upload_images
 from forestay_lcm.adapters.openstack.packaged import Package, packaged_images
@@ -154,6 +155,16 @@ def put(sim: OpenStackSimulator, status: str, *tags: str, age: timedelta = timed
     row = sim.cloud.glance.create(project, given)
     sim.cloud.glance.images.change(row, status=status, updated_at=at)
     return row["id"]
+
+
+async def test_tags_are_looked_for_on_all_pages(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    images = glance.Glance(cloud)
+    for number in range(30):
+        await images.create(name=f"image {number}", tags=("many",), container_format="bare", disk_format="raw")
+    reply = await cloud.request("image", "GET", "/v2/images", query={"tag": "many"})
+    assert len(reply.body["images"]) == 25, "what Glance shows to who does not ask for more"
+    monkeypatch.setattr(glance, "PAGE", 8)
+    assert len({image.id for image in await images.tagged("many")}) == 30
 
 
 async def test_an_image_comes_from_the_package_with_all_that_the_vnfd_says(

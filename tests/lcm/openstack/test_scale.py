@@ -14,6 +14,7 @@ from forestay_lcm.executor import Again, Confirmed, Failed, Superseded
 from forestay_simvim import CallFault, OpenStackSimulator, ResourceFault
 from forestay_sol.vnfd import Flavour
 from forestay_sol.vnflcm import InstantiatedVnfInfo
+from msgspec.structs import replace
 
 from .stepping import (
     asg_order,
@@ -260,3 +261,17 @@ async def test_an_update_that_came_during_the_rollback_is_restored_again(
     await cloud.heat.update(late, {"parameters": {"nfv": nfv}, "tags": "forestay,op-op1,step-update-stack,attempt-1"})
     again = await carry_out(cloud, order, one, "await-restored", "read-back", results=results)
     assert server_ids(read(again)) == server_ids(one)
+
+
+async def test_a_group_stays_in_its_zone_and_that_is_told(cloud: Cloud, asg: Flavour) -> None:
+    one, _ = await instantiate(cloud, await asg_order(cloud, asg))
+    out = order_for("SCALE", one, asg, level=1, type="SCALE_OUT", aspectId="VDU1_scale")
+    elsewhere = tuple(replace(zone, zone_id="az2") for zone in out.grant.zones)
+    granted = replace(out, grant=replace(out.grant, zones=elsewhere))
+    results = await carry_out(cloud, granted, one, *UPDATE, op_id="op2")
+    two = read(results)
+    assert results["read-back"]["zones_not_kept"] == {"VDU1": ["az2"]}
+    assert (server_ids(one) < server_ids(two), {vnfc.zone_id for vnfc in two.vnfc_resource_info}) == (True, {"nova"})
+    again = order_for("SCALE", two, asg, level=2, type="SCALE_OUT", aspectId="VDU1_scale")
+    results = await carry_out(cloud, again, two, *UPDATE, op_id="op3")
+    assert "zones_not_kept" not in results["read-back"]

@@ -82,9 +82,15 @@ class Service:
     headers: Callable[[Call], dict[str, str]] = lambda call: {}
 
 
-def page(rows: list[dict[str, Any]], query: MultiMapping[str], *, key: str = "id") -> tuple[list[dict[str, Any]], bool]:
-    """The rows after ``marker``, at most ``limit``; and whether there may be more."""
-    marker, limit = query.get("marker"), int(query.get("limit") or 0)
+def page(
+    rows: list[dict[str, Any]], query: MultiMapping[str], *, key: str = "id", default: int = 0, most: int = 0
+) -> tuple[list[dict[str, Any]], bool]:
+    """The rows after ``marker``, at most ``limit``; and whether there may be more.
+
+    :param default: the limit when none is asked for, ``most`` the highest; 0: there is none.
+    """
+    marker, limit = query.get("marker"), int(query.get("limit") or default)
+    limit = min(limit, most) if most else limit
     if marker:
         at = next((n for n, row in enumerate(rows) if row[key] == marker), None)
         if at is None:

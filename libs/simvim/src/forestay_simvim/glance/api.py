@@ -58,10 +58,10 @@ def index(call: Call) -> dict[str, Any]:
         for row in rows
         if tags <= set(row["tags"]) and all(str(row.get(key)) in value.split(",") for key, value in filters.items())
     ]
-    rows, more = page(rows, call.query)
+    rows, more = page(rows, call.query, default=25, most=1000)
     body: dict[str, Any] = {"images": rows, "schema": "/v2/schemas/images", "first": "/v2/images"}
     if more:
-        body["next"] = f"/v2/images?limit={call.query['limit']}&marker={rows[-1]['id']}"
+        body["next"] = f"/v2/images?limit={len(rows)}&marker={rows[-1]['id']}"
     return body
 
 

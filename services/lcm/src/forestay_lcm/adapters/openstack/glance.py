@@ -15,6 +15,7 @@ from forestay_lcm.adapters.openstack.heat import Caller
 from forestay_lcm.adapters.openstack.transport import Content, NotFound, Reply
 
 SERVICE = "image"
+PAGE = 500
 
 
 class Image(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,9 +37,15 @@ class Glance:
         self._cloud = cloud
 
     async def tagged(self, *tags: str) -> list[Image]:
-        """The images that have all these tags, whatever their status."""
-        reply = await self._cloud.request(SERVICE, "GET", "/v2/images", query={"tag": list(tags)})
-        return msgspec.convert(reply.body["images"], list[Image], strict=False)
+        """The images that have all these tags, whatever their status; Glance shows them page by page."""
+        found: list[Image] = []
+        query: dict[str, Any] = {"tag": list(tags), "limit": PAGE}
+        while True:
+            reply = await self._cloud.request(SERVICE, "GET", "/v2/images", query=query)
+            found += msgspec.convert(reply.body["images"], list[Image], strict=False)
+            if "next" not in reply.body:
+                return found
+            query["marker"] = found[-1].id
 
     async def show(self, image_id: str) -> Image | None:
         """An image, ``None`` if there is none."""

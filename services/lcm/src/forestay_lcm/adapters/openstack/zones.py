@@ -9,13 +9,16 @@ Rules of this module:
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 from forestay_sol.vnfd import Flavour
+from forestay_sol.vnflcm import InstantiatedVnfInfo
 
 from forestay_lcm.adapters.openstack.hot import Json
+from forestay_lcm.adapters.openstack.job import Order
 from forestay_lcm.adapters.openstack.vnfcs import name_of, nodes_of
 
 _LEAF = "locationConstraints"
@@ -59,6 +62,26 @@ def moved(shortage: Shortage, flavour: Flavour) -> Move | None:
         name: {**leaves, _LEAF: chosen} if name in affected else leaves for name, leaves in _vdus(shortage.nfv).items()
     }
     return Move(nfv=shortage.nfv | {"VDU": vdus}, tried=tried)
+
+
+def not_kept(order: Order, before: InstantiatedVnfInfo | None, now: InstantiatedVnfInfo) -> dict[str, list[str]]:
+    """The zones that the grant names for new VNFCs and that none of them is in, by VDU.
+
+    All members of a group are of one definition, and another zone would make those anew that are there: so a group stays in
+    the zone in which it was made, the first that was granted.
+    """
+    named = {zone.id: zone.zone_id for zone in order.grant.zones}
+    granted = {item.resource_definition_id: named.get(item.zone_id or "") for item in order.grant.add_resources}
+    known = {vnfc.id for vnfc in before.vnfc_resource_info} if before else set[str]()
+    lost: dict[str, list[str]] = {}
+    for vdu in order.flavour.vdus:
+        added = (item.id for item in order.grant_request.add_resources if item.resource_template_id == vdu)
+        wanted = Counter(zone for item in added if (zone := granted.get(item)))
+        made = Counter(vnfc.zone_id for vnfc in now.vnfc_resource_info if vnfc.vdu_id == vdu and vnfc.id not in known)
+        wanted.subtract({zone: number for zone, number in made.items() if zone})
+        if left := sorted((+wanted).elements()):
+            lost[vdu] = left
+    return lost
 
 
 def _vdus(nfv: Json) -> Mapping[str, dict[str, Any]]:

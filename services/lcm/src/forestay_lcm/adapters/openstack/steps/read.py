@@ -15,15 +15,19 @@ from forestay_lcm.adapters.openstack.read_back import instantiated_vnf_info
 from forestay_lcm.adapters.openstack.steps.stack import vnf_stack
 from forestay_lcm.adapters.openstack.view import PORT, Known, Observed
 from forestay_lcm.adapters.openstack.vnfcs import servers
+from forestay_lcm.adapters.openstack.zones import not_kept
 from forestay_lcm.executor import Confirmed, Outcome
 
 
 async def read_back(cloud: Cloud, job: Job) -> Outcome:
-    """Read what the stack holds: the ``instantiatedVnfInfo``."""
+    """Read what the stack holds: the ``instantiatedVnfInfo``; and ``zones_not_kept``, if the grant names such, by VDU."""
     known = _known(job, await cloud.project())
     stack = await vnf_stack(cloud, job)
     observed = await observe(cloud, stack, known)
-    return Confirmed({"instantiated_vnf_info": msgspec.to_builtins(instantiated_vnf_info(observed, known))})
+    info = instantiated_vnf_info(observed, known)
+    lost = {} if "restore-stack" in job.results else not_kept(ordered(job), job.before, info)
+    told = {"zones_not_kept": lost} if lost else {}
+    return Confirmed({"instantiated_vnf_info": msgspec.to_builtins(info)} | told)
 
 
 async def observe(cloud: Cloud, stack: Stack, known: Known) -> Observed:
