@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from types import MappingProxyType
 
 import msgspec
@@ -22,6 +23,7 @@ from .conftest import ext_cp, ext_link, order_of
 
 TOP = "vnf-vnf1/top"
 KINDS = {"s": "OS::Nova::Server", "p": "OS::Neutron::Port", "n": "OS::Neutron::Net", "v": "OS::Cinder::Volume"}
+SINCE = datetime(2026, 1, 1, tzinfo=UTC)
 NFV = {"VDU": {"VDU1": {"computeFlavourId": "m1.tiny", "vcImageId": "cirros", "locationConstraints": "nova"}}}
 
 
@@ -46,7 +48,9 @@ def _info(
     status: Mapping[str, str] = MappingProxyType({}),
 ) -> InstantiatedVnfInfo:
     nfv = msgspec.json.encode(NFV).decode()
-    stack = Stack(id="top", name="vnf-vnf1", action="CREATE", status="COMPLETE", reason="", parameters={"nfv": nfv})
+    stack = Stack(
+        id="top", name="vnf-vnf1", action="CREATE", status="COMPLETE", reason="", parameters={"nfv": nfv}, since=SINCE
+    )
     ids = [item.physical_id for item in resources if item.type == KINDS["s"]]
     servers = {server: Server(id=server, status=status.get(server, "ACTIVE"), zone="az-real") for server in ids}
     return instantiated_vnf_info(
