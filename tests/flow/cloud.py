@@ -71,13 +71,10 @@ class TestCloud:
 
     @asynccontextmanager
     async def application_credential(self, name: str) -> AsyncGenerator[Json]:
-        """An application credential, deleted when the context ends.
-
-        Heat makes trusts for the owner of a stack, which only an unrestricted credential may do.
-        """
+        """An application credential, deleted when the context ends."""
         token, seen = await self.login()
         url = f"{self.auth_url}/users/{seen['user']['id']}/application_credentials"
-        body = {"application_credential": {"name": name, "unrestricted": True}}
+        body = {"application_credential": {"name": name}}
         async with aiohttp.ClientSession(headers={"X-Auth-Token": token}, raise_for_status=True) as session:
             async with session.post(url, json=body) as reply:
                 made: Json = (await reply.json())["application_credential"]

@@ -90,16 +90,12 @@ class RealCloud(ScenarioCloud):
             admin = clouds.cloud(self.admin.connection)
             _, seen = await self.login()
             path = f"/os-quota-sets/{seen['project']['id']}"
-            before = (await admin.request("compute", "GET", path)).body["quota_set"]
-
-            async def limit(limits: dict[str, int]) -> None:
-                await admin.request("compute", "PUT", path, body={"quota_set": limits | {"force": True}})
-
-            await limit(quota)
+            limits = {"quota_set": quota | {"force": True}}
+            await admin.request("compute", "PUT", path, body=limits)
             try:
                 yield
             finally:
-                await limit({name: before[name] for name in quota})
+                await admin.request("compute", "DELETE", path)
 
     @asynccontextmanager
     async def slow(self) -> AsyncGenerator[None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from pathlib import Path
 from random import randbytes
 from typing import Any
@@ -21,13 +22,15 @@ FILE = "Files/images/app.img"
 async def image_of_the_package(api: RestApi, cloud: ScenarioCloud, directory: Path) -> None:
     """Uploaded once for two VNFs, gone with the last of them."""
 
-    def ships(flavour: Json, tree: Path) -> None:
+    content = randbytes(64 << 10)
+
+    def ships(flavour: Json, _: Path) -> None:
         vdu = flavour["topology_template"]["node_templates"]["VDU1"]
         vdu["artifacts"] = {"sw_image": {"type": "tosca.artifacts.nfv.SwImage", "file": f"../{FILE}"}}
-        vdu["properties"]["sw_image_data"]["name"] = "scenario-app"
-        del vdu["properties"]["sw_image_data"]["checksum"]
+        checksum = {"algorithm": "sha-256", "hash": sha256(content).hexdigest()}
+        vdu["properties"]["sw_image_data"] |= {"name": "scenario-app", "checksum": checksum}
 
-    vnfd_id = await package(api, directory, GROUP, files={FILE: randbytes(64 << 10)}, edit=ships)
+    vnfd_id = await package(api, directory, GROUP, files={FILE: content}, edit=ships)
     lives = [await another(api, cloud, vnfd_id, GROUP) for _ in range(2)]
     for life in lives:
         await life.instantiated()
