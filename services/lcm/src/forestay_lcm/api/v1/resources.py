@@ -15,6 +15,7 @@ from forestay_sol.vnflcm import (
     Metadata,
     ResourceChanges,
     ScaleInfo,
+    VipCpInfo,
     VirtualStorageResourceInfo,
     VnfcResourceInfo,
     VnfVirtualLinkResourceInfo,
@@ -52,6 +53,7 @@ class InstantiatedVnfInfoV1(Sol, frozen=True, kw_only=True):
     instance_id: str | None = None
     scale_status: tuple[ScaleInfo, ...] = ()
     ext_cp_info: tuple[VnfExtCpInfoV1, ...] = ()
+    vip_cp_info: tuple[VipCpInfo, ...] = ()
     ext_virtual_link_info: tuple[ExtVirtualLinkInfoV1, ...] = ()
     ext_managed_virtual_link_info: tuple[ExtManagedVirtualLinkInfo, ...] = ()
     localization_language: str | None = None
