@@ -105,7 +105,7 @@ async def test_rollback_of_change_vnfpkg(repertoire: Repertoire) -> None:
     listener.orders.clear()
     instants = [
         *of("scripts", "script.done"), *of("worker", "restore-stack.fenced", "restore-stack.done", "await-restored.done"),
-        *of("scripts", "coordinate-old.done"), *of("worker", "read-back.done"),
+        *of("worker", "read-back.done"), *of("scripts", "coordinate-old.done"),
     ]  # fmt: skip
     async with killing(stage.site, *instants):
         await stage.client.handle(op_id, "rollback")

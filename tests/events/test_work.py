@@ -156,6 +156,8 @@ async def test_pending_knows_what_waits_what_is_in_hand_and_what_is_scheduled(na
     await queue.put(work())
     assert await queue.pending(work())
     assert not await queue.pending(work("other"))
+    assert await queue.all_pending(work().executor) == {work().subject}
+    assert await queue.all_pending("nobody") == set()
     hand = Hand(wait)
     async with working(nats, queue, hand):
         await until(lambda: hand.busy)

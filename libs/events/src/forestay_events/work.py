@@ -18,7 +18,7 @@ import json
 import random
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -154,11 +154,19 @@ class WorkQueue:
 
         :raises Unavailable: the queue does not answer.
         """
+        return bool(await self._waiting(f"*.{work.subject}.*"))
+
+    async def all_pending(self, executor: str) -> set[str]:
+        """The subjects (:attr:`Work.subject`) of all the work of an executor that :meth:`pending` is true of, in one call."""
+        subjects = await self._waiting(f"*.{_token(executor)}.>")
+        return {subject.partition(".")[2].rpartition(".")[0] for subject in subjects}
+
+    async def _waiting(self, subjects: str) -> Collection[str]:
         try:
-            info = await self._nats.js.stream_info("WORK", subjects_filter=f"*.{work.subject}.*")
+            info = await self._nats.js.stream_info("WORK", subjects_filter=subjects)
         except (*SILENCE, APIError) as error:
             raise Unavailable(f"the work queue cannot be read: {error or type(error).__name__}", delay=1) from error
-        return bool(info.state.subjects)
+        return info.state.subjects or ()
 
     async def bury(self, work: Work, reason: str, deliveries: int) -> None:
         """Record in stream ``DEAD`` that work is given up, with the reason.

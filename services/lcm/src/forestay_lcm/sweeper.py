@@ -56,11 +56,14 @@ class Sweeper:
             self._platform.clock() - _QUIET, self._after[of], _AT_ONCE,
         )  # fmt: skip
         self._after[of] = rows[-1]["id"] if len(rows) == _AT_ONCE else ""
+        queue = self._platform.queue
+        pending = {name: await queue.all_pending(name) for name in {row["work_executor"] for row in rows}}
         for row in rows:
             work = step_work(row["work_executor"], row["work_lane"], row["key"])
-            if not await self._platform.queue.pending(work):
+            # Asked again: what was put meanwhile is not lost.
+            if work.subject not in pending[work.executor] and not await queue.pending(work):
                 log.warning("sweeper.work_was_lost", key=work.key, executor=work.executor)
-                await self._platform.queue.put(work)
+                await queue.put(work)
 
     async def _destroy_keys(self) -> None:
         pool = self._platform.pool

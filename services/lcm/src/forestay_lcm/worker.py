@@ -111,7 +111,7 @@ class StepWorker:
         """The queue gave the work up: the step has failed, so that somebody is told."""
         due = await self._due(work.key)
         if due is not None and await self._copied(due):
-            await self._report(due, Failed("Step given up", 500, f"The step was tried several times: {reason}"))
+            await self._report(due, Failed("Step given up", 500, f"No worker could bring it to an end: {reason}"))
 
     async def _due(self, vnf_id: str) -> _Due | None:
         """The step that is next according to the log, if it is one of this executor."""

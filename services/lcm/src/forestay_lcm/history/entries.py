@@ -18,7 +18,8 @@ from forestay_lcm.domain.decide import VNF
 
 Json = dict[str, Any]
 
-_TOLD_BY_STATE = ("instantiated_vnf_info", "vim_connections")
+_BULK = ("instantiated_vnf_info", "vim_connections", "template", "files")
+"""Members that the instance's state at that version tells better, or that a stack is made of."""
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
@@ -87,4 +88,4 @@ def _told(event: Json) -> Json:
 
 
 def _small(members: Json) -> Json:
-    return {name: value for name, value in members.items() if name not in _TOLD_BY_STATE}
+    return {name: value for name, value in members.items() if name not in _BULK}

@@ -22,7 +22,7 @@ from forestay_lcm.domain.events import (
     VnfEvent,
 )
 from forestay_lcm.domain.plan import ENGINE, HOOKS, around, compensations, steps
-from forestay_lcm.domain.state import Operation, Vnf
+from forestay_lcm.domain.state import Operation, StepRun, Vnf
 from forestay_sol.vnflcm import LcmOperationState
 
 Decided = Decision[VnfEvent]
@@ -46,11 +46,19 @@ def cancel(vnf: Vnf, command: Cancel, ctx: Context) -> Decided:
     if run is None or not at_once:
         again = operation.cancel_mode == command.mode
         return Decided([] if again else [requested], f"{command.mode.lower()} cancellation requested")
-    stopped = StepFailed(op_id=operation.id, step=run.step.name, attempt=run.attempt, error=CANCELLED)
+    error = CANCELLED | _advice(run)
+    stopped = StepFailed(op_id=operation.id, step=run.step.name, attempt=run.attempt, error=error)
     return Decided(
-        [requested, stopped, ended_by(operation, CANCELLED | {"step": run.step.name})],
+        [requested, stopped, ended_by(operation, error | {"step": run.step.name})],
         f"{command.mode.lower()} cancellation: {run.step.name} is left as it is",
     )
+
+
+def _advice(run: StepRun) -> ProblemDict:
+    """What a requester should know of a step that is left as it is: an NFVO that was asked may grant all the same."""
+    if run.step.kind != "grant" or not any(run.result.values()):
+        return {}
+    return {"detail": f"{CANCELLED['detail']} The NFVO was asked already: look there for a grant to release."}
 
 
 def _in_state(vnf: Vnf, op_id: str, states: Collection[LcmOperationState], fault: str) -> Operation:
