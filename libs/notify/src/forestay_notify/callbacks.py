@@ -12,10 +12,8 @@ import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
 
 import aiohttp
-import msgspec
 from aiohttp import ClientResponse, ClientTimeout, DummyCookieJar, TCPConnector, encode_basic_auth, hdrs
 from forestay_events.errors import ForestayError, Permanent, Rejected
 from forestay_events.telemetry import inject
@@ -23,15 +21,11 @@ from forestay_events.telemetry import inject
 from forestay_notify.authentication import SubscriptionAuthentication, thumbprint_of
 from forestay_notify.egress import Egress, EgressResolver, networks
 from forestay_notify.settings import NotifySettings
+from forestay_notify.tokens import NoToken, Token, fetch_token
 
 _CONNECT = 5.0
-_EARLY = 30.0
-"""Seconds before its end at which a token is not used any more."""
-_LIFETIME = 300.0
-"""Seconds for which a token is kept whose server does not say (RFC 6749 5.1: it should)."""
 _EXCERPT = 300
 """Bytes of a subscriber's answer for the delivery log."""
-_TOKEN_ANSWER = 64 * 1024
 _TOKENS = 10_000
 #: Answers that say something about the subscriber rather than about the notification that it was sent.
 _NOT_ABOUT_THE_NOTIFICATION = frozenset({401, 403, 407, 408, 425, 429})
@@ -48,11 +42,6 @@ class NotDelivered(ForestayError):
         self.down = down
 
 
-class _Token(NamedTuple):
-    value: str
-    until: float
-
-
 @dataclass
 class Callbacks:
     """The client. Make it with :func:`open_callbacks`.
@@ -65,7 +54,7 @@ class Callbacks:
     _session: aiohttp.ClientSession
     _plain: ssl.SSLContext
     _with_certificate: ssl.SSLContext | None
-    _tokens: dict[tuple[str, ...], _Token] = field(default_factory=dict[tuple[str, ...], _Token])
+    _tokens: dict[tuple[str, ...], Token] = field(default_factory=dict[tuple[str, ...], Token])
 
     async def test(self, uri: str, authentication: SubscriptionAuthentication | None, version: str | None) -> None:
         """Ask a new subscription's callback whether it is one (SOL003 5.4.20): GET must answer 204.
@@ -152,27 +141,13 @@ class Callbacks:
         self._tokens[key] = token
         return {hdrs.AUTHORIZATION: f"Bearer {token.value}"}, usable
 
-    async def _fetch_token(self, endpoint: str, client_id: str, password: str | None) -> _Token:
-        """RFC 6749 4.4.2; the client is known by its password, or by its certificate (RFC 8705 2)."""
-        form, known_by = {"grant_type": "client_credentials"}, dict[str, str]()
-        if password is None:
-            form["client_id"] = client_id
-        else:
-            known_by = _basic(client_id, password)
-        async with self._session.post(
-            self.egress.check(endpoint, "/authentication"), data=form, allow_redirects=False,
-            headers={hdrs.ACCEPT: "application/json"} | known_by,
-            ssl=self._plain if password is not None else self._certified(),
-        ) as response:  # fmt: skip
-            if response.status != 200:
-                raise NotDelivered(f"the token endpoint answered {response.status}", down=True)
-            content = await _beginning(response, _TOKEN_ANSWER)
+    async def _fetch_token(self, endpoint: str, client_id: str, password: str | None) -> Token:
+        tls = self._plain if password is not None else self._certified()
         try:
-            answer: Any = msgspec.json.decode(content)
-            lifetime = float(answer.get("expires_in", _LIFETIME))
-            return _Token(str(answer["access_token"]), time.monotonic() + lifetime - min(_EARLY, lifetime / 2))
-        except (AttributeError, KeyError, TypeError, ValueError, msgspec.DecodeError):
-            raise NotDelivered("the token endpoint's answer has no access_token", down=True) from None
+            url = self.egress.check(endpoint, "/authentication")
+            return await fetch_token(self._session, url, client_id, password, tls=tls)
+        except NoToken as error:
+            raise NotDelivered(str(error), down=True) from None
 
 
 @asynccontextmanager

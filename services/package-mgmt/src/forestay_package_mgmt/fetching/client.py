@@ -16,11 +16,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
-import msgspec
 from aiohttp import ClientResponse, ClientTimeout, DummyCookieJar, TCPConnector, encode_basic_auth, hdrs
 from forestay_events.errors import Permanent, Rejected, Retryable
 from forestay_notify.authentication import ParamsOauth2ClientCredentials, SubscriptionAuthentication
 from forestay_notify.egress import EgressResolver
+from forestay_notify.tokens import NoToken, fetch_token
 from yarl import URL
 
 from forestay_package_mgmt.fetching.access import Access, shown
@@ -29,14 +29,9 @@ from forestay_package_mgmt.fetching.egress import FetchEgress
 _CONNECT = 10.0
 _REDIRECTS = 5
 _RESUMES = 20
-_TOKEN_ANSWER = 64 * 1024
 _MOVED = frozenset({301, 302, 303, 307, 308})
 _PASSING = frozenset({408, 425, 429})
 _BROKEN = (aiohttp.ClientError, OSError, TimeoutError)
-
-
-class _TokenAnswer(msgspec.Struct):
-    access_token: str
 
 
 class Received:
@@ -105,21 +100,11 @@ class Fetcher:
         return {}
 
     async def _token(self, client: ParamsOauth2ClientCredentials) -> str:
-        """The client credentials grant (RFC 6749 4.4.2)."""
         url = self._egress.check(client.token_endpoint, "/paramsOauth2ClientCredentials/tokenEndpoint")
-        known_by = {hdrs.AUTHORIZATION: encode_basic_auth(client.client_id, client.client_password, "utf-8")}
-        async with self._session.post(
-            url, data={"grant_type": "client_credentials"}, headers=known_by, allow_redirects=False
-        ) as response:
-            if response.status != 200:
-                raise _refused(url, response)
-            content = b""
-            while len(content) < _TOKEN_ANSWER and (more := await response.content.read(_TOKEN_ANSWER - len(content))):
-                content += more
-            try:
-                return msgspec.json.decode(content, type=_TokenAnswer).access_token
-            except msgspec.MsgspecError:
-                raise Rejected(422, f"The answer of the token endpoint {shown(url)} has no access_token.") from None
+        try:
+            return (await fetch_token(self._session, url, client.client_id, client.client_password)).value
+        except NoToken as error:
+            raise _refusal(f"{shown(url)}: {error}.", error.status) from None
 
 
 def _joined(url: URL, target: str) -> str:
@@ -156,8 +141,11 @@ def _meaning(uri: str, error: BaseException) -> Rejected | Retryable:
 
 
 def _refused(url: URL, response: ClientResponse) -> Rejected | Retryable:
-    text = f"{shown(url)} answered {response.status} {response.reason or ''}".rstrip() + "."
-    passing = response.status >= 500 or response.status in _PASSING
+    return _refusal(f"{shown(url)} answered {response.status} {response.reason or ''}".rstrip() + ".", response.status)
+
+
+def _refusal(text: str, status: int) -> Rejected | Retryable:
+    passing = status >= 500 or status in _PASSING
     return Retryable(text) if passing else Rejected(422, text)
 
 
