@@ -96,11 +96,14 @@ def peak() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
 
 
+HEAVY = (steps_times_levels, undeclared_parameters, groups_times_targets, one_target_many_times, ancestors)
+
+
 @pytest.mark.parametrize(
     "make",
     [
-        levels_times_vdus, many_nodes, groups_times_targets, one_target_many_times, steps_times_levels, ancestors,
-        undeclared_parameters, wrong_types, many_values_in_many_files, many_flavours, promises_of_nothing,
+        levels_times_vdus, many_nodes, wrong_types, many_values_in_many_files, many_flavours, promises_of_nothing,
+        *(pytest.param(make, marks=pytest.mark.fuzz) for make in HEAVY),
     ],
 )  # fmt: skip
 def test_explosion(make: Callable[[], Files], tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ SPOTS = [(file, path) for file, document in DOCUMENTS.items() for path in places
 
 
 @given(spot=st.sampled_from(SPOTS), new=st.sampled_from(STRANGE))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_any_value_anywhere_in_the_definitions(spot: tuple[str, tuple[Any, ...]], new: Any, workshop: Path) -> None:
     file, path = spot
     package = workshop / "package.zip"
@@ -68,7 +68,7 @@ def test_any_value_anywhere_in_the_definitions(spot: tuple[str, tuple[Any, ...]]
 
 
 @given(data=st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_any_byte_of_the_zip(data: st.DataObject, workshop: Path) -> None:
     package = build_csar(SAMPLES / "sample-asg", workshop / "package.zip")
     content = bytearray(package.read_bytes())
@@ -81,6 +81,6 @@ def test_any_byte_of_the_zip(data: st.DataObject, workshop: Path) -> None:
 
 def test_mutated_packages_of_all_kinds(tmp_path: Path) -> None:
     """A few seconds of what ``just fuzz`` does for a minute."""
-    command = [sys.executable, "-m", "tests.packages.fuzz", "--seconds", "4", "--folder", str(tmp_path)]
+    command = [sys.executable, "-m", "tests.packages.fuzz", "--seconds", "2", "--folder", str(tmp_path)]
     done = subprocess.run(command, cwd=SAMPLES.parents[1], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

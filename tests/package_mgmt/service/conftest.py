@@ -49,7 +49,7 @@ class Server:
             assert response.status == 200, await response.text()
             return await response.json()
 
-    async def settled(self, package_id: str, *, within: float = 20.0) -> Json:
+    async def settled(self, package_id: str, *, within: float = 60.0) -> Json:
         """The package once its onboarding has ended, one way or the other."""
         async with asyncio.timeout(within):
             while (info := await self.show(package_id))["onboardingState"] in ("UPLOADING", "PROCESSING"):

@@ -178,11 +178,11 @@ async def test_an_upload_cut_in_the_middle_leaves_nothing(serve: Serve, framing:
         writer.write(head.encode() + framing + b"\r\n\r\n")
         writer.write((b"249f00\r\n" if b"chunked" in framing else b"") + bytes(2_400_000))
         await writer.drain()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not server.unfinished_uploads():
                 await asyncio.sleep(0.01)
         writer.close()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while server.unfinished_uploads():
                 await asyncio.sleep(0.01)
         await _nothing_left(server)
@@ -199,6 +199,6 @@ async def _begun(server: Server, package_id: str) -> None:
 
 async def _nothing_left(server: Server) -> None:
     """No blob, no unfinished upload; a refused content goes right after its refusal became visible."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while await server.blobs() or server.unfinished_uploads():
             await asyncio.sleep(0.02)

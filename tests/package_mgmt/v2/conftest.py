@@ -75,7 +75,7 @@ class Client:
         assert reply.status == 201, reply
         return f"{PACKAGES}/{reply.body['id']}"
 
-    async def until(self, path: str, *states: str, within: float = 20.0) -> Json:
+    async def until(self, path: str, *states: str, within: float = 60.0) -> Json:
         """The package once it is in one of these states."""
         async with asyncio.timeout(within):
             while (info := (await self.get(path)))["onboardingState"] not in states:

@@ -74,8 +74,10 @@ async def test_it_is_fetched_served_and_deleted_with_its_package(clients: Client
 
 
 async def test_what_cannot_be_had_fails_the_onboarding_and_leaves_nothing(clients: Clients, tmp_path: Path) -> None:
-    settings = {"package_fetch_deny": ["127.0.0.9/32"], "package_size_limit": 5000}
-    async with clients.running(**settings) as client, origin(LICENCE) as server:
+    async with (
+        clients.running(package_fetch_deny=["127.0.0.9/32"], package_size_limit=5000) as client,
+        origin(LICENCE) as server,
+    ):
         path = await client.create()
         server.statuses = [404]
         assert "answered 404" in await _failure(client, path, package_with(tmp_path, f"{server.url}/gone"))
