@@ -89,7 +89,7 @@ class Process:
                 self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self._environment
             )
 
-    async def ready(self, patience: float = 30.0) -> None:
+    async def ready(self, patience: float = 60.0) -> None:
         """Wait until ``/health/ready`` says so."""
         deadline = time.monotonic() + patience
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session:

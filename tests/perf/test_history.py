@@ -1,4 +1,7 @@
-"""A VNF instance with 10,000 operations behind it loads as fast as a new one, in a process that has never seen it."""
+"""A VNF instance with 10,000 operations behind it loads as fast as a new one, in a process that has never seen it.
+
+It has everything that a state can have: images, scripts around the change of its package, a step with a note in hand.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,19 @@ from forestay_lcm.domain.state import Vnf
 from forestay_standalone.embedded import EmbeddedNats
 
 from tests.lcm.engine.running import configuration
-from tests.lcm.samples import PROJECT, confirmed, create, instantiate, modify
+from tests.lcm.samples import (
+    PROJECT,
+    SCRIPTED,
+    SCRIPTED_COMING,
+    WITH_USER_DATA,
+    confirmed,
+    coordinated,
+    create,
+    instantiate,
+    latest,
+    modify,
+    noted,
+)
 
 pytestmark = pytest.mark.perf
 
@@ -48,6 +63,11 @@ class History:
         self.last = await self.platform.store.append(commit, after=self.last.seq if self.last else 0)
         self.state = VNF.fold(self.state, commit)
 
+    async def settle(self, until: str = "") -> None:
+        """Confirm steps until this one is the present one."""
+        while (run := latest(self.state).current) is not None and run.step.name != until:
+            await self.add(confirmed)
+
 
 @pytest.mark.timeout(300)
 async def test_load(tmp_path: Path, tmp_data_dir: Path, database: str) -> None:
@@ -56,11 +76,20 @@ async def test_load(tmp_path: Path, tmp_data_dir: Path, database: str) -> None:
         open_platform(configuration(server.url, database, tmp_data_dir), "perf") as platform,
     ):
         history = History(platform)
-        for command in (create(), instantiate(), *[confirmed] * 4):
-            await history.add(command)
-        for number in range(OPERATIONS - 1):
+        await history.add(create(SCRIPTED))
+        await history.add(instantiate(vnfd=SCRIPTED, instantiationLevelId="three", additionalParams=WITH_USER_DATA))
+        await history.settle()
+        for number in range(OPERATIONS - 2):
             await history.add(modify(metadata={"number": number}))
+        await history.add(coordinated(SCRIPTED_COMING, SCRIPTED, **WITH_USER_DATA))
+        await history.settle(until="await-vnfc:2")
+        await history.add(noted)
         assert history.last is not None
+        operation = latest(history.state)
+        assert operation.modification is not None
+        assert operation.hooks
+        assert operation.current is not None
+        assert operation.current.result
         projector = projectors(platform, dispatch=False)[0]
         await projector.create_tables()
         projecting = asyncio.create_task(projector.run())

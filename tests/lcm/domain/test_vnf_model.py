@@ -19,27 +19,40 @@ from forestay_lcm.domain.commands import Cancel, DeleteVnf, Handle, ReportStep, 
 from forestay_lcm.domain.decide import VNF
 from forestay_lcm.domain.state import Operation, Vnf
 from forestay_lcm.domain.transitions import OPERATION
+from forestay_lcm.domain.vnf_snapshot import VnfSnapshot
+from forestay_sol.vnfd import Vnfd
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from msgspec import UNSET
 
 from tests.lcm.samples import (
     ASPECT,
+    COMING,
     CONNECTIONS,
     PROJECT,
+    SCRIPTED,
+    SCRIPTED_COMING,
     VNFD,
+    WITH_USER_DATA,
     change_ext_conn,
     change_flavour,
+    change_vnfpkg,
     confirmed,
+    coordinated,
     create,
     failed,
+    filled_snapshot,
     heal,
     instantiate,
     latest,
     modify,
+    noted,
     operate,
+    revert_to,
     scale,
     scale_to_level,
+    take_snapshot,
     terminate,
     unknown,
 )
@@ -50,20 +63,58 @@ ENDED = ("COMPLETED", "FAILED", "ROLLED_BACK")
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-ON_VIM: list[VnfCommand] = [
-    terminate(), terminate("GRACEFUL"), scale(), scale(numberOfSteps=2), scale("SCALE_IN"), scale_to_level("two"),
-    scale_to_level({ASPECT: 0}), scale_to_level({ASPECT: 3}), heal(), heal(vnfcInstanceId=["VDU1-server-1"]),
-    heal(additionalParams={"all": True}), change_ext_conn(), change_ext_conn(connections=OTHER_VIM),
-    change_flavour("large"), change_flavour("simple", instantiationLevelId="three"), operate("STOPPED"),
-    operate("STARTED"), operate("STOPPED", vnfcInstanceId=["VDU1-server-2"], stopType="GRACEFUL"),
+@dataclass(frozen=True)
+class Known:
+    """What a command is prepared with: the instance, its VNFD, and the other one that there is."""
+
+    vnf: Vnf
+    vnfd: Vnfd
+    other: Vnfd
+
+
+Command = Callable[[Known], VnfCommand]
+
+
+def _instantiate(it: Known) -> VnfCommand:
+    return instantiate(vnfd=it.vnfd)
+
+
+ON_VIM: list[Command] = [
+    lambda it: terminate(vnfd=it.vnfd), lambda it: terminate("GRACEFUL", it.vnfd), lambda it: scale(vnfd=it.vnfd),
+    lambda it: scale(vnfd=it.vnfd, numberOfSteps=2, additionalParams=WITH_USER_DATA),
+    lambda it: scale("SCALE_IN", it.vnfd), lambda it: scale_to_level("two", it.vnfd),
+    lambda it: scale_to_level({ASPECT: 0}, it.vnfd), lambda it: scale_to_level({ASPECT: 3}, it.vnfd),
+    lambda it: heal(it.vnfd), lambda it: heal(it.vnfd, vnfcInstanceId=["VDU1-server-1"]),
+    lambda it: heal(it.vnfd, additionalParams={"all": True}), lambda it: change_ext_conn(vnfd=it.vnfd),
+    lambda it: change_ext_conn(vnfd=it.vnfd, connections=OTHER_VIM), lambda it: change_flavour("large", it.vnfd),
+    lambda it: change_flavour("simple", it.vnfd, instantiationLevelId="three"),
+    lambda it: operate("STOPPED", it.vnfd), lambda it: operate("STARTED", it.vnfd),
+    lambda it: operate("STOPPED", it.vnfd, vnfcInstanceId=["VDU1-server-2"], stopType="GRACEFUL"),
+    lambda it: change_vnfpkg(it.other, it.vnfd), lambda it: coordinated(it.other, it.vnfd),
+    lambda it: coordinated(it.other, it.vnfd, **WITH_USER_DATA), lambda it: take_snapshot(vnfd=it.vnfd),
+    lambda it: revert_to(snapshot_of(it.vnf), it.vnfd),
 ]  # fmt: skip
 """Legal now and then, when the instance is instantiated."""
 
-COMMANDS: list[VnfCommand] = [
-    create(), *[instantiate()] * 4, instantiate(instantiationLevelId="three"), DeleteVnf(), *ON_VIM,
-    modify(vnfInstanceName="edge"), modify(vnfInstanceName=None, metadata={"a": {"b": None, "c": 1}}),
-    modify(vimConnectionInfo={"vim1": {"extra": {"a": 1}}}), modify(extensions={"region": "south"}),
+COMMANDS: list[Command] = [
+    lambda it: create(it.vnfd), *[_instantiate] * 4,
+    lambda it: instantiate(vnfd=it.vnfd, instantiationLevelId="three", additionalParams=WITH_USER_DATA),
+    lambda it: DeleteVnf(), *ON_VIM, lambda it: modify(it.vnfd, it.vnfd, vnfInstanceName="edge"),
+    lambda it: modify(it.vnfd, it.vnfd, vnfInstanceName=None, metadata={"a": {"b": None, "c": 1}}),
+    lambda it: modify(it.vnfd, it.vnfd, vimConnectionInfo={"vim1": {"extra": {"a": 1}}}),
+    lambda it: modify(it.vnfd, it.vnfd, extensions={"region": "south"}),
+    lambda it: modify(it.other, it.vnfd, vnfdId=it.other.vnfd_id),
+    lambda it: scale(vnfd=it.other),
 ]  # fmt: skip
+"""The last one was prepared when the instance had another VNFD."""
+
+
+def snapshot_of(vnf: Vnf) -> VnfSnapshot:
+    """One that was taken of the instance as it is."""
+    info = vnf.instantiated_vnf_info
+    flavour = {"instantiatedVnfInfo": {"flavourId": info.flavour_id if info else ""}}
+    servers = [vnfc.id for vnfc in info.vnfc_resource_info] if info else []
+    return filled_snapshot(vnf.id, *servers, vnfdId=vnf.vnfd_id, vnfInstance=flavour)
 
 
 @dataclass(frozen=True)
@@ -76,7 +127,7 @@ class Move:
 
 MOVES = [
     *[Move(confirmed, "retry")] * 6, Move(confirmed, "rollback"), Move(failed, "rollback"), Move(failed, "retry"),
-    Move(unknown, "fail"),
+    Move(unknown, "fail"), Move(noted, "rollback"),
 ]  # fmt: skip
 
 
@@ -102,6 +153,7 @@ class VnfModel(RuleBasedStateMachine):
         self.store = self.open()
         self.processes = [Aggregates(self.store, VNF, self.clock) for _ in range(2)]
         self.state: Vnf | None = None
+        self.vnfds = (VNFD, COMING)
         self.snapshots = AnyVersion()
         self.ended: dict[str, Operation] = {}
         self.reports: list[ReportStep] = []
@@ -126,21 +178,29 @@ class VnfModel(RuleBasedStateMachine):
         except Rejected:
             self.state = self.wait(self.processes[process].load(self.id)).state
 
-    @initialize(settled=st.booleans())
-    def begin(self, settled: bool) -> None:
-        self.execute(create(), 0)
+    @initialize(settled=st.booleans(), scripts=st.booleans())
+    def begin(self, settled: bool, scripts: bool) -> None:
+        """:param scripts: the package has scripts around every operation, and an image."""
+        self.vnfds = (SCRIPTED, SCRIPTED_COMING) if scripts else (VNFD, COMING)
+        self.execute(create(self.vnfds[0]), 0)
         if settled:
-            self.execute(instantiate(), 0)
+            self.execute(instantiate(vnfd=self.vnfds[0]), 0)
             self.settle(0)
 
+    def prepared(self, command: Command) -> VnfCommand:
+        """As it is asked of the instance."""
+        assert self.state is not None
+        vnfd, other = self.vnfds if self.state.vnfd_id == self.vnfds[0].vnfd_id else reversed(self.vnfds)
+        return command(Known(self.state, vnfd, other))
+
     @rule(command=st.sampled_from(COMMANDS), process=st.integers(0, 1))
-    def command(self, command: VnfCommand, process: int) -> None:
-        self.execute(command, process)
+    def command(self, command: Command, process: int) -> None:
+        self.execute(self.prepared(command), process)
 
     @precondition(lambda self: self.state and self.state.instantiation_state == "INSTANTIATED")
     @rule(command=st.sampled_from(ON_VIM), process=st.integers(0, 1))
-    def operate(self, command: VnfCommand, process: int) -> None:
-        self.execute(command, process)
+    def operate(self, command: Command, process: int) -> None:
+        self.execute(self.prepared(command), process)
 
     @precondition(lambda self: self.state and self.state.operation)
     @rule(mode=st.sampled_from(["GRACEFUL", "FORCEFUL"]), process=st.integers(0, 1))
@@ -164,9 +224,9 @@ class VnfModel(RuleBasedStateMachine):
         assert self.wait(fresh.load(self.id)).state == self.state
 
     @rule(command=st.sampled_from(COMMANDS))
-    def command_of_another_project(self, command: VnfCommand) -> None:
+    def command_of_another_project(self, command: Command) -> None:
         before = self.state
-        self.execute(command, 0, project="other")
+        self.execute(self.prepared(command), 0, project="other")
         assert self.state == before
 
     @rule(moves=st.lists(st.tuples(st.sampled_from(MOVES), st.integers(0, 1)), min_size=1, max_size=8))
@@ -197,6 +257,8 @@ class VnfModel(RuleBasedStateMachine):
         self.execute(report, process)
         if due is None or (report.op_id, report.step, report.attempt) != self.key(before):
             assert self.state == before, "a report of anything but the present attempt of the present step"
+        elif report.outcome == "NOTED" and report.seen != due.result:
+            assert self.state == before, "a note of somebody who knew less than there was"
 
     @staticmethod
     def key(vnf: Vnf | None) -> tuple[str, str, int]:
@@ -266,6 +328,24 @@ class VnfModel(RuleBasedStateMachine):
         for run in operation.rollback if operation else ():
             tries = [step.attempt for step in operation.plan if step.step.name == run.step.name] if operation else []
             assert run.status != "INTENDED" or run.attempt not in tries
+
+    @invariant()
+    def what_was_not_begun_has_no_result(self) -> None:
+        operation = self.state.operation if self.state else None
+        for run in operation.runs if operation else ():
+            assert not (run.status == "PLANNED" and run.result), "what is done again begins from nothing"
+
+    @invariant()
+    def the_instance_has_the_vnfd_that_its_operations_brought(self) -> None:
+        """A change of the VNF package counts when it is completed, with all that comes with the VNFD, and not before."""
+        operation = self.state.operation if self.state else None
+        if self.state is None or operation is None or operation.modification is None:
+            return
+        coming = operation.modification.vnfd_id
+        if coming is not UNSET:
+            assert (self.state.vnfd_id == coming) == (operation.state == "COMPLETED")
+        vnfd = next(vnfd for vnfd in self.vnfds if vnfd.vnfd_id == self.state.vnfd_id)
+        assert self.state.software_version == vnfd.software_version
 
     @invariant()
     def what_has_ended_never_changes(self) -> None:
