@@ -16,6 +16,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import aiohttp
+import asyncpg
 import pytest
 from forestay_events.platform import Platform, utc_now
 from forestay_package_mgmt.settings import Settings
@@ -113,6 +114,26 @@ async def test_orphaned_blobs_are_swept(serve: Serve, asg: bytes, two_vdus: byte
                 await asyncio.sleep(0.02)
         assert await server.blobs() == kept | {young}
         assert (await server.show(info["id"]))["onboardingState"] == "ONBOARDED"
+
+
+async def test_a_content_that_could_not_be_deleted_at_once_goes_soon(serve: Serve, database: str) -> None:
+    """The database breaks off while a refused content waits to be deleted; the sweep would take an hour."""
+    async with serve() as server:
+        package_id = await server.create()
+        storing = await asyncpg.connect(database)
+        await storing.execute("SELECT pg_advisory_lock_shared(hashtext('forestay package contents'))")
+        assert await server.upload(package_id, b"no zip") == 202
+        async with asyncio.timeout(30):
+            while not await storing.fetch(
+                "SELECT pg_terminate_backend(pid) FROM pg_locks JOIN pg_database ON database = pg_database.oid"
+                " WHERE locktype = 'advisory' AND NOT granted AND datname = current_database()"
+            ):
+                await asyncio.sleep(0.05)
+        assert len(await server.blobs()) == 1
+        await storing.close()
+        async with asyncio.timeout(30):
+            while await server.blobs():
+                await asyncio.sleep(0.05)
 
 
 async def test_nothing_is_swept_for_an_empty_log(serve: Serve) -> None:
