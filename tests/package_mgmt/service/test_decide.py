@@ -15,6 +15,7 @@ from forestay_package_mgmt.domain.commands import (
     CreatePackage,
     DeletePackage,
     FailOnboarding,
+    FinishArtifact,
     FinishOnboarding,
     FinishUpload,
     ModifyPackage,
@@ -30,6 +31,7 @@ VNFD = Vnfd(vnfd_id="v", provider="p", product_name="n", software_version="1", v
 START = StartUpload()
 STORE = FinishUpload(2, "d" * 64, 7, Checksum(algorithm="sha512", hash="c"))
 CLAIM, FINISH = ClaimVnfdId(3, "v"), FinishOnboarding(3, VNFD, ("v.yaml",), False)
+ARTIFACT = FinishArtifact(3, "https://a.example/b", "e" * 64, 5)
 CUT, FAIL = FailOnboarding(2, {"detail": "cut"}), FailOnboarding(3, {"detail": "no"})
 CREATED: list[PackageCommand] = [CreatePackage({})]
 HISTORIES: dict[str, list[PackageCommand]] = {
@@ -53,6 +55,7 @@ OUTCOMES: list[tuple[PackageCommand, dict[str, str | int]]] = [
     (DeletePackage(True), {"DELETED": 404}),
     (CLAIM, {"PROCESSING": "PROCESSING"}),
     (FAIL, {"PROCESSING": "CREATED", "CLAIMED": "CREATED"}),
+    (ARTIFACT, {"PROCESSING": "PROCESSING", "CLAIMED": "PROCESSING"}),
     (FINISH, {"CLAIMED": "ONBOARDED"}),
 ]
 DEFAULTS: dict[type[PackageCommand], str | int] = {StartUpload: 409, ModifyPackage: 400, DeletePackage: "DELETED"}
@@ -102,7 +105,7 @@ def test_reports_about_another_upload_lead_to_nothing() -> None:
     again = execute(package, version, START)
     assert again is not None
     assert again.upload == version
-    for stale in (STORE, CUT, CLAIM, FINISH, FAIL):
+    for stale in (STORE, CUT, CLAIM, ARTIFACT, FINISH, FAIL):
         assert execute(again, version + 1, stale) is None
 
 
