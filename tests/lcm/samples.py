@@ -110,7 +110,9 @@ COMING = msgspec.structs.replace(
 def scripted(vnfd: Vnfd) -> Vnfd:
     """The same VNFD of a package with scripts around every operation and rollback, and with an image file."""
     hooks = [f"{hook}{kind}_{end}" for hook in HOOKS.values() for kind in ("", "_rollback") for end in ("start", "end")]
-    scripts = {hook: LcmScript(path=f"Scripts/{hook}.py", type="tosca.artifacts.Implementation.Python") for hook in hooks}
+    scripts = {
+        hook: LcmScript(path=f"Scripts/{hook}.py", type="tosca.artifacts.Implementation.Python") for hook in hooks
+    }
     image = SoftwareImage(id="VDU1", name="image", version=vnfd.software_version, path="Files/image.img")
     flavours = {
         flavour_id: msgspec.structs.replace(
