@@ -39,7 +39,6 @@ CREATE = (
     "read-back.done",
 )
 UPDATE = (
-    "keep-stack.done",
     "update-stack.before",
     "update-stack.fenced",
     "update-stack.done",
