@@ -132,6 +132,6 @@ def test_no_secret_is_told() -> None:
 
 
 def test_facts_of_an_instance_without_a_name() -> None:
-    nameless, named = (announced(told(create(**given)))[0].facts for given in ({}, {"vnfInstanceName": "edge"}))
+    nameless, named = (announced(told(command))[0].facts for command in (create(), create(vnfInstanceName="edge")))
     assert nameless["vnfInstanceNames"] == ()
     assert named["vnfInstanceNames"] == ("edge",)
