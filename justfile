@@ -34,7 +34,7 @@ test *args:
 [script('bash')]
 test-crash *args:
     set -euo pipefail
-    pytest -n 3 -m "crash and not perf" {{ args }}
+    pytest -n 4 -m "crash and not perf" {{ args }}
     pytest -m "crash and perf" {{ args }} || [ $? -eq 5 ] # 5: the arguments select none
 
 # Drive Forestay with the unmodified python-tackerclient

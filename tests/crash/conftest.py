@@ -84,6 +84,8 @@ def pytest_runtest_makereport(
     report = yield
     if report.failed:
         for file, position in item.stash.get(_LOGS, {}).items():
+            if not file.exists():  # the end of a site of its own has failed
+                continue
             with file.open("rb") as log:
                 log.seek(position)
                 text = log.read().decode(errors="replace")
