@@ -72,6 +72,12 @@ class Known:
     other: Vnfd
 
 
+def known(vnf: Vnf, vnfds: tuple[Vnfd, Vnfd]) -> Known:
+    """The instance, which has one of two VNFDs."""
+    vnfd, other = vnfds if vnf.vnfd_id == vnfds[0].vnfd_id else reversed(vnfds)
+    return Known(vnf, vnfd, other)
+
+
 Command = Callable[[Known], VnfCommand]
 
 
@@ -190,8 +196,7 @@ class VnfModel(RuleBasedStateMachine):
     def prepared(self, command: Command) -> VnfCommand:
         """As it is asked of the instance."""
         assert self.state is not None
-        vnfd, other = self.vnfds if self.state.vnfd_id == self.vnfds[0].vnfd_id else reversed(self.vnfds)
-        return command(Known(self.state, vnfd, other))
+        return command(known(self.state, self.vnfds))
 
     @rule(command=st.sampled_from(COMMANDS), process=st.integers(0, 1))
     def command(self, command: Command, process: int) -> None:

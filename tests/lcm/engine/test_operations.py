@@ -155,7 +155,7 @@ async def test_a_stack_that_failed_is_made_anew_on_retry(config: BaseConfig) -> 
         await lcm.until(vnf_id, "COMPLETED")
     name = f"vnf-{vnf_id}"
     assert vim.journal == [f"create {name}", f"delete {name}", f"create {name}"]
-    assert vim.stacks[name].maker == (operation.id, 2)
+    assert vim.stacks[name].maker == (operation.id, "create-stack", 2)
 
 
 async def test_rollback_leaves_nothing(config: BaseConfig) -> None:

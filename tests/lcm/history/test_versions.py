@@ -10,14 +10,14 @@ from uuid import uuid4
 import pytest
 from forestay_events.config import BaseConfig
 from forestay_events.errors import Rejected
-from forestay_lcm.domain.commands import Handle, VnfCommand
+from forestay_lcm.domain.commands import Handle
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.lcm.domain.test_vnf_model import COMMANDS, MOVES, Move
+from tests.lcm.domain.test_vnf_model import COMMANDS, MOVES, Command, Move, known
 from tests.lcm.history.site import Site, site
 from tests.lcm.history.test_instance import expected, folds, shown
-from tests.lcm.samples import create, instantiate
+from tests.lcm.samples import COMING, VNFD, create, instantiate
 
 World = tuple[asyncio.AbstractEventLoop, Site]
 
@@ -36,12 +36,12 @@ def world(bare: BaseConfig, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
 
 @given(choices=st.lists(st.sampled_from([*COMMANDS, *MOVES * 4]), max_size=30))
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_any_version(world: World, choices: list[VnfCommand | Move]) -> None:
+def test_any_version(world: World, choices: list[Command | Move]) -> None:
     loop, here = world
     loop.run_until_complete(told_as_folded(here, choices))
 
 
-async def told_as_folded(here: Site, choices: list[VnfCommand | Move]) -> None:
+async def told_as_folded(here: Site, choices: list[Command | Move]) -> None:
     vnf_id = str(uuid4())
     await here.do(vnf_id, create(), instantiate())
     for choice in choices:
@@ -50,7 +50,7 @@ async def told_as_folded(here: Site, choices: list[VnfCommand | Move]) -> None:
         assert state.operation is not None
         with suppress(Rejected):
             if not isinstance(choice, Move):
-                await here.do(vnf_id, choice)
+                await here.do(vnf_id, choice(known(state, (VNFD, COMING))))
             elif state.operation.current is not None:
                 await here.do(vnf_id, choice.report)
             else:
