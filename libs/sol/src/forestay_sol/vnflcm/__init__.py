@@ -95,6 +95,7 @@ from forestay_sol.vnflcm.requests import (
 )
 from forestay_sol.vnflcm.snapshots import (
     CreateVnfSnapshotInfoRequest,
+    ListedVnfSnapshotInfo,
     StorageSnapshotResource,
     VnfcSnapshotInfo,
     VnfSnapshot,
@@ -143,6 +144,7 @@ __all__ = [
     "LcmOperationState",
     "Link",
     "LinkChangeType",
+    "ListedVnfSnapshotInfo",
     "MacAddress",
     "Metadata",
     "OperateVnfRequest",

@@ -61,6 +61,30 @@ class VnfSnapshotInfo(Sol, frozen=True, kw_only=True):
     links: dict[str, Link] = field(name="_links")
 
 
+class ListedVnfSnapshot(Sol, frozen=True, kw_only=True):
+    """A VNF snapshot as lists show it: without its bulk, unless the bulk is asked for."""
+
+    id: Identifier
+    vnf_instance_id: Identifier
+    creation_started_at: str | None = None
+    creation_finished_at: str | None = None
+    vnfd_id: Identifier
+    vnf_instance: dict[str, Any] | None = None
+    vnfc_snapshots: tuple[VnfcSnapshotInfo, ...] = ()
+    vnf_state_snapshot_info: dict[str, Any] | None = None
+    user_defined_data: KeyValuePairs | None = None
+
+
+class ListedVnfSnapshotInfo(Sol, frozen=True, kw_only=True):
+    """The resource "Individual VNF snapshot" in a list."""
+
+    id: Identifier
+    vnf_snapshot_pkg_id: Identifier | None = None
+    vnf_snapshot: ListedVnfSnapshot | None = None
+    deletion: dict[str, Any] | None = None
+    links: dict[str, Link] = field(name="_links")
+
+
 class CreateVnfSnapshotInfoRequest(Sol, frozen=True, kw_only=True):
     """POST vnf_snapshots: empty, or of a VNF snapshot that was extracted from a VNF snapshot package."""
 

@@ -20,6 +20,7 @@ from forestay_sol.parameters import LIST
 from forestay_sol.selectors import Attributes
 from forestay_sol.vnflcm import (
     CreateVnfSnapshotInfoRequest,
+    ListedVnfSnapshotInfo,
     VnfSnapshot,
     VnfSnapshotInfo,
     VnfSnapshotInfoModificationRequest,
@@ -81,7 +82,7 @@ class SnapshotsApi:
             ),
             Route(
                 "GET", _PATH, self.list_snapshots, VNFLCM_V2, summary="List VNF snapshots",
-                gives=tuple[VnfSnapshotInfo, ...], query=LIST,
+                gives=tuple[ListedVnfSnapshotInfo, ...], query=LIST,
             ),
             Route("GET", one, self.show, VNFLCM_V2, summary="Show a VNF snapshot", gives=VnfSnapshotInfo, versioned=True),
             Route(
