@@ -285,16 +285,30 @@ class TestHandling:
         assert story.vnf.vim_connections == {}
         assert story.operation.error is not None, "what went wrong stays to be read"
 
-    def test_a_failed_rollback_can_be_rolled_back_again_but_not_retried(self) -> None:
+    def test_a_failed_rollback_can_be_rolled_back_again(self) -> None:
         story = told(*INSTANTIATING, confirmed, failed, handle("rollback"), failed)
         assert story.operation.state == "FAILED_TEMP"
-        assert refusal(story, handle("retry")).detail.startswith("Rollback of LCM operation")
         story.do(handle("rollback"))
         assert present(story.vnf)[:2] == ("delete-stack", 2), (
             "so that a late report of the first is no report of this one"
         )
         story.do(confirmed)
         assert kinds(story.do(confirmed))[-1] == "OperationRolledBack"
+
+    def test_an_operation_whose_rollback_failed_is_tried_again_from_what_may_be_undone(self) -> None:
+        story = told(*INSTANTIATING).until("await-stack", confirmed)
+        story.do(failed)
+        story.do(handle("rollback"))
+        story.do(failed)
+        assert kinds(story.do(handle("retry"))) == ["OperationProcessing", "StepIntended"]
+        assert present(story.vnf)[:2] == ("create-stack", 2), "its stack may be half gone"
+        story.do(failed)
+        story.do(handle("rollback"))
+        assert present(story.vnf)[:2] == ("delete-stack", 2), "attempts are counted on over the retry"
+        story.do(failed)
+        story.do(handle("retry"))
+        story.until("", confirmed)
+        assert (story.operation.state, story.operation.error) == ("COMPLETED", None)
 
     def test_fail_gives_up_as_it_is(self) -> None:
         story = told(*INSTANTIATING, confirmed, failed)

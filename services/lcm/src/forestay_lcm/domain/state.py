@@ -37,6 +37,7 @@ from forestay_lcm.domain.plan import Step, kind_of
 from forestay_lcm.domain.script_metadata import ERROR_DATA
 from forestay_lcm.domain.transitions import IllegalTransition, StepStatus, next_operation_state, next_step_status
 from forestay_sol.vnflcm import (
+    AffectedVipCp,
     ExtVirtualLinkInfo,
     InstantiatedVnfInfo,
     LcmOperation,
@@ -64,7 +65,8 @@ class StepRun(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Operation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An LCM operation occurrence.
 
-    :ivar rollback: the compensating steps, once it is rolled back.
+    :ivar rollback: the compensating steps, while it is rolled back.
+    :ivar tries: the highest attempt of each step of a rollback that was given up for a retry.
     :ivar former_connections: the instance's VIM connections before, which it has again if the operation comes to nothing.
     :ivar modifications: what a change of the VNF package brought with it (SOL003 VnfInfoModifications).
     """
@@ -78,12 +80,14 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     lane: str
     plan: tuple[StepRun, ...]
     rollback: tuple[StepRun, ...] = ()
+    tries: dict[str, int] = {}
     automatic: bool = False
     error: ProblemDict | None = None
     resource_changes: ResourceChanges | None = None
     scale_status: tuple[ScaleInfo, ...] = ()
     cancel_mode: Literal["GRACEFUL", "FORCEFUL"] | None = None
     changed_info: dict[str, Any] = {}
+    affected_vip_cps: tuple[AffectedVipCp, ...] = ()
     changed_ext_connectivity: tuple[ExtVirtualLinkInfo, ...] = ()
     former_connections: dict[str, VimConnectionInfo] = {}
     hooks: tuple[str, ...] = ()
@@ -102,7 +106,8 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     def tried(self, step: str) -> int:
         """The highest attempt of a step, be it of the plan or of a rollback: no two tries have the same number."""
-        return max((run.attempt for run in (*self.plan, *self.rollback) if run.step.name == step), default=0)
+        runs = (run.attempt for run in (*self.plan, *self.rollback) if run.step.name == step)
+        return max(self.tries.get(step, 0), *runs, 0)
 
     @property
     def results(self) -> dict[str, dict[str, Any]]:
@@ -263,6 +268,7 @@ def _members(operation: Operation, event: OperationEvent) -> dict[str, Any]:
                 "resource_changes": event.resource_changes,
                 "changed_info": event.changed_info,
                 "modifications": event.modifications,
+                "affected_vip_cps": event.affected_vip_cps,
                 "changed_ext_connectivity": event.changed_ext_connectivity,
                 "cancel_mode": None,
             }
@@ -270,6 +276,11 @@ def _members(operation: Operation, event: OperationEvent) -> dict[str, Any]:
             return {"cancel_mode": event.mode}
         case OperationFailedTemp():
             return {"error": event.error, "cancel_mode": None}
+        case OperationProcessing():
+            return {
+                "rollback": (),
+                "tries": {**operation.tries, **{run.step.name: run.attempt for run in operation.rollback}},
+            }
         case OperationRollingBack():
             # Attempts go on counting, so that a late report of an earlier try is no report of this one.
             return {"rollback": tuple(StepRun(step=step, attempt=operation.tried(step.name)) for step in event.steps)}

@@ -79,13 +79,9 @@ def ended_by(operation: Operation, error: ProblemDict) -> VnfEvent:
 
 
 def _retry(operation: Operation) -> Decided:
-    if operation.rollback:
-        raise Rejected(
-            409,
-            f"Rollback of LCM operation {operation.id} has begun: roll back again, or fail it.",
-            extra=naming(operation),
-        )
-    due = next(run for run in operation.plan if run.status != "CONFIRMED")
+    """Go on where it failed; or, if its rollback failed, at the first step that may have been undone by then."""
+    undone = {run.step.name for run in operation.rollback if run.attempt}
+    due = next(run for run in operation.plan if run.status != "CONFIRMED" or not undone.isdisjoint(run.step.undo))
     # One that was cancelled before it was begun needs nothing done anew.
     step = (due.step.retry_from if due.status == "FAILED" else None) or due.step.name
     again = StepIntended(op_id=operation.id, step=step, attempt=operation.tried(step) + 1)
