@@ -36,6 +36,7 @@ from forestay_lcm.domain.events import (
 from forestay_lcm.domain.plan import Step
 from forestay_lcm.domain.resource_changes import resource_changes
 from forestay_sol.vnflcm import (
+    AffectedVipCp,
     ExtVirtualLinkInfo,
     InstantiatedVnfInfo,
     ResourceHandle,
@@ -107,6 +108,7 @@ EVENTS: tuple[VnfEvent, ...] = (
         resource_changes=resource_changes(None, AFTER), extensions={"region": "south"},
         configurable_properties={"autoscale": True}, changed_info={"vnfInstanceName": "edge"},
         modifications={"vnfdId": "vnfd-2"},
+        affected_vip_cps=(AffectedVipCp(cp_instance_id="vip-1", cpd_id="VIP1", change_type="ADDED"),),
         changed_ext_connectivity=(
             ExtVirtualLinkInfo(
                 id="ext", resource_handle=ResourceHandle(resource_id="net-1"),

@@ -241,6 +241,18 @@ def test_a_healed_vnfc_is_one_removed_and_one_added(two_vdus: Flavour) -> None:
     assert changes.affected_ext_link_ports == ()
 
 
+def test_a_vnfc_that_stays_is_modified_by_another_port_or_volume(two_vdus: Flavour) -> None:
+    order = order_of(two_vdus, extVirtualLinks=[LINK])
+    before = _info(order, TWO, PORTS)
+    others = {"p11": _resource("VDU1_CP1", "p19"), "v1": _resource("VDU2_Storage", "v9")}
+    moved = _port("p19", "s1", ("sub-1", "10.10.0.7"))
+    after = _info(order, [others.get(item.physical_id, item) for item in TWO], [moved, *PORTS[1:]])
+    changed = {item.id: item for item in resource_changes(before, after).affected_vnfcs}
+    assert {item.change_type for item in changed.values()} == {"MODIFIED"}
+    assert changed["s1"].affected_vnfc_cp_ids == ("VDU1_CP1-s1",)
+    assert (changed["s2"].added_storage_resource_ids, changed["s2"].removed_storage_resource_ids) == (("v9",), ("v1",))
+
+
 def test_names_properties_and_metadata_survive(two_vdus: Flavour) -> None:
     order = order_of(two_vdus)
     first = msgspec.to_builtins(_info(order, TWO, PORTS))

@@ -10,6 +10,7 @@ from forestay_lcm.adapters.openstack.cloud import Cloud
 from forestay_lcm.adapters.openstack.inventory import differences
 from forestay_lcm.adapters.openstack.looking import look
 from forestay_lcm.domain.connection_points import address_of
+from forestay_lcm.domain.resource_changes import affected_vip_cps
 from forestay_simvim import OpenStackSimulator
 from forestay_sol.vnfd import Flavour, FloatingCp, VnfExtCp
 from forestay_sol.vnflcm import CpProtocolInfo, InstantiatedVnfInfo
@@ -79,6 +80,19 @@ async def test_a_vip_moves_to_another_network(cloud: Cloud, shared: Flavour) -> 
     [front] = [cp for cp in told["extCpInfo"] if cp["cpdId"] == "front"]
     [ip] = front["cpProtocolInfo"][0]["ipOverEthernet"]["ipAddresses"]
     assert ip["addresses"][0].startswith("10.20.0.")
+
+
+async def test_what_an_operation_changed_of_vips_is_told(cloud: Cloud, shared: Flavour) -> None:
+    info = await vnf(cloud, shared)
+    inner, outer = info.vip_cp_info
+    both = {inner.cp_instance_id, outer.cp_instance_id}
+    assert {(vip.cp_instance_id, vip.change_type) for vip in affected_vip_cps(None, info)} == {
+        (vip, "ADDED") for vip in both
+    }
+    assert {vip.change_type for vip in affected_vip_cps(info, None)} == {"REMOVED"}
+    fewer = replace(info, vip_cp_info=(replace(inner, associated_vnfc_cp_ids=()), outer))
+    [changed] = affected_vip_cps(info, fewer)
+    assert (changed.cpd_id, changed.change_type) == ("inner_vip", "MODIFIED")
 
 
 async def test_a_vip_without_a_server_is_watched(cloud: Cloud, shared: Flavour) -> None:

@@ -15,7 +15,7 @@ from forestay_lcm.subscriptions.notifications import announcement
 from forestay_notify.projection import Announcement
 
 from tests.lcm.domain.story import VNF_ID, Story, told
-from tests.lcm.samples import confirmed, create, instantiate, present, terminate
+from tests.lcm.samples import INFO, confirmed, create, instantiate, present, terminate
 
 LINKS = Links("http://forestay")
 
@@ -106,6 +106,15 @@ def test_changes_are_told_with_results_in_full_only() -> None:
     assert not any("affectedVnfcs" in each.full for each in before)
     assert "affectedVnfcs" not in completed.short
     assert (completed.full["verbosity"], completed.short["verbosity"]) == ("FULL", "SHORT")
+
+
+def test_a_vip_that_is_new_is_told() -> None:
+    story = told(create(), instantiate()).until("read-back", confirmed)
+    info = INFO | {"vipCpInfo": [{"cpInstanceId": "vip-1", "cpdId": "VIP1", "associatedVnfcCpIds": ["CP1-server-1"]}]}
+    story.do(lambda vnf: confirmed(vnf, instantiated_vnf_info=info))
+    completed = announced(story)[-1]
+    assert completed.full["affectedVipCps"] == [{"cpInstanceId": "vip-1", "cpdId": "VIP1", "changeType": "ADDED"}]
+    assert "affectedVipCps" not in completed.short
 
 
 def test_names_for_ever() -> None:

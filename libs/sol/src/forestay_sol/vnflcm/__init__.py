@@ -66,6 +66,7 @@ from forestay_sol.vnflcm.instance import (
 )
 from forestay_sol.vnflcm.op_occ import (
     AffectedExtLinkPort,
+    AffectedVipCp,
     AffectedVirtualLink,
     AffectedVirtualStorage,
     AffectedVnfc,
@@ -106,6 +107,7 @@ from forestay_sol.vnflcm.snapshots import (
 __all__ = [
     "AddressRange",
     "AffectedExtLinkPort",
+    "AffectedVipCp",
     "AffectedVirtualLink",
     "AffectedVirtualStorage",
     "AffectedVnfc",

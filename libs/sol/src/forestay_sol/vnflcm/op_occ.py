@@ -67,6 +67,15 @@ class AffectedVirtualStorage(Sol, frozen=True, kw_only=True):
     metadata: Metadata | None = None
 
 
+class AffectedVipCp(Sol, frozen=True, kw_only=True):
+    """A VIP CP that the operation added, removed or changed; of version 3.7.1 of SOL003."""
+
+    cp_instance_id: Identifier
+    cpd_id: Identifier
+    vnfd_id: Identifier | None = None
+    change_type: Literal["ADDED", "REMOVED", "MODIFIED"]
+
+
 class ResourceChanges(Sol, frozen=True, kw_only=True):
     """What the operation changed in the VIM."""
 
@@ -109,6 +118,7 @@ class VnfLcmOpOcc(Sol, frozen=True, kw_only=True):
     error: dict[str, Any] | None = None
     resource_changes: ResourceChanges | None = None
     changed_info: VnfInfoModifications | None = None
+    affected_vip_cps: tuple[AffectedVipCp, ...] = ()
     changed_ext_connectivity: tuple[ExtVirtualLinkInfo, ...] = ()
     modifications_triggered_by_vnf_pkg_change: VnfInfoModifications | None = None
     links: dict[str, Link] = field(name="_links")

@@ -11,6 +11,7 @@ import msgspec
 from forestay_events.commit import EventCodec
 from forestay_lcm.domain.plan import Step
 from forestay_sol.vnflcm import (
+    AffectedVipCp,
     ExtVirtualLinkInfo,
     InstantiatedVnfInfo,
     LcmOperation,
@@ -123,6 +124,7 @@ class OperationCompleted(OperationEvent, frozen=True, kw_only=True):
     :ivar extensions: what the request set of them, null takes one away; so ``configurable_properties``.
     :ivar changed_info: SOL003 VnfInfoModifications of a MODIFY_INFO, secrets sealed.
     :ivar modifications: those that a change of the VNF package brought with it.
+    :ivar affected_vip_cps: the VIP CPs that are new, gone, or other than before.
     :ivar changed_ext_connectivity: the external virtual links that are connected in another way than before.
     """
 
@@ -133,6 +135,7 @@ class OperationCompleted(OperationEvent, frozen=True, kw_only=True):
     configurable_properties: dict[str, Any] = {}
     changed_info: dict[str, Any] = {}
     modifications: dict[str, Any] = {}
+    affected_vip_cps: tuple[AffectedVipCp, ...] = ()
     changed_ext_connectivity: tuple[ExtVirtualLinkInfo, ...] = ()
 
 

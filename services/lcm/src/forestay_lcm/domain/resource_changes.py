@@ -13,6 +13,7 @@ from typing import Literal, Protocol, TypeVar
 
 from forestay_sol.vnflcm import (
     AffectedExtLinkPort,
+    AffectedVipCp,
     AffectedVirtualLink,
     AffectedVirtualStorage,
     AffectedVnfc,
@@ -20,6 +21,7 @@ from forestay_sol.vnflcm import (
     ExtVirtualLinkInfo,
     InstantiatedVnfInfo,
     ResourceChanges,
+    VipCpInfo,
     VnfVirtualLinkResourceInfo,
 )
 
@@ -45,11 +47,11 @@ def resource_changes(
 ) -> ResourceChanges:
     """The changes that lead from ``before`` to ``after``; ``None`` stands for a VNF of which nothing exists.
 
-    :param updates: whether a VNFC that stays and has other metadata was updated.
+    :param updates: whether a VNFC that stays and has other metadata was modified, too; one with other storages or CPs is.
     """
     old, new = (info or InstantiatedVnfInfo(flavour_id="-", vnf_state="STOPPED") for info in (before, after))
     return ResourceChanges(
-        affected_vnfcs=(*_vnfcs(old, new), *(_updated(old, new) if updates else ())),
+        affected_vnfcs=(*_vnfcs(old, new), *_modified(old, new, updates=updates)),
         affected_virtual_links=(*_virtual_links(old, new), *_managed_links(old, new)),
         affected_ext_link_ports=tuple(_ext_link_ports(old, new)),
         affected_virtual_storages=tuple(_storages(old, new)),
@@ -92,6 +94,23 @@ def changed_ext_connectivity(
     return tuple(link for link in links if old.get(link.id) != _connectivity(link))
 
 
+def affected_vip_cps(
+    before: InstantiatedVnfInfo | None, after: InstantiatedVnfInfo | None
+) -> tuple[AffectedVipCp, ...]:
+    """The VIP CPs that are new, gone, or have other addresses or other VNFCs behind them (SOL003 clause 5.5.2.13)."""
+    was, now = ({vip.cp_instance_id: vip for vip in info.vip_cp_info} if info else {} for info in (before, after))
+
+    def change(vip: VipCpInfo) -> Literal["ADDED", "REMOVED", "MODIFIED"]:
+        key = vip.cp_instance_id
+        return "ADDED" if key not in was else "REMOVED" if key not in now else "MODIFIED"
+
+    return tuple(
+        AffectedVipCp(cp_instance_id=vip.cp_instance_id, cpd_id=vip.cpd_id, change_type=change(vip))
+        for vip in (was | now).values()
+        if was.get(vip.cp_instance_id) != now.get(vip.cp_instance_id)
+    )
+
+
 def _connectivity(link: ExtVirtualLinkInfo) -> object:
     ports = {(port.id, port.resource_handle.resource_id) for port in link.ext_link_ports}
     return link.current_vnf_ext_cp_data, ports
@@ -125,10 +144,15 @@ def _vnfcs(old: InstantiatedVnfInfo, new: InstantiatedVnfInfo) -> Iterator[Affec
         )
 
 
-def _updated(old: InstantiatedVnfInfo, new: InstantiatedVnfInfo) -> Iterator[AffectedVnfc]:
-    former = {vnfc.id: vnfc.metadata for vnfc in old.vnfc_resource_info}
+def _modified(old: InstantiatedVnfInfo, new: InstantiatedVnfInfo, *, updates: bool) -> Iterator[AffectedVnfc]:
+    former, cps_before, cps_now = {vnfc.id: vnfc for vnfc in old.vnfc_resource_info}, _cps(old), _cps(new)
     for vnfc in new.vnfc_resource_info:
-        if vnfc.id in former and vnfc.metadata != former[vnfc.id]:
+        if (was := former.get(vnfc.id)) is None:
+            continue
+        had, has = was.storage_resource_ids, vnfc.storage_resource_ids
+        ids = dict.fromkeys(cp.id for cp in (*was.vnfc_cp_info, *vnfc.vnfc_cp_info))
+        cps = tuple(cp for cp in ids if cps_before.get(cp) != cps_now.get(cp))
+        if cps or set(had) != set(has) or (updates and was.metadata != vnfc.metadata):
             yield AffectedVnfc(
                 id=vnfc.id,
                 vdu_id=vnfc.vdu_id,
@@ -136,7 +160,20 @@ def _updated(old: InstantiatedVnfInfo, new: InstantiatedVnfInfo) -> Iterator[Aff
                 compute_resource=vnfc.compute_resource,
                 zone_id=vnfc.zone_id,
                 metadata=vnfc.metadata,
+                affected_vnfc_cp_ids=cps,
+                added_storage_resource_ids=tuple(storage for storage in has if storage not in had),
+                removed_storage_resource_ids=tuple(storage for storage in had if storage not in has),
             )
+
+
+def _cps(info: InstantiatedVnfInfo) -> dict[str, object]:
+    """What each CP of a VNFC is by id: its port and addresses, be they its own or those of the external CP that it is."""
+    external = {cp.id: cp for cp in info.ext_cp_info}
+    return {
+        cp.id: (cp, external.get(cp.vnf_ext_cp_id or ""))
+        for vnfc in info.vnfc_resource_info
+        for cp in vnfc.vnfc_cp_info
+    }
 
 
 def _storages(old: InstantiatedVnfInfo, new: InstantiatedVnfInfo) -> Iterator[AffectedVirtualStorage]:

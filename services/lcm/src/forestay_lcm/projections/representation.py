@@ -61,6 +61,7 @@ def op_occ_document(vnf: Vnf, operation: Operation) -> str:
             error=without_secrets(operation.error),
             resourceChanges=operation.resource_changes,
             changedInfo=shown_params(operation.changed_info) or None,
+            affectedVipCps=operation.affected_vip_cps or None,
             changedExtConnectivity=operation.changed_ext_connectivity or None,
             modificationsTriggeredByVnfPkgChange=operation.modifications or None,
         )

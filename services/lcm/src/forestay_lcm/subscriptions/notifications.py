@@ -30,7 +30,7 @@ from forestay_lcm.subscriptions.filters import NotificationType
 Json = dict[str, Any]
 
 _WITH_ERROR = frozenset({"FAILED_TEMP", "FAILED", "ROLLED_BACK"})
-_CHANGES = ("changedInfo", "changedExtConnectivity", "modificationsTriggeredByVnfPkgChange")
+_CHANGES = ("changedInfo", "affectedVipCps", "changedExtConnectivity", "modificationsTriggeredByVnfPkgChange")
 
 
 class Telling:

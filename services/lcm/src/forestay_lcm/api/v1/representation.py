@@ -40,7 +40,7 @@ class LinksV1(Links):
 
     def of_op_occ(self, document: Json) -> Json:
         """VnfLcmOpOcc; ``operationParams`` is JSON in a string, as Tacker's clients know it."""
-        shown = super().of_op_occ(document)
+        shown = _without(super().of_op_occ(document), "affectedVipCps")
         if "operationParams" in document:
             shown["operationParams"] = msgspec.json.encode(request_v1(document["operationParams"])).decode()
         if "vimConnectionInfo" in (changed := document.get("changedInfo", {})):
@@ -71,7 +71,7 @@ def notification_v1(body: Json) -> Json:
     There is no verbosity; an error is JSON in a string; of identifiers the links are told as ``links``, too: Tacker does the
     one, SOL003 the other.
     """
-    shown = _without(body, "verbosity")
+    shown = _without(body, "verbosity", "affectedVipCps")
     shown["_links"] = {
         name: {"href": link["href"].replace(_IN_V2, _IN_V1, 1)} for name, link in body.get("_links", {}).items()
     }

@@ -24,7 +24,12 @@ from forestay_lcm.domain.events import (
     StepUnknown,
     VnfEvent,
 )
-from forestay_lcm.domain.resource_changes import changed_ext_connectivity, resource_changes, reverted
+from forestay_lcm.domain.resource_changes import (
+    affected_vip_cps,
+    changed_ext_connectivity,
+    resource_changes,
+    reverted,
+)
 from forestay_lcm.domain.seen import seen_last
 from forestay_lcm.domain.state import InstantiationState, Operation, StepRun, Vnf
 from forestay_sol.vnflcm import InstantiatedVnfInfo, VimConnectionInfo
@@ -118,6 +123,7 @@ def _ended(vnf: Vnf, operation: Operation, results: Sequence[dict[str, Any]]) ->
         extensions=operation.params.get("extensions") or {},
         configurable_properties=operation.params.get("vnfConfigurableProperties") or {},
         modifications=modifications(change) if change else {},
+        affected_vip_cps=affected_vip_cps(before, after),
         changed_ext_connectivity=(
             changed_ext_connectivity(before, after) if operation.operation in _RECONNECTING else ()
         ),
