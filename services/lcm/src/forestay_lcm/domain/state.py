@@ -38,7 +38,6 @@ from forestay_lcm.domain.script_metadata import ERROR_DATA
 from forestay_lcm.domain.transitions import IllegalTransition, StepStatus, next_operation_state, next_step_status
 from forestay_sol.vnflcm import (
     AffectedVipCp,
-    AffectedVipCp,
     ExtVirtualLinkInfo,
     InstantiatedVnfInfo,
     LcmOperation,
@@ -88,7 +87,6 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     scale_status: tuple[ScaleInfo, ...] = ()
     cancel_mode: Literal["GRACEFUL", "FORCEFUL"] | None = None
     changed_info: dict[str, Any] = {}
-    affected_vip_cps: tuple[AffectedVipCp, ...] = ()
     affected_vip_cps: tuple[AffectedVipCp, ...] = ()
     changed_ext_connectivity: tuple[ExtVirtualLinkInfo, ...] = ()
     former_connections: dict[str, VimConnectionInfo] = {}
@@ -270,7 +268,6 @@ def _members(operation: Operation, event: OperationEvent) -> dict[str, Any]:
                 "resource_changes": event.resource_changes,
                 "changed_info": event.changed_info,
                 "modifications": event.modifications,
-                "affected_vip_cps": event.affected_vip_cps,
                 "affected_vip_cps": event.affected_vip_cps,
                 "changed_ext_connectivity": event.changed_ext_connectivity,
                 "cancel_mode": None,
