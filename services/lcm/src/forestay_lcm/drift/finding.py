@@ -10,53 +10,19 @@ Rules of this module:
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
 
 import msgspec
 from forestay_events.aggregate import Context, Decision, Definition
-from forestay_events.commit import Commit, EventCodec
-
-Kind = Literal["MISSING", "CHANGED", "ORPHANED"]
-
-
-class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """A difference.
-
-    :ivar kind: MISSING, the log has it and the VIM does not; CHANGED, they differ; ORPHANED, only the VIM has it.
-    :ivar vim: where: the VIM's address, project and region.
-    :ivar resource_type: as the VIM calls it, such as ``OS::Nova::Server``.
-    :ivar detail: a sentence.
-    """
-
-    kind: Kind
-    vim: str
-    resource_type: str
-    resource_id: str
-    detail: str
-
-
-class DriftEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag=str):
-    """Base of the events; the class name is the tag."""
-
-    finding_id: str
-
-
-class DriftFound(DriftEvent, frozen=True, kw_only=True):
-    """A comparison found this."""
-
-    finding: Finding
-
-
-class OrphanRemovalIntended(DriftEvent, frozen=True, kw_only=True):
-    """From now on the orphan may be removed from the VIM."""
-
-
-class DriftEnded(DriftEvent, frozen=True, kw_only=True):
-    """A later comparison did not find it any more."""
-
-
-Event = DriftFound | OrphanRemovalIntended | DriftEnded
-CODEC: EventCodec[Event] = EventCodec(Event)
+from forestay_events.commit import Commit
+from forestay_sol.streams.drift import (
+    CODEC,
+    KIND,
+    DriftEnded,
+    DriftEvent,
+    DriftFound,
+    Finding,
+    OrphanRemovalIntended,
+)
 
 
 class Open(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,7 +56,7 @@ class Remove(msgspec.Struct, frozen=True, kw_only=True):
 Command = Compared | Remove
 
 
-def decide(drift: Drift | None, command: Command, ctx: Context) -> Decision[Event]:
+def decide(drift: Drift | None, command: Command, ctx: Context) -> Decision[DriftEvent]:
     known = drift.findings if drift else ()
     if isinstance(command, Remove):
         intended = [OrphanRemovalIntended(finding_id=item.id) for item in known if _is_new(item, command)]
@@ -98,7 +64,7 @@ def decide(drift: Drift | None, command: Command, ctx: Context) -> Decision[Even
     there = {item.finding for item in known}
     gone = [item for item in known if item.finding.vim == command.vim and item.finding not in command.findings]
     found = [finding for finding in command.findings if finding not in there]
-    events: list[Event] = [DriftEnded(finding_id=item.id) for item in gone]
+    events: list[DriftEvent] = [DriftEnded(finding_id=item.id) for item in gone]
     events += [DriftFound(finding_id=ctx.new_id(_name(finding)), finding=finding) for finding in found]
     return Decision(events, f"comparison with {command.vim}: {len(found)} new, {len(gone)} gone")
 
@@ -111,7 +77,7 @@ def _name(finding: Finding) -> str:
     return f"{finding.vim} {finding.kind} {finding.resource_type} {finding.resource_id}"
 
 
-def evolve(drift: Drift | None, event: Event, commit: Commit) -> Drift:
+def evolve(drift: Drift | None, event: DriftEvent, commit: Commit) -> Drift:
     findings = drift.findings if drift else ()
     match event:
         case DriftFound():
@@ -126,4 +92,4 @@ def evolve(drift: Drift | None, event: Event, commit: Commit) -> Drift:
     return Drift(findings=findings)
 
 
-DRIFT: Definition[Drift, Command, Event] = Definition("LCM", "drift", CODEC, decide, evolve)
+DRIFT: Definition[Drift, Command, DriftEvent] = Definition("LCM", KIND, CODEC, decide, evolve)

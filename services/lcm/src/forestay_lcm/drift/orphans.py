@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 
+from forestay_sol.streams.drift import Finding
+
 from forestay_lcm.adapters.openstack.cloud import Cloud
 from forestay_lcm.adapters.openstack.glance import Glance, Image
 from forestay_lcm.adapters.openstack.heat import Stack
@@ -16,7 +18,6 @@ from forestay_lcm.adapters.openstack.images import ImageJob, delete_images
 from forestay_lcm.adapters.openstack.inventory import STACK
 from forestay_lcm.adapters.openstack.steps.stack import OURS
 from forestay_lcm.domain.state import Vnf
-from forestay_lcm.drift.finding import Finding
 from forestay_lcm.executor import unfenced
 
 IMAGE = "OS::Glance::Image"

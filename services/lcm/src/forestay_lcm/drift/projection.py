@@ -8,11 +8,10 @@ from typing import get_args
 
 import msgspec
 from forestay_events.archive import Connection
-from forestay_events.commit import Stored
+from forestay_events.commit import Commit, Stored
 from forestay_sol.filter_sql import Column, Columns
 from forestay_sol.listing import generated
-
-from forestay_lcm.drift.finding import CODEC, DRIFT, DriftFound, Kind, OrphanRemovalIntended
+from forestay_sol.streams.drift import DriftFound, Healing, Kind, OrphanRemovalIntended, facts
 
 COLUMNS: Columns = {("vnfInstanceId",): Column("vnf_id"), ("kind",): Column("kind", values=get_args(Kind))}
 
@@ -33,6 +32,8 @@ class DriftFinding(msgspec.Struct, frozen=True, kw_only=True, rename="camel", om
     :ivar vim_level_resource_type: as the VIM calls it.
     :ivar resource_id: the VIM's.
     :ivar detail: what is different.
+    :ivar vnfc_instance_id: the VNFC whose server it is.
+    :ivar healing: the HEAL that mends it: of the VNFC, or of ALL; without it none does.
     :ivar found_at: when it was found first.
     :ivar removal_intended_at: when the removal of the orphan began.
     :ivar ended_at: when it was not found any more.
@@ -45,6 +46,8 @@ class DriftFinding(msgspec.Struct, frozen=True, kw_only=True, rename="camel", om
     vim_level_resource_type: str
     resource_id: str
     detail: str
+    vnfc_instance_id: str | None = None
+    healing: Healing | None = None
     found_at: datetime
     removal_intended_at: datetime | None = None
     ended_at: datetime | None = None
@@ -60,12 +63,10 @@ class DriftProjection:
 
     async def apply(self, connection: Connection, schema: str, commits: Sequence[Stored]) -> None:
         for stored in commits:
-            if stored.commit.kind == DRIFT.kind:
-                await self._apply(connection, schema, stored)
+            await self._apply(connection, schema, stored.commit)
 
-    async def _apply(self, connection: Connection, schema: str, stored: Stored) -> None:
-        commit = stored.commit
-        for event in CODEC.decode(commit):
+    async def _apply(self, connection: Connection, schema: str, commit: Commit) -> None:
+        for event in facts(commit):
             if isinstance(event, DriftFound):
                 found = event.finding
                 shown = DriftFinding(
@@ -76,6 +77,8 @@ class DriftProjection:
                     vim_level_resource_type=found.resource_type,
                     resource_id=found.resource_id,
                     detail=found.detail,
+                    vnfc_instance_id=found.vnfc_instance_id,
+                    healing=found.healing,
                     found_at=commit.at,
                 )
             else:

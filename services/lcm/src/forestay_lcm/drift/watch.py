@@ -27,6 +27,7 @@ from forestay_events.archive import LEAD
 from forestay_events.database import Connection, answering, own_connection
 from forestay_events.errors import ForestayError, Permanent, Rejected, Retryable, Unavailable
 from forestay_events.platform import Platform
+from forestay_sol.streams.drift import DriftEvent, Finding
 from forestay_sol.vnflcm import VimConnectionInfo
 
 from forestay_lcm.adapters.openstack.cloud import Cloud, Clouds
@@ -37,7 +38,7 @@ from forestay_lcm.adapters.openstack.looking import look
 from forestay_lcm.catalogue import SCHEMA, Catalogue
 from forestay_lcm.domain.plan import DRIVERS
 from forestay_lcm.domain.state import Vnf
-from forestay_lcm.drift.finding import DRIFT, Command, Compared, Drift, Event, Finding, Remove
+from forestay_lcm.drift.finding import DRIFT, Command, Compared, Drift, Remove
 from forestay_lcm.drift.orphans import Ours, ours
 from forestay_lcm.drift.settings import DriftSettings
 from forestay_lcm.projections.catalogue import decode_vim
@@ -72,7 +73,7 @@ class DriftWatch:
         self._vnfs = vnfs
         self._settings = settings
         self._clouds = Clouds()
-        self._drifts: Aggregates[Drift, Command, Event] = Aggregates(platform.store, DRIFT, platform.clock)
+        self._drifts: Aggregates[Drift, Command, DriftEvent] = Aggregates(platform.store, DRIFT, platform.clock)
 
     async def __aenter__(self) -> Self:
         return self
@@ -207,7 +208,9 @@ class DriftWatch:
         except (Permanent, Rejected, Retryable) as error:
             log.warning("drift.passed_over", vnf=vnf_id, vim=place.name, reason=str(error))
             return None
-        return differences(place.name, info, seen) if (await self._vnfs.load(vnf_id)).seq == before.seq else None
+        if (await self._vnfs.load(vnf_id)).seq != before.seq:
+            return None
+        return differences(place.name, info, seen, after=state.operation.id if state.operation else None)
 
     async def _is_orphan(self, it: Ours) -> bool:
         """Whether no VNF instance has it, nor is about to have or to delete it."""

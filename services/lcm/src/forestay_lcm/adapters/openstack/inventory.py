@@ -2,23 +2,33 @@
 
 Rules of this module: pure. What the VIM shows is read back as after an operation, and compared with what was read back after
 the last one, so both mean the same; and the services are asked for each resource, as a stack names also what is gone.
+
+A HEAL mends servers that are gone or in error, and a stack that is gone or has failed. It makes no single port, volume or network
+anew, and a server that somebody has stopped, or moved, is none that it would have to replace.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from typing import Protocol
 
 import msgspec
+from forestay_sol.streams.drift import Finding, Healing, Kind
 from forestay_sol.vnflcm import CpProtocolInfo, InstantiatedVnfInfo
 
 from forestay_lcm.adapters.openstack.groups import SERVER
 from forestay_lcm.adapters.openstack.view import NET, PORT, VOLUME
 from forestay_lcm.domain.connection_points import GIVEN_PORT, given_link_ports
-from forestay_lcm.drift.finding import Finding, Kind
 
 STACK = "OS::Heat::Stack"
 
-Found = Callable[[Kind, str, str, str], Finding]
+
+class Found(Protocol):
+    """Makes a finding."""
+
+    def __call__(
+        self, kind: Kind, resource_type: str, resource_id: str, detail: str, healing: Healing | None = None
+    ) -> Finding: ...
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,15 +60,30 @@ def resources_of(info: InstantiatedVnfInfo) -> dict[str, str]:
     }
 
 
-def differences(vim: str, recorded: InstantiatedVnfInfo, seen: Seen) -> tuple[Finding, ...]:
-    """The findings about a VNF."""
+def differences(
+    vim: str, recorded: InstantiatedVnfInfo, seen: Seen, *, after: str | None = None
+) -> tuple[Finding, ...]:
+    """The findings about a VNF.
 
-    def found(kind: Kind, resource_type: str, resource_id: str, detail: str) -> Finding:
-        return Finding(kind=kind, vim=vim, resource_type=resource_type, resource_id=resource_id, detail=detail)
+    :param after: the VNF instance's latest operation.
+    """
+    vnfcs = {vnfc.vnfc_resource_info_id: vnfc.id for vnfc in recorded.vnfc_info}
+
+    def found(kind: Kind, resource_type: str, resource_id: str, detail: str, healing: Healing | None = None) -> Finding:
+        return Finding(
+            kind=kind,
+            vim=vim,
+            resource_type=resource_type,
+            resource_id=resource_id,
+            detail=detail,
+            vnfc_instance_id=vnfcs.get(resource_id),
+            healing=healing,
+            after=after,
+        )
 
     if seen.info is None:
         stack = str((recorded.metadata or {}).get("stack_id", ""))
-        return (found("MISSING", STACK, stack.rpartition("/")[2], f"The stack {stack} is gone."),)
+        return (found("MISSING", STACK, stack.rpartition("/")[2], f"The stack {stack} is gone.", "ALL"),)
     checks = (_stack, _resources, _vnfcs, _addresses)
     return tuple(finding for check in checks for finding in check(recorded, seen, seen.info, found))
 
@@ -66,14 +91,17 @@ def differences(vim: str, recorded: InstantiatedVnfInfo, seen: Seen) -> tuple[Fi
 def _stack(recorded: InstantiatedVnfInfo, seen: Seen, now: InstantiatedVnfInfo, found: Found) -> Iterator[Finding]:
     path = str((now.metadata or {}).get("stack_id", ""))
     if seen.stack_state.endswith("_FAILED"):
-        yield found("CHANGED", STACK, path.rpartition("/")[2], f"The stack {path} is {seen.stack_state}.")
+        # That a check failed says of the stack what is said of its resources, too, and is no reason to make all anew.
+        healing = None if seen.stack_state.startswith("CHECK_") else "ALL"
+        yield found("CHANGED", STACK, path.rpartition("/")[2], f"The stack {path} is {seen.stack_state}.", healing)
 
 
 def _resources(recorded: InstantiatedVnfInfo, seen: Seen, now: InstantiatedVnfInfo, found: Found) -> Iterator[Finding]:
     known, present = resources_of(recorded), resources_of(now)
     for resource, kind in known.items():
         if resource in seen.gone:
-            yield found("MISSING", kind, resource, f"{kind} {resource} is gone.")
+            healing = "VNFC" if kind == SERVER else None
+            yield found("MISSING", kind, resource, f"{kind} {resource} is gone.", healing)
         elif resource not in present:
             yield found("CHANGED", kind, resource, f"{kind} {resource} is not in the VNF's stack any more.")
     for resource, kind in present.items():
@@ -92,7 +120,7 @@ def _vnfcs(recorded: InstantiatedVnfInfo, seen: Seen, now: InstantiatedVnfInfo, 
         if server is None or server not in states or server in seen.gone:
             continue
         if server in seen.broken:
-            yield found("CHANGED", SERVER, server, f"VNFC {vnfc.id} is in error: {seen.broken[server]}")
+            yield found("CHANGED", SERVER, server, f"VNFC {vnfc.id} is in error: {seen.broken[server]}", "VNFC")
         elif states[server] != vnfc.vnfc_state:
             yield found(
                 "CHANGED", SERVER, server, f"VNFC {vnfc.id} is {states[server]}, it was left {vnfc.vnfc_state}."
