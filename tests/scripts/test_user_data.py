@@ -103,3 +103,88 @@ async def test_what_can_be_seen_is_refused_before_the_202(
         await forestay.api.send("POST", f"{vnf}/instantiate", body | {"additionalParams": params})
     assert refused.value.status == 400
     assert pointer in str(refused.value)
+
+
+WRITTEN = """
+import yaml
+
+from UserData import words
+from .words import HEALED
+from tacker.sol_refactored.common import common_script_utils
+from tacker.sol_refactored.infra_drivers.openstack import userdata_default
+
+
+class Written(userdata_default.DefaultUserData):
+    @staticmethod
+    def instantiate(req, inst, grant_req, grant, tmp_csar_dir):
+        fields = userdata_default.DefaultUserData.instantiate(req, inst, grant_req, grant, tmp_csar_dir)
+        template = yaml.safe_load(fields["template"])
+        template["parameters"]["label"] = {"type": "string"}
+        fields["parameters"]["label"] = "new"
+        return fields | {"template": yaml.safe_dump(template)}
+
+    @staticmethod
+    def scale(req, inst, grant_req, grant, tmp_csar_dir):
+        capacity = common_script_utils.get_param_capacity("VDU1", inst, grant_req)
+        template = {"parameters": {"size": {"type": "number", "default": capacity}}}
+        vdu = {"VDU1": {"desired_capacity": capacity}}
+        return {"template": yaml.safe_dump(template), "parameters": {"nfv": {"VDU": vdu}, "label": words.SCALED}}
+
+    @staticmethod
+    def scale_rollback(req, inst, grant_req, grant, tmp_csar_dir):
+        capacity = common_script_utils.get_current_capacity("VDU1", inst)
+        vdu = {"VDU1": {"desired_capacity": capacity}}
+        return {"parameters": {"nfv": {"VDU": vdu}, "label": "scaled back"}}
+
+    @staticmethod
+    def heal(req, inst, grant_req, grant, tmp_csar_dir):
+        return {"parameters": {"nfv": {}, "label": HEALED}}
+"""
+WORDS = "HEALED = 'healed'\nSCALED = 'scaled'\n"
+WRITTEN_PARAMS = {
+    "lcm-operation-user-data": "./UserData/written.py",
+    "lcm-operation-user-data-class": "Written",
+}
+
+
+async def template_of(site: TestSite, vnf: str) -> Json:
+    """The template of the VNF's stack."""
+    info = (await site.api.send("GET", vnf))["instantiatedVnfInfo"]
+    path = f"/stacks/{info['metadata']['stack_id']}/template"
+    async with Clouds() as clouds:
+        return (await clouds.cloud(site.cloud.connection).request("orchestration", "GET", path)).body
+
+
+async def test_a_class_as_packages_have_them_today(forestay: TestSite, tmp_path: Path) -> None:
+    """Template text of a change is a part, a rollback asks the class, and so does a VNF that is made anew."""
+    files = {"UserData/written.py": WRITTEN, "UserData/words.py": WORDS}
+    csar = variant(tmp_path, "sample-asg", name="written", files=files)
+    vnf, body = await prepared(forestay, csar)
+    named = {"additionalParams": WRITTEN_PARAMS}
+    await done(forestay, vnf, "instantiate", body | named)
+    assert (await stack(forestay, vnf))["label"] == "new"
+    resources = (await template_of(forestay, vnf))["resources"]
+
+    forestay.simulator.settings.quota["instances"] = 1
+    scale = {"type": "SCALE_OUT", "aspectId": "VDU1_scale"} | named
+    failed = await done(forestay, vnf, "scale", scale, "FAILED_TEMP")
+    template = await template_of(forestay, vnf)
+    assert template["parameters"].keys() == {"nfv", "label", "size"}
+    assert template["resources"] == resources
+    uri = f"/vnflcm/v2/vnf_lcm_op_occs/{failed['id']}"
+    await forestay.api.send("POST", f"{uri}/rollback")
+    await forestay.api.until(uri, "operationState", {"ROLLED_BACK"}, {"FAILED_TEMP"})
+    back = await stack(forestay, vnf)
+    assert (back["label"], back["nfv"]["VDU"]["VDU1"]["desired_capacity"]) == ("scaled back", 1)
+
+    forestay.simulator.settings.quota["instances"] = 10
+    await done(forestay, vnf, "scale", scale)
+    assert (await stack(forestay, vnf))["label"] == "scaled"
+    old = (await forestay.api.send("GET", vnf))["instantiatedVnfInfo"]
+    await done(forestay, vnf, "heal", {"additionalParams": WRITTEN_PARAMS | {"all": True}})
+    new = (await forestay.api.send("GET", vnf))["instantiatedVnfInfo"]
+    assert new["metadata"]["stack_id"] != old["metadata"]["stack_id"]
+    assert len(new["vnfcResourceInfo"]) == len(old["vnfcResourceInfo"]) == 2
+    assert (await stack(forestay, vnf))["label"] == "healed"
+    await done(forestay, vnf, "terminate", {"terminationType": "FORCEFUL"})
+    assert await forestay.cloud.leftovers() == []

@@ -70,12 +70,13 @@ _HALF_HOUR = 25 * 60.0
 #: How long a script of the package may wait for a free sandbox and take; what it may take itself is a setting.
 _SCRIPT = 2 * 3600.0
 
-_RESTORED = ("restore-stack", "await-restored", "read-back")
+_RESTORED = ("user-data-rollback", "restore-stack", "await-restored", "read-back")
 
 STEPS: dict[str, _Kind] = {
     "grant": _Kind(ENGINE, 600),
     "script": _Kind(SCRIPTS, _SCRIPT),
     "user-data": _Kind(SCRIPTS, _SCRIPT),
+    "user-data-rollback": _Kind(SCRIPTS, _SCRIPT),
     "graceful-wait": _Kind(ENGINE, _NEVER),
     "upload-images": _Kind("openstack", 3600, undo=("delete-images",)),
     "add-images": _Kind("openstack", 3600),
@@ -124,7 +125,7 @@ PLANS: dict[tuple[str, str], tuple[str, ...]] = {
     ("openstack", "SCALE"): ("grant", *_UPDATE),
     ("openstack", "SCALE_TO_LEVEL"): ("grant", *_UPDATE),
     ("openstack", "HEAL"): ("grant", "mark-unhealthy", *_UPDATE),
-    ("openstack", RECREATE): ("grant", "keep-stack", *_DELETE, *_CREATE),
+    ("openstack", RECREATE): ("grant", "keep-stack", "user-data", *_DELETE, *_CREATE),
     ("openstack", "CHANGE_EXT_CONN"): ("grant", *_UPDATE),
     ("openstack", "CHANGE_FLAVOUR"): ("grant", "add-images", *_UPDATE),
     ("openstack", "CHANGE_VNFPKG"): ("grant", "add-images", "keep-stack", "user-data", *_EACH_VNFC, *_UPDATE[2:]),

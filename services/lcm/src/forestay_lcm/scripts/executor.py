@@ -52,7 +52,7 @@ _LOOK = 1.0
 _ERROR = "error"
 """Where what is kept of a script that failed is sealed, as if it were the result of a step."""
 
-_USER_DATA = ("template", "parameters", "files")
+_USER_DATA = ("template", "parameters", "files", "existing")
 """What a user data class says of the stack; what else it gives is not kept."""
 
 
@@ -128,17 +128,27 @@ class ScriptSteps:
 
     async def user_data(self, vnf: Vnf, operation: Operation, run: StepRun) -> Outcome:
         """The class that the request names: what it says of the stack."""
+        package = await self._package(vnf, vnfd_after(vnf, operation))
+        return Confirmed(await self._said(vnf, operation, package, operation.operation.lower()))
+
+    async def user_data_rollback(self, vnf: Vnf, operation: Operation, run: StepRun) -> Outcome:
+        """What the class says of the way back, that of the package which the VNF has again then.
+
+        A class that has nothing to say does not stop a rollback: the stack is brought back to what was kept of it.
+        """
+        try:
+            package = await self._package(vnf, vnf.vnfd_id)
+            return Confirmed(await self._said(vnf, operation, package, f"{operation.operation.lower()}_rollback"))
+        except ScriptFailed as error:
+            return Confirmed({"not_used": str(error)})
+
+    async def _said(self, vnf: Vnf, operation: Operation, package: Package, method: str) -> Json:
         name, class_name = (operation.params["additionalParams"][key] for key in USER_DATA)
-        call = self._call(
-            "user-data",
-            await self._package(vnf, vnfd_after(vnf, operation)),
-            str(PurePosixPath(name)),
-            user_data_arguments(vnf, operation),
-            class_name=class_name,
-            method=operation.operation.lower(),
-        )
+        arguments = user_data_arguments(vnf, operation)
+        script = str(PurePosixPath(name))
+        call = self._call("user-data", package, script, arguments, class_name=class_name, method=method)
         value = (await self._runner.run(call)).value
-        return Confirmed({name: value[name] for name in _USER_DATA if name in value})
+        return {name: value[name] for name in _USER_DATA if name in value}
 
     async def coordinate(self, vnf: Vnf, operation: Operation, run: StepRun) -> Outcome:
         """The script that prepares a VNFC, or the rest of the VNF for it, when it is updated or taken back."""
@@ -217,6 +227,7 @@ def _size(members: Mapping[str, Any]) -> int:
 _STEPS: Mapping[str, Callable[[ScriptSteps, Vnf, Operation, StepRun], Awaitable[Outcome]]] = {
     "script": ScriptSteps.hook,
     "user-data": ScriptSteps.user_data,
+    "user-data-rollback": ScriptSteps.user_data_rollback,
     "coordinate-new": ScriptSteps.coordinate,
     "coordinate-old": ScriptSteps.coordinate,
 }

@@ -80,14 +80,9 @@ def own_blueprint(flavour: Flavour) -> Blueprint:
     return Blueprint(template=hot.template, parameters={}, files=dict(hot.files))
 
 
-def replaces_template(order: Order) -> bool:
-    """Whether the operation puts another template in the place of the stack's."""
-    return order.operation in _REPLACING
-
-
 def change_to(wanted: Blueprint, present: Blueprint, order: Order) -> Change:
     """The change that leads from one blueprint to another, forward or back."""
-    if replaces_template(order):
+    if order.operation in _REPLACING:
         return Change(fields=msgspec.to_builtins(wanted), existing=False)
     redrawn = {} if wanted.template == present.template else {"template": wanted.template, "files": wanted.files}
     return Change(fields={"parameters": wanted.parameters, **redrawn}, existing=True)

@@ -21,13 +21,20 @@ from forestay_lcm.adapters.openstack.blueprint import (
     change_to,
     own_blueprint,
     parsed_text,
-    replaces_template,
 )
 from forestay_lcm.adapters.openstack.job import Job, existing, ordered
+from forestay_lcm.adapters.openstack.nfv import unusable
 from forestay_lcm.domain.merge_patch import merge_patch
 
 _USER_DATA = "user-data"
+_ROLLBACK = "user-data-rollback"
 _KEPT = "keep-stack"
+
+_SAYING = frozenset({"template", "parameters", "files"})
+"""The members by which a class says what a stack is made of; without any, it has no say."""
+
+_OF_NEW_TEMPLATE = frozenset({"INSTANTIATE", "CHANGE_FLAVOUR"})
+"""Operations whose template has nothing to do with what the stack is made of: text that a class gives is all of it."""
 
 
 def stack_after(job: Job) -> Blueprint:
@@ -35,12 +42,7 @@ def stack_after(job: Job) -> Blueprint:
     order, given = ordered(job), job.results.get(_USER_DATA)
     if given is None:
         return stack_before(job) if job.results.get(_KEPT) else blueprint_after(order, job.before)
-    own = own_blueprint(order.flavour)
-    if not job.results.get(_KEPT):
-        return _customised(own, given)
-    kept = stack_before(job)
-    base = msgspec.structs.replace(own, parameters=kept.parameters) if replaces_template(order) else kept
-    return _customised(base, given)
+    return _customised(_base(job), given, whole=order.operation in _OF_NEW_TEMPLATE)
 
 
 def stack_before(job: Job) -> Blueprint:
@@ -50,6 +52,15 @@ def stack_before(job: Job) -> Blueprint:
     return blueprint_before(ordered(job), existing(job))
 
 
+def stack_restored(job: Job) -> Blueprint:
+    """What a rollback brings the stack to: what it was, unless the user data class says what is to change of what it has become.
+
+    :raises Permanent: 422, the template is none.
+    """
+    given = job.results.get(_ROLLBACK) or {}
+    return _customised(stack_after(job), given) if given.keys() & _SAYING else stack_before(job)
+
+
 def change_of(job: Job, wanted: Blueprint, present: Blueprint) -> Change:
     """The change that leads from one to the other, forward or back."""
     if _USER_DATA in job.results:
@@ -57,14 +68,57 @@ def change_of(job: Job, wanted: Blueprint, present: Blueprint) -> Change:
     return change_to(wanted, present, ordered(job))
 
 
-def _customised(base: Blueprint, given: Mapping[str, Any]) -> Blueprint:
-    """A text is a whole template; objects are merge patches of template and parameters; files are added."""
-    template = given.get("template") or {}
-    if not isinstance(template, str):
-        merged = merge_patch(parsed_text(base.template), template)
-        template = base.template if not template else yaml.safe_dump(merged, sort_keys=False)
+def _base(job: Job) -> Blueprint:
+    """What a user data class changes."""
+    order = ordered(job)
+    own = own_blueprint(order.flavour)
+    if order.operation == "INSTANTIATE":
+        return own
+    was = stack_before(job)
+    if order.operation == "CHANGE_FLAVOUR":
+        return msgspec.structs.replace(own, parameters=was.parameters)
+    if order.operation == "CHANGE_VNFPKG":
+        # A template that a class has made stays until it says another; the old package's gives way to the new one's.
+        old = (own_blueprint(order.old_flavour or order.flavour), blueprint_before(order, existing(job)))
+        shipped = _resources(was) in map(_resources, old)
+        return Blueprint(
+            template=own.template if shipped else was.template, parameters=was.parameters, files=was.files | own.files
+        )
+    return was
+
+
+def _customised(base: Blueprint, given: Mapping[str, Any], *, whole: bool = False) -> Blueprint:
+    """Template and parameters are merge patches, files are added; with ``existing: False`` what is given is all there is.
+
+    :param whole: a template as text is all of it.
+    """
+    template = given.get("template") or ""
+    parameters: dict[str, Any] = given.get("parameters") or {}
+    files: dict[str, str] = given.get("files") or {}
+    if given.get("existing") is False:
+        return Blueprint(template=_text(template) or base.template, parameters=parameters, files=files)
     return Blueprint(
-        template=template,
-        parameters=merge_patch(base.parameters, given.get("parameters") or {}),
-        files=base.files | (given.get("files") or {}),
+        template=template if whole and template and isinstance(template, str) else _merged(base.template, template),
+        parameters=merge_patch(base.parameters, parameters),
+        files=base.files | files,
     )
+
+
+def _merged(template: str, patch: Any) -> str:
+    if not patch:
+        return template
+    try:
+        change = yaml.safe_load(patch) if isinstance(patch, str) else patch
+    except yaml.YAMLError as error:
+        raise unusable(f"The template that the user data gave is not YAML: {error}") from error
+    if not isinstance(change, dict):
+        raise unusable("The template that the user data gave is no map.")
+    return _text(merge_patch(parsed_text(template), change))
+
+
+def _text(template: Any) -> str:
+    return template if isinstance(template, str) else yaml.safe_dump(template, sort_keys=False)
+
+
+def _resources(blueprint: Blueprint) -> Any:
+    return parsed_text(blueprint.template)["resources"]

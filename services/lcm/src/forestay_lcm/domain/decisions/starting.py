@@ -13,7 +13,7 @@ from forestay_lcm.domain.state import Vnf
 from forestay_sol.vnfd import Flavour
 from forestay_sol.vnflcm import KeyValuePairs, LcmOperation, ScaleInfo, VimConnectionInfo, VimConnections
 
-_USER_DATA_STEPS = frozenset({"user-data", "keep-stack"})
+_USER_DATA_STEPS = frozenset({"user-data", "user-data-rollback", "keep-stack"})
 _IMAGE_STEPS = frozenset({"upload-images", "add-images"})
 
 
@@ -31,6 +31,7 @@ def start(
     without: frozenset[str] = frozenset(),
     count: int = 0,
     modification: VnfInfoModified | None = None,
+    vnfc_snapshots: dict[str, str] | None = None,
     nfvo: bool = False,
 ) -> Decision[VnfEvent]:
     """
@@ -39,6 +40,7 @@ def start(
     :param variant: key of the plan, when it is not the operation's only one.
     :param connections: those that the request adds or changes.
     :param count: how many VNFCs are worked on one by one.
+    :param vnfc_snapshots: as of :class:`OperationStarted`.
     :param nfvo: as of :func:`place_of`.
     :raises Rejected: 422, no driver can do it; 400, it names user data by halves, or a link in a VIM where the VNF is not.
     """
@@ -64,6 +66,7 @@ def start(
         scale_status=scale_status,
         hooks=tuple(sorted(hooks & {f"{hook}_rollback_start", f"{hook}_rollback_end"})),
         modification=modification,
+        vnfc_snapshots=vnfc_snapshots or {},
     )
     first = StepIntended(op_id=started.op_id, step=started.steps[0].name, attempt=1)
     return Decision([started, first], reason, correlation_id=started.op_id)
@@ -81,8 +84,8 @@ def _place(vnf: Vnf, connections: VimConnections, request: msgspec.Struct, nfvo:
 def _needless(vnf: Vnf, variant: str, flavour: Flavour | None, params: KeyValuePairs | None) -> frozenset[str]:
     """The kinds of steps that there is nothing to do for."""
     needless: frozenset[str] = frozenset()
-    if USER_DATA[0] not in (params or {}) and variant != RECREATE:
-        needless |= _USER_DATA_STEPS
+    if USER_DATA[0] not in (params or {}):
+        needless |= _USER_DATA_STEPS - ({"keep-stack"} if variant == RECREATE else set())
     if flavour is None or not any(image.path for image in flavour.software_images().values()):
         needless |= _IMAGE_STEPS
     if variant == "TERMINATE" and not vnf.has_images:

@@ -7,6 +7,8 @@ Rules:
 * What a script prints is no result: for user data everything printed goes to standard error; a hook's pickle is found
   between whatever else the hook printed.
 * A script file runs as if it were the program, in an interpreter that has the shim loaded already.
+* A user data script is a module of its package: it imports the package's other files from the CSAR's root, relatively, or
+  from its own folder.
 """
 
 from __future__ import annotations
@@ -20,7 +22,6 @@ import runpy
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -52,9 +53,11 @@ def _run_file(path: str, _call: Call, arguments: dict[str, Any]) -> None:
 def _run_method(path: str, call: Call, arguments: dict[str, Any]) -> None:
     _feed(b"")
     _become(path)
+    sys.path.append(path.removesuffix(f"/{call['script']}"))
     results = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    spec = importlib.util.spec_from_file_location(Path(path).stem, path)
+    dotted = call["script"].removesuffix(".py").replace("/", ".")
+    spec = importlib.util.spec_from_file_location(dotted, path)
     if spec is None or spec.loader is None:
         raise ImportError(f"{call['script']} is no Python file.")
     module = importlib.util.module_from_spec(spec)

@@ -18,7 +18,7 @@ from forestay_lcm.adapters.openstack.steps.stack import (
     sent,
     vnf_stack,
 )
-from forestay_lcm.adapters.openstack.wanted import change_of, stack_after, stack_before
+from forestay_lcm.adapters.openstack.wanted import change_of, stack_after, stack_restored
 from forestay_lcm.executor import Again, Confirmed, Outcome, Superseded, unfenced
 
 
@@ -39,7 +39,7 @@ async def restore_stack(cloud: Cloud, job: Job) -> Outcome:
     fresh = [item for item in newcomers(resources, servers) if not item.status.endswith("_FAILED")]
     if order.operation in _GROWING:
         await mark(cloud, job, fresh, undoing=True)
-    change = change_of(job, stack_before(job), stack_after(job))
+    change = change_of(job, stack_restored(job), stack_after(job))
     return await send(cloud, job, stack, change) or sent(stack)
 
 
