@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from forestay_events.work import ACK_WAIT
+from forestay_events.worker import ACK_WAIT
 
 from tests.crash.checker import check
 from tests.crash.processes import Process, until

@@ -10,6 +10,7 @@ from forestay_events.config import BaseConfig
 from forestay_events.errors import Rejected, Unavailable
 from forestay_events.freshness import caught_up, version_of
 from forestay_events.platform import open_platform
+from forestay_events.tasks import stop
 from forestay_standalone.embedded import EmbeddedNats
 
 from .samples import TALLY, Counting, fill, until
@@ -29,8 +30,7 @@ async def test_a_read_waits_for_the_newest_commit_while_the_log_answers(
         projecting = asyncio.create_task(projector.run())
         assert version_of(await waiting) == 3
         assert platform.positions.reached("lcm", "LCM") == last.seq
-        projecting.cancel()
-        await asyncio.gather(projecting, return_exceptions=True)
+        await stop([projecting])
         with pytest.raises(Rejected, match="no identifier"):
             await caught_up(platform, "lcm", TALLY, "a.>")
 

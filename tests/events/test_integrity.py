@@ -16,6 +16,7 @@ from forestay_events.connection import Nats
 from forestay_events.errors import LogIntegrityBroken
 from forestay_events.jetstream import JetStreamEventStore
 from forestay_events.positions import Positions
+from forestay_events.tasks import stop
 
 from .samples import NOON, TALLY, Counting, commit, fill, until
 
@@ -28,8 +29,7 @@ async def projector(pool: asyncpg.Pool, log: JetStreamEventStore, database: str)
     task = asyncio.create_task(mine.run())
     await fill(log, "a", 2)
     yield mine
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    await stop([task])
 
 
 def forged(kind: str, last: Stored) -> bytes:

@@ -20,6 +20,7 @@ from forestay_events.maintenance import Finding, rebuild, restore, state_hash, v
 from forestay_events.outbox import OUTBOX_TABLE, post
 from forestay_events.platform import ensure_streams
 from forestay_events.positions import Positions
+from forestay_events.tasks import stop
 from forestay_events.work import Work
 from forestay_standalone.embedded import EmbeddedNats
 
@@ -40,8 +41,7 @@ async def running(projector: Projector) -> AsyncGenerator[None]:
     try:
         yield
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await stop([task])
 
 
 async def findings(log: JetStreamEventStore, pool: asyncpg.Pool) -> list[Finding]:

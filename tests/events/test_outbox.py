@@ -15,6 +15,7 @@ from forestay_events.connection import Nats
 from forestay_events.jetstream import JetStreamEventStore
 from forestay_events.outbox import OUTBOX_TABLE, Outbox, post
 from forestay_events.positions import Positions
+from forestay_events.tasks import stop
 from forestay_events.work import Work, WorkQueue
 from forestay_standalone.embedded import EmbeddedNats
 
@@ -51,9 +52,7 @@ async def dispatching(
     try:
         yield projector
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await stop(tasks)
 
 
 async def waiting(nats: Nats) -> dict[str, str]:

@@ -20,6 +20,7 @@ from forestay_events.errors import LogIntegrityBroken, Unavailable
 from forestay_events.jetstream import JetStreamEventStore
 from forestay_events.metrics import METRICS
 from forestay_events.positions import Positions
+from forestay_events.tasks import stop
 from forestay_standalone.embedded import EmbeddedNats, EmbeddedPostgres
 
 from .samples import Counting, fill, until
@@ -37,9 +38,7 @@ async def running(*projectors: Projector) -> AsyncGenerator[None]:
     try:
         yield
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await stop(tasks)
 
 
 def reached(each: Projector) -> int:

@@ -14,7 +14,9 @@ import pytest
 from forestay_events.connection import Nats, connect
 from forestay_events.errors import Permanent, Retryable, Unavailable
 from forestay_events.platform import utc_now
-from forestay_events.work import DeadWork, Later, Work, Worker, WorkQueue
+from forestay_events.tasks import stop
+from forestay_events.work import DeadWork, Work, WorkQueue
+from forestay_events.worker import Later, Worker
 from forestay_standalone.embedded import EmbeddedNats
 
 from .samples import until
@@ -55,8 +57,7 @@ async def working(nats: Nats, queue: WorkQueue, hand: Hand, **options: Any) -> A
     try:
         yield task
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await stop([task])
 
 
 async def health(worker: Worker, expected: str) -> None:
@@ -413,8 +414,7 @@ async def test_a_worker_that_does_not_hear_of_the_queue_is_not_healthy(
     await health(worker, silent)
     await nats_server.restart()
     await health(worker, "")
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    await stop([task])
 
 
 async def test_a_worker_with_its_hands_full_is_healthy(nats: Nats, queue: WorkQueue) -> None:
@@ -433,5 +433,4 @@ async def test_a_worker_with_its_hands_full_is_healthy(nats: Nats, queue: WorkQu
     release.set()
     await drained(nats)
     await worker.check()
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    await stop([task])

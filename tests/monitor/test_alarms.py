@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 from forestay_events.platform import Platform
+from forestay_events.tasks import stop
 from forestay_events.work import Work
 from forestay_monitor.app import projectors
 from forestay_monitor.projections.faults import report_of
@@ -170,5 +171,4 @@ async def _project_without_dispatch(platform: Platform) -> None:
         await projector.create_tables()
         running = asyncio.create_task(projector.run())
         await platform.positions.wait("mon", projector.stream, await platform.store.head(projector.stream))
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
+        await stop([running])

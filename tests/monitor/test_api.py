@@ -103,8 +103,9 @@ async def test_a_list_comes_in_pages(serve: Serve, platform: Platform) -> None:
         whole = await server.until(3)
         alarms = Aggregates(platform.store, ALARM, platform.clock)
         small = application(
-            AlarmApi(server.platform, alarms, page_size=2).routes(),
+            AlarmApi(server.platform, alarms).routes(),
             service="test",
+            page_size=2,
             authenticator=NoAuthentication("default"),
         )
         async with TestClient(TestServer(small), headers={"Version": "1.3.0"}) as http:

@@ -12,6 +12,7 @@ from typing import Any
 import asyncpg
 import msgspec
 from forestay_events.database import open_pool
+from forestay_events.tasks import stop
 from forestay_notify.callbacks import open_callbacks
 from forestay_notify.deliverer import Deliverer, Subscriber
 from forestay_notify.outgoing import Notification, Outgoing, notification_id
@@ -74,9 +75,7 @@ class Site:
                 yield
                 assert not any(task.done() for task in tasks)
             finally:
-                for task in tasks:
-                    task.cancel()
-                await asyncio.gather(*tasks, return_exceptions=True)
+                await stop(tasks)
 
 
 @asynccontextmanager

@@ -24,7 +24,9 @@ from forestay_events.jetstream import JetStreamEventStore
 from forestay_events.maintenance import rebuild, verify
 from forestay_events.platform import ensure_streams, utc_now
 from forestay_events.positions import Positions
-from forestay_events.work import Later, Work, Worker, WorkQueue
+from forestay_events.tasks import stop
+from forestay_events.work import Work, WorkQueue
+from forestay_events.worker import Later, Worker
 from forestay_standalone.embedded import EmbeddedNats
 
 pytestmark = pytest.mark.perf
@@ -143,8 +145,7 @@ async def test_projector_rebuild_and_verify(
     task = asyncio.create_task(projector.run())
     await projector.positions.wait("lcm", "LCM", count, timeout=60)
     projected = count / (time.monotonic() - begin)
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    await stop([task])
 
     async def timed(run: Callable[[], Awaitable[object]]) -> float:
         begin = time.monotonic()
@@ -187,8 +188,7 @@ async def test_work_queue(nats: Nats) -> None:
         while done == before:
             await asyncio.sleep(0)
         latencies.append(time.perf_counter() - begin - 0.005)
-    worker.cancel()
-    await asyncio.gather(worker, return_exceptions=True)
+    await stop([worker])
     report("work", put_per_s=put, done_per_s=rate, put_to_done_p50_ms=statistics.median(latencies) * 1e3)
     assert done == 2050
     assert rate > 200

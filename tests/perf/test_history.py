@@ -16,6 +16,7 @@ import pytest
 from forestay_events.aggregate import Aggregates, Context, Origin
 from forestay_events.commit import Commit, Stored, commit_id
 from forestay_events.platform import Platform, open_platform, utc_now
+from forestay_events.tasks import stop
 from forestay_lcm.app import projectors, vnfs_of
 from forestay_lcm.domain.commands import VnfCommand
 from forestay_lcm.domain.decide import VNF
@@ -107,8 +108,7 @@ async def test_load(tmp_path: Path, tmp_data_dir: Path, database: str) -> None:
         whole = await Aggregates(platform.store, VNF, platform.clock).load(VNF_ID)
         without = time.perf_counter() - begin
         assert msgspec.json.encode(whole.state) == msgspec.json.encode(history.state)
-        projecting.cancel()
-        await asyncio.gather(projecting, return_exceptions=True)
+        await stop([projecting])
     p50 = statistics.median(took)
     figures = f"p50 {p50 * 1e3:.1f} ms, without snapshots {without * 1e3:.0f} ms"
     print(f"\nload behind {OPERATIONS} operations: {figures}", end="")  # noqa: T201

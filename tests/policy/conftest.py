@@ -19,7 +19,9 @@ import pytest_asyncio
 from forestay_events.config import BaseConfig
 from forestay_events.platform import Platform, open_platform
 from forestay_events.store import read
-from forestay_events.work import Work, Worker
+from forestay_events.tasks import stop
+from forestay_events.work import Work
+from forestay_events.worker import Worker
 from forestay_policy.domain.events import CODEC, PolicyEvent
 from forestay_policy.work import LCM_REQUESTS
 from forestay_sol.service import serving
@@ -136,5 +138,4 @@ async def requests(platform: Platform) -> AsyncIterator[Requests]:
 
     worker = asyncio.create_task(Worker(platform.nats, platform.queue, LCM_REQUESTS, take, given_up=given_up).run())
     yield requests
-    worker.cancel()
-    await asyncio.gather(worker, return_exceptions=True)
+    await stop([worker])

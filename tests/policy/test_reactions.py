@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from forestay_events.platform import Platform
+from forestay_events.tasks import stop
 from forestay_policy.app import projectors
 from forestay_policy.domain.events import PolicyCreated, PolicySkipped, PolicyTriggered
 from forestay_policy.work import look_at_alarm
@@ -195,8 +196,7 @@ async def test_a_rebuilt_read_model_is_the_same_and_does_nothing_again(
         await projector.create_tables()
         running = asyncio.create_task(projector.run())
         await platform.positions.wait("pol", projector.stream, await platform.store.head(projector.stream))
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
+        await stop([running])
     assert await platform.pool.fetch("SELECT * FROM pol.policy") == states
     async with serve() as server:
         assert await server.show(policy_id) == before

@@ -16,6 +16,7 @@ from aiohttp import ClientResponse, web
 from forestay_events.config import BaseConfig
 from forestay_events.errors import Conflict, Rejected, Unavailable
 from forestay_events.platform import open_platform
+from forestay_events.tasks import stop
 from forestay_sol import locks
 from forestay_sol.api import VNFPKGM_V1, Route
 from forestay_sol.body import decode
@@ -228,5 +229,4 @@ async def test_an_answer_is_forgotten_after_its_time(config: BaseConfig, shop: S
         async with asyncio.timeout(5):
             while await platform.pool.fetchval("SELECT count(*) FROM http.answer") != 1:
                 await asyncio.sleep(0.01)
-        forgetting.cancel()
-        await asyncio.gather(forgetting, return_exceptions=True)
+        await stop([forgetting])

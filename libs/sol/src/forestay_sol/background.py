@@ -7,11 +7,12 @@ for; only an error is a failure.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 
 import structlog
 from forestay_events.errors import ForestayError, Permanent
+from forestay_events.tasks import stop
 
 log = structlog.get_logger(__name__)
 
@@ -52,18 +53,6 @@ async def background(work: Mapping[str, Background]) -> AsyncGenerator[None]:
         for task in tasks:
             task.remove_done_callback(ended)
         await stop(tasks)
-
-
-async def stop(tasks: Sequence[asyncio.Task[None]]) -> None:
-    """Cancel until all have ended: ``asyncio.wait_for`` of Python 3.11 drops a cancellation that comes with its result."""
-    pending = set(tasks)
-    while pending:
-        for task in pending:
-            task.cancel()
-        _, pending = await asyncio.wait(pending, timeout=1)
-    for task in tasks:
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.warning("background.stopped_badly", work=task.get_name(), reason=str(error) or type(error).__name__)
 
 
 async def _run(run: Background) -> None:

@@ -12,7 +12,8 @@ import structlog
 from forestay_events.aggregate import Origin
 from forestay_events.errors import Rejected
 from forestay_events.platform import Platform
-from forestay_events.work import Later, Work, Worker
+from forestay_events.work import Work
+from forestay_events.worker import Later, Worker
 
 from forestay_lcm.domain.commands import Handle
 from forestay_lcm.domain.decide import VNF

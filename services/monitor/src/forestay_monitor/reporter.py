@@ -14,7 +14,8 @@ from forestay_events.aggregate import Aggregates, Origin
 from forestay_events.database import answering
 from forestay_events.errors import Unavailable
 from forestay_events.platform import Platform
-from forestay_events.work import Work, Worker
+from forestay_events.work import Work
+from forestay_events.worker import Worker
 from forestay_sol.streams.alarm import AlarmEvent
 
 from forestay_monitor.domain.alarm import Alarm, AlarmCommand

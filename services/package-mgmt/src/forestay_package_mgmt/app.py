@@ -7,7 +7,7 @@ from forestay_events.archive import Projector
 from forestay_events.config import load
 from forestay_events.outbox import Outbox
 from forestay_events.platform import Platform
-from forestay_events.work import Worker
+from forestay_events.worker import Worker
 from forestay_notify.egress import networks
 from forestay_notify.notifier import Notifier, projection
 from forestay_notify.settings import NotifySettings

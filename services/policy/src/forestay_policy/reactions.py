@@ -11,7 +11,8 @@ import structlog
 from forestay_events.aggregate import Aggregates, Origin
 from forestay_events.database import answering
 from forestay_events.platform import Platform
-from forestay_events.work import Work, Worker
+from forestay_events.work import Work
+from forestay_events.worker import Worker
 
 from forestay_policy.domain.events import PolicyEvent
 from forestay_policy.domain.policy import POLICY, Policy, PolicyCommand, React

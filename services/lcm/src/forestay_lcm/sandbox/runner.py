@@ -27,6 +27,7 @@ import msgspec
 import structlog
 from forestay_events.errors import Unavailable
 from forestay_events.sealing import MASK, is_secret_name
+from forestay_events.tasks import stop
 
 from forestay_lcm.sandbox.calls import ScriptCall, ScriptFailed, ScriptResult
 from forestay_lcm.sandbox.packages import PackageFiles
@@ -138,8 +139,7 @@ class ScriptRunner:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._keeper:
-            self._keeper.cancel()
-            await asyncio.wait([self._keeper])
+            await stop([self._keeper])
         await asyncio.gather(*self._closing, *(sandbox.end() for sandbox in self._ready))
         self._ready.clear()
         await asyncio.to_thread(self._files.remove)

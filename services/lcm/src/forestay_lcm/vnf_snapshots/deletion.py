@@ -17,7 +17,8 @@ from forestay_events.database import answering
 from forestay_events.errors import Permanent, Rejected, Retryable, Unavailable, UnknownOutcome
 from forestay_events.failpoints import failpoint
 from forestay_events.platform import Platform
-from forestay_events.work import Later, Work, Worker
+from forestay_events.work import Work
+from forestay_events.worker import Later, Worker
 
 from forestay_lcm.catalogue import SCHEMA
 from forestay_lcm.domain.events import ProblemDict

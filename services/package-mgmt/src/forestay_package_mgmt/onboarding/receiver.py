@@ -16,6 +16,7 @@ from aiohttp import web
 from forestay_events.blobs import Blob
 from forestay_events.errors import Conflict, ForestayError, Rejected, Unavailable
 from forestay_events.failpoints import failpoint
+from forestay_events.tasks import stop
 from forestay_sol.caller import Caller
 
 from forestay_package_mgmt.domain.commands import StartUpload
@@ -80,8 +81,7 @@ class Receiver:
         try:
             yield
         finally:
-            beating.cancel()
-            await asyncio.wait({beating})
+            await stop([beating])
 
     async def _beat(self, package_id: str, coming: _Coming) -> None:
         while True:

@@ -22,6 +22,7 @@ from forestay_events.aggregate import Aggregates, Origin
 from forestay_events.errors import ForestayError, Permanent, Rejected, Unavailable
 from forestay_events.failpoints import failpoint
 from forestay_events.platform import Platform
+from forestay_events.tasks import stop
 
 from forestay_lcm.adapters.nfvo.client import Nfvo, OnboardedPackage
 from forestay_lcm.adapters.nfvo.settings import NfvoSettings
@@ -79,9 +80,7 @@ class NfvoPackages:
         try:
             await asyncio.Event().wait()
         finally:
-            for task in self._fetches.values():
-                task.cancel()
-            await asyncio.gather(*self._fetches.values(), return_exceptions=True)
+            await stop(self._fetches.values())
 
     async def _fetch(self, project: str, vnfd_id: str) -> None:
         async with self._slots:
