@@ -274,6 +274,12 @@ def place(vnf_id: str) -> Place:
 
 def snapshot_content(vnf_id: str, *servers: str, **members: Any) -> dict[str, Any]:
     """SOL003's VnfSnapshot of a VNF with these servers."""
+    servers = servers or ("server-1",)
+    vnfcs = [{"id": id_, "vduId": "VDU1", "computeResource": {"resourceId": id_}} for id_ in servers]
+    infos = [
+        {"id": f"VDU1-{id_}", "vduId": "VDU1", "vnfcResourceInfoId": id_, "vnfcState": "STARTED"} for id_ in servers
+    ]
+    info = {"flavourId": "simple", "vnfState": "STARTED", "vnfcResourceInfo": vnfcs, "vnfcInfo": infos}
     return {
         "id": SNAPSHOT_ID,
         "vnfInstanceId": vnf_id,
@@ -286,12 +292,12 @@ def snapshot_content(vnf_id: str, *servers: str, **members: Any) -> dict[str, An
             "vnfSoftwareVersion": VNFD.software_version,
             "vnfdVersion": VNFD.vnfd_version,
             "instantiationState": "INSTANTIATED",
-            "instantiatedVnfInfo": {"flavourId": "simple", "vnfState": "STARTED"},
+            "instantiatedVnfInfo": info,
             "_links": {"self": {"href": f"http://vnfm.example/vnflcm/v2/vnf_instances/{vnf_id}"}},
         },
         "vnfcSnapshots": [
             {"id": id_, "vnfcInstanceId": f"VDU1-{id_}", "computeSnapshotResource": {"resourceId": f"image-{id_}"}}
-            for id_ in servers or ("server-1",)
+            for id_ in servers
         ],
     } | members
 
@@ -304,6 +310,14 @@ def filled_snapshot(vnf_id: str, *servers: str, snapshot_id: str = SNAPSHOT_ID, 
     """A snapshot of an instance with these VNFCs, else with one; ``members`` of its content."""
     content = snapshot_content(vnf_id, *servers, **members)
     return VnfSnapshot(id=snapshot_id, project=PROJECT, status="FILLED", content=content, place=place(vnf_id))
+
+
+def snapshot_of(vnf: Vnf) -> VnfSnapshot:
+    """One that was taken of the instance as it is."""
+    info = vnf.instantiated_vnf_info
+    instance = {"instantiatedVnfInfo": msgspec.to_builtins(info)}
+    servers = [vnfc.id for vnfc in info.vnfc_resource_info] if info else []
+    return filled_snapshot(vnf.id, *servers, vnfdId=vnf.vnfd_id, vnfInstance=instance)
 
 
 def take_snapshot(snapshot: VnfSnapshot | None = None, vnfd: Vnfd = VNFD, **members: Any) -> TakeSnapshot:

@@ -369,7 +369,7 @@ def test_a_snapshot_changes_every_vnfc_and_storage_and_says_which_part() -> None
     taken, reverted = REQUESTS["create_snapshot"](), REQUESTS["revert_to_snapshot"]()
     for asked, parts in (
         (taken, [(None, None)] * 5),
-        (reverted, [("web-2", None), ("web-2", "disk-2"), ("web-1", None), ("web-1", "disk-1"), ("db-1", None)]),
+        (reverted, [("web-0", None), ("web-0", "disk-2"), ("web-1", None), ("web-1", "disk-1"), ("db-1", None)]),
     ):
         assert (asked.add_resources, asked.remove_resources) == ((), ())
         definitions = [item.snapshot_res_def for item in asked.update_resources if item.snapshot_res_def]
@@ -385,7 +385,10 @@ REQUESTS: dict[str, Callable[[], GrantRequest]] = {
         asking(), info=info(), request=CreateVnfSnapshotRequest(vnf_snapshot_info_id="snap-1")
     ),
     "revert_to_snapshot": lambda: revert_to_snapshot_grant_request(
-        asking(), info=info(), request=RevertToVnfSnapshotRequest(vnf_snapshot_info_id="snap-1")
+        asking(),
+        info=info(),
+        request=RevertToVnfSnapshotRequest(vnf_snapshot_info_id="snap-1"),
+        parts={"web-2": "web-0"},
     ),
     "operate": lambda: operate_grant_request(
         asking(), info=info(2), request=OperateVnfRequest(change_state_to="STOPPED")

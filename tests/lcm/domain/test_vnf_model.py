@@ -19,7 +19,6 @@ from forestay_lcm.domain.commands import Cancel, DeleteVnf, Handle, ReportStep, 
 from forestay_lcm.domain.decide import VNF
 from forestay_lcm.domain.state import Operation, Vnf
 from forestay_lcm.domain.transitions import OPERATION
-from forestay_lcm.domain.vnf_snapshot import VnfSnapshot
 from forestay_sol.vnfd import Vnfd
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -42,7 +41,6 @@ from tests.lcm.samples import (
     coordinated,
     create,
     failed,
-    filled_snapshot,
     heal,
     instantiate,
     latest,
@@ -52,6 +50,7 @@ from tests.lcm.samples import (
     revert_to,
     scale,
     scale_to_level,
+    snapshot_of,
     take_snapshot,
     terminate,
     unknown,
@@ -113,14 +112,6 @@ COMMANDS: list[Command] = [
     lambda it: scale(vnfd=it.other),
 ]  # fmt: skip
 """The last one was prepared when the instance had another VNFD."""
-
-
-def snapshot_of(vnf: Vnf) -> VnfSnapshot:
-    """One that was taken of the instance as it is."""
-    info = vnf.instantiated_vnf_info
-    flavour = {"instantiatedVnfInfo": {"flavourId": info.flavour_id if info else ""}}
-    servers = [vnfc.id for vnfc in info.vnfc_resource_info] if info else []
-    return filled_snapshot(vnf.id, *servers, vnfdId=vnf.vnfd_id, vnfInstance=flavour)
 
 
 @dataclass(frozen=True)

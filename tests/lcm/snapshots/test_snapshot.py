@@ -32,7 +32,7 @@ from forestay_lcm.domain.vnf_snapshot import (
 )
 
 from tests.lcm.domain.story import VNF_ID, refusal, told
-from tests.lcm.domain.test_operations import INSTANTIATED, ended
+from tests.lcm.domain.test_operations import INSTANTIATED, ended, started
 from tests.lcm.samples import (
     PROJECT,
     SNAPSHOT_ID,
@@ -40,10 +40,12 @@ from tests.lcm.samples import (
     create,
     empty_snapshot,
     filled_snapshot,
+    heal,
     place,
     revert_to,
     scale,
     snapshot_content,
+    snapshot_of,
     take_snapshot,
 )
 
@@ -250,8 +252,13 @@ class TestReverting:
             (Life(LIVES["extracted"]).snapshot, "not taken here"),
             (filled_snapshot("another"), "it was taken of vnfInstance another"),
             (filled_snapshot(VNF_ID, vnfdId="vnfd-0"), "VNFD vnfd-0"),
-            (filled_snapshot(VNF_ID, vnfInstance={"instantiatedVnfInfo": {"flavourId": "large"}}), "flavour 'large'"),
-            (filled_snapshot(VNF_ID, vnfcSnapshots=[]), "server-1 of its VNFCs are not the same"),
+            (
+                filled_snapshot(
+                    VNF_ID, vnfInstance={"instantiatedVnfInfo": {"flavourId": "large", "vnfState": "STARTED"}}
+                ),
+                "flavour 'large'",
+            ),
+            (filled_snapshot(VNF_ID, vnfcSnapshots=[]), "server-1 is not in the snapshot"),
             (
                 filled_snapshot(VNF_ID, vnfcSnapshots=[{"id": "server-1", "vnfcInstanceId": "VDU1-server-1"}]),
                 "server-1 boots from a volume",
@@ -263,10 +270,23 @@ class TestReverting:
         assert error.status == 409
         assert why in error.detail
 
-    def test_not_after_it_was_scaled(self) -> None:
-        story = told(*INSTANTIATED, scale()).until("", confirmed)
-        error = refusal(story, revert_to(filled_snapshot(VNF_ID)))
-        assert "server-2 of its VNFCs are not the same" in error.detail
+    def test_after_it_was_scaled_it_has_to_be_scaled_back(self) -> None:
+        story = told(*INSTANTIATED)
+        snapshot = snapshot_of(story.vnf)
+        story.do(scale())
+        story.until("", confirmed)
+        why = "that has 1 VNFCs of VDU1, the VNF now has 2: scale VDU1_scale to level 0 first."
+        assert refusal(story, revert_to(snapshot)).detail.endswith(why)
+        story.do(scale("SCALE_IN"))
+        story.until("", confirmed)
+        assert started(story, revert_to(snapshot)).vnfc_snapshots == {"server-1": "server-1"}
+
+    def test_a_healed_vnfc_is_brought_back_as_what_it_is(self) -> None:
+        story = told(*INSTANTIATED)
+        snapshot = snapshot_of(story.vnf)
+        story.do(heal())
+        story.until("", confirmed)
+        assert started(story, revert_to(snapshot)).vnfc_snapshots == {"server-2": "server-1"}
 
     def test_one_that_a_given_up_operation_still_has(self) -> None:
         snapshot = Life(LIVES["REVERTING"]).snapshot

@@ -86,6 +86,7 @@ class OperationStarted(OperationEvent, frozen=True, kw_only=True):
     :ivar scale_status: the scale levels that the operation leads to; empty when it changes none.
     :ivar hooks: the hooks of a rollback for which the package has a script.
     :ivar modification: what becomes of the instance's own information when the operation is completed.
+    :ivar vnfc_snapshots: of a revert: the id of the VNFC snapshot that each VNFC is brought back to, by the VNFC's id.
     """
 
     operation: LcmOperation
@@ -97,6 +98,7 @@ class OperationStarted(OperationEvent, frozen=True, kw_only=True):
     scale_status: tuple[ScaleInfo, ...] = ()
     hooks: tuple[str, ...] = ()
     modification: VnfInfoModified | None = None
+    vnfc_snapshots: dict[str, str] = {}
 
 
 class ModificationStarted(OperationStarted, frozen=True, kw_only=True):

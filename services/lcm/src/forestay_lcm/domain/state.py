@@ -68,6 +68,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     :ivar rollback: the compensating steps, while it is rolled back.
     :ivar tries: the highest attempt of each step of a rollback that was given up for a retry.
     :ivar former_connections: the instance's VIM connections before, which it has again if the operation comes to nothing.
+    :ivar vnfc_snapshots: as of :class:`OperationStarted`.
     :ivar modifications: what a change of the VNF package brought with it (SOL003 VnfInfoModifications).
     """
 
@@ -92,6 +93,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     former_connections: dict[str, VimConnectionInfo] = {}
     hooks: tuple[str, ...] = ()
     modification: VnfInfoModified | None = None
+    vnfc_snapshots: dict[str, str] = {}
     modifications: dict[str, Any] = {}
 
     @property
@@ -214,6 +216,7 @@ def _started(vnf: Vnf, event: OperationStarted, commit: Commit) -> Vnf:
         former_connections=vnf.vim_connections,
         hooks=event.hooks,
         modification=event.modification,
+        vnfc_snapshots=event.vnfc_snapshots,
     )
     return msgspec.structs.replace(
         vnf,

@@ -50,6 +50,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     :ivar flavour: the VNF's deployment flavour after the operation.
     :ivar old_flavour: the one before it, ``None`` when that is the same.
     :ivar scale_status: the scale levels that the operation leads to; empty when it changes none.
+    :ivar vnfc_snapshots: ids of the VNFC snapshots that a revert is to, by VNFC; of one that is missing, its own id.
     """
 
     operation: LcmOperation
@@ -59,6 +60,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     grant: Grant
     old_flavour: Flavour | None = None
     scale_status: tuple[ScaleInfo, ...] = ()
+    vnfc_snapshots: Mapping[str, str] = {}
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):

@@ -67,6 +67,7 @@ async def order_of(vnf: Vnf, operation: Operation, vnfd: FindVnfd) -> Order | No
         grant_request=grant_request,
         grant=grant,
         scale_status=operation.scale_status,
+        vnfc_snapshots=operation.vnfc_snapshots,
     )
 
 

@@ -2,8 +2,9 @@
 
 Rules of this module:
 
-* A snapshot of a VNFC has a name that says of what: ``vnf-<vnf>-<VNF snapshot>-<VNFC>``, that of a volume with the volume's
-  id behind it; so that whoever comes next finds it. Of several of one name the oldest counts.
+* A snapshot of a VNFC has a name that says of what: ``vnf-<vnf>-<VNF snapshot>-<VNFC snapshot>``, that of a volume with the
+  volume's id behind it; so that whoever comes next finds it. Of several of one name the oldest counts. The id of a VNFC
+  snapshot is that which the VNFC had when it was taken: its server's.
 * They are searched by the property ``forestay_snapshot``, but ours by their name only: an image of a server inherits the
   properties of the image that the server was made from.
 """
@@ -15,7 +16,6 @@ from types import TracebackType
 from typing import Self
 
 import msgspec
-from forestay_sol.vnflcm import VnfcResourceInfo
 
 from forestay_lcm.adapters.openstack.cinder import VolumeSnapshot
 from forestay_lcm.adapters.openstack.cloud import Cloud, Clouds
@@ -55,12 +55,12 @@ def prefix_of(vnf_id: str, snapshot_id: str) -> str:
     return f"vnf-{vnf_id}-{snapshot_id}-"
 
 
-def image_name(vnf_id: str, snapshot_id: str, vnfc: VnfcResourceInfo) -> str:
-    return f"{prefix_of(vnf_id, snapshot_id)}{vnfc.id}"
+def image_name(vnf_id: str, snapshot_id: str, vnfc_snapshot: str) -> str:
+    return f"{prefix_of(vnf_id, snapshot_id)}{vnfc_snapshot}"
 
 
-def volume_name(vnf_id: str, snapshot_id: str, vnfc: VnfcResourceInfo, volume: str) -> str:
-    return f"{image_name(vnf_id, snapshot_id, vnfc)}-{volume}"
+def volume_name(vnf_id: str, snapshot_id: str, vnfc_snapshot: str, volume: str) -> str:
+    return f"{image_name(vnf_id, snapshot_id, vnfc_snapshot)}-{volume}"
 
 
 async def find(cloud: Cloud, vnf_id: str, snapshot_id: str) -> Found:

@@ -72,7 +72,7 @@ def asked_for(vnf: Vnf, operation: Operation, vnfd: Vnfd | None, asking: Asking)
     builder = _BUILDERS.get(operation.operation)
     if info is None or builder is None:
         raise Permanent(f"There is no grant to ask for {operation.operation} of VNF instance {vnf.id}.")
-    return builder(operation.params, vnfd, info, asking)
+    return builder(operation, vnfd, info, asking)
 
 
 def vnfd_after(vnf: Vnf, operation: Operation) -> str:
@@ -92,55 +92,56 @@ def _recorded(params: Mapping[str, Any], type_: type[T]) -> T:
     return msgspec.structs.replace(msgspec.convert(given, type_), additional_params=params.get(_PARAMS))
 
 
-def _scale(params: Any, vnfd: Vnfd, info: InstantiatedVnfInfo, asking: Asking) -> Asked:
-    flavour, request = vnfd.flavour(info.flavour_id), _recorded(params, ScaleVnfRequest)
+def _scale(operation: Operation, vnfd: Vnfd, info: InstantiatedVnfInfo, asking: Asking) -> Asked:
+    flavour, request = vnfd.flavour(info.flavour_id), _recorded(operation.params, ScaleVnfRequest)
     return Asked(scale_grant_request(asking, flavour=flavour, info=info, request=request), flavour)
 
 
-def _scale_to_level(params: Any, vnfd: Vnfd, info: InstantiatedVnfInfo, asking: Asking) -> Asked:
-    flavour, request = vnfd.flavour(info.flavour_id), _recorded(params, ScaleVnfToLevelRequest)
+def _scale_to_level(operation: Operation, vnfd: Vnfd, info: InstantiatedVnfInfo, asking: Asking) -> Asked:
+    flavour, request = vnfd.flavour(info.flavour_id), _recorded(operation.params, ScaleVnfToLevelRequest)
     return Asked(scale_to_level_grant_request(asking, flavour=flavour, info=info, request=request), flavour)
 
 
-def _heal(params: Any, vnfd: Vnfd, info: InstantiatedVnfInfo, asking: Asking) -> Asked:
-    flavour, request = vnfd.flavour(info.flavour_id), _recorded(params, HealVnfRequest)
+def _heal(operation: Operation, vnfd: Vnfd, info: InstantiatedVnfInfo, asking: Asking) -> Asked:
+    flavour, request = vnfd.flavour(info.flavour_id), _recorded(operation.params, HealVnfRequest)
     return Asked(heal_grant_request(asking, flavour=flavour, info=info, request=request), flavour)
 
 
-def _change_ext_conn(params: Any, vnfd: Vnfd, info: InstantiatedVnfInfo, asking: Asking) -> Asked:
-    flavour, request = vnfd.flavour(info.flavour_id), _recorded(params, ChangeExtVnfConnectivityRequest)
+def _change_ext_conn(operation: Operation, vnfd: Vnfd, info: InstantiatedVnfInfo, asking: Asking) -> Asked:
+    flavour, request = vnfd.flavour(info.flavour_id), _recorded(operation.params, ChangeExtVnfConnectivityRequest)
     return Asked(change_ext_conn_grant_request(asking, flavour=flavour, info=info, request=request), flavour)
 
 
-def _change_flavour(params: Any, vnfd: Vnfd, info: InstantiatedVnfInfo, asking: Asking) -> Asked:
-    request = _recorded(params, ChangeVnfFlavourRequest)
+def _change_flavour(operation: Operation, vnfd: Vnfd, info: InstantiatedVnfInfo, asking: Asking) -> Asked:
+    request = _recorded(operation.params, ChangeVnfFlavourRequest)
     old, new = vnfd.flavour(info.flavour_id), vnfd.flavour(request.new_flavour_id)
     return Asked(change_flavour_grant_request(asking, old=old, new=new, info=info, request=request), new)
 
 
-def _operate(params: Any, vnfd: Vnfd, info: InstantiatedVnfInfo, asking: Asking) -> Asked:
-    request = _recorded(params, OperateVnfRequest)
+def _operate(operation: Operation, vnfd: Vnfd, info: InstantiatedVnfInfo, asking: Asking) -> Asked:
+    request = _recorded(operation.params, OperateVnfRequest)
     return Asked(operate_grant_request(asking, info=info, request=request), vnfd.flavour(info.flavour_id))
 
 
-def _change_vnfpkg(params: Any, vnfd: Vnfd, info: InstantiatedVnfInfo, asking: Asking) -> Asked:
+def _change_vnfpkg(operation: Operation, vnfd: Vnfd, info: InstantiatedVnfInfo, asking: Asking) -> Asked:
     flavour = vnfd.flavour(info.flavour_id)
-    chosen = [item.vdu_id for item in vdu_params(params.get(_PARAMS) or {}, info)]
+    chosen = [item.vdu_id for item in vdu_params(operation.params.get(_PARAMS) or {}, info)]
     request = change_vnfpkg_grant_request(asking, info=info, dst_vnfd_id=vnfd.vnfd_id, flavour=flavour, vdu_ids=chosen)
     return Asked(request, flavour)
 
 
-def _create_snapshot(params: Any, vnfd: Vnfd, info: InstantiatedVnfInfo, asking: Asking) -> Asked:
-    request = _recorded(params, CreateVnfSnapshotRequest)
+def _create_snapshot(operation: Operation, vnfd: Vnfd, info: InstantiatedVnfInfo, asking: Asking) -> Asked:
+    request = _recorded(operation.params, CreateVnfSnapshotRequest)
     return Asked(create_snapshot_grant_request(asking, info=info, request=request), vnfd.flavour(info.flavour_id))
 
 
-def _revert_to_snapshot(params: Any, vnfd: Vnfd, info: InstantiatedVnfInfo, asking: Asking) -> Asked:
-    request = _recorded(params, RevertToVnfSnapshotRequest)
-    return Asked(revert_to_snapshot_grant_request(asking, info=info, request=request), vnfd.flavour(info.flavour_id))
+def _revert_to_snapshot(operation: Operation, vnfd: Vnfd, info: InstantiatedVnfInfo, asking: Asking) -> Asked:
+    request, parts = _recorded(operation.params, RevertToVnfSnapshotRequest), operation.vnfc_snapshots
+    asked = revert_to_snapshot_grant_request(asking, info=info, request=request, parts=parts)
+    return Asked(asked, vnfd.flavour(info.flavour_id))
 
 
-_BUILDERS: Mapping[LcmOperation, Callable[[Any, Vnfd, InstantiatedVnfInfo, Asking], Asked]] = {
+_BUILDERS: Mapping[LcmOperation, Callable[[Operation, Vnfd, InstantiatedVnfInfo, Asking], Asked]] = {
     "SCALE": _scale,
     "SCALE_TO_LEVEL": _scale_to_level,
     "HEAL": _heal,

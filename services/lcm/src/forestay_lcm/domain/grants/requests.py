@@ -176,13 +176,18 @@ def create_snapshot_grant_request(
 
 
 def revert_to_snapshot_grant_request(
-    asking: Asking, *, info: InstantiatedVnfInfo, request: RevertToVnfSnapshotRequest
+    asking: Asking, *, info: InstantiatedVnfInfo, request: RevertToVnfSnapshotRequest, parts: Mapping[str, str]
 ) -> GrantRequest:
-    """Every VNFC and its storages, which get the content of their snapshots and are the same otherwise."""
+    """Every VNFC and its storages, which get the content of their snapshots and are the same otherwise.
+
+    :param parts: the id of the VNFC snapshot of each VNFC that has another id than that.
+    """
 
     def part(vnfc: str, storage: str | None) -> SnapshotResourceDefinition:
         return SnapshotResourceDefinition(
-            vnf_snapshot_id=request.vnf_snapshot_info_id, vnfc_snapshot_id=vnfc, storage_snapshot_id=storage
+            vnf_snapshot_id=request.vnf_snapshot_info_id,
+            vnfc_snapshot_id=parts.get(vnfc, vnfc),
+            storage_snapshot_id=storage,
         )
 
     update = _with_snapshots(info, asking, part)

@@ -4,6 +4,7 @@ Rules of this module:
 
 * All or nothing is checked first: each VNFC must be in the snapshot, and Cinder reverts a volume only while no server has
   it, so a server that boots from a volume cannot be reverted.
+* The server that is rebuilt is the one that the VNFC has now: a heal may have replaced that of which the image is.
 * A data volume is taken from its server, reverted to its latest snapshot, and given back. How far that is, is seen in the
   volume; that it was reverted is noted in its metadata, since nothing else shows it.
 * A rebuild is noted in the server's metadata for the same reason.
@@ -14,11 +15,11 @@ from __future__ import annotations
 from forestay_events.errors import Permanent
 from forestay_sol.vnflcm import VnfcResourceInfo
 
-from forestay_lcm.adapters.openstack.cinder import Volume
+from forestay_lcm.adapters.openstack.cinder import Volume, VolumeSnapshot
 from forestay_lcm.adapters.openstack.cloud import Cloud
-from forestay_lcm.adapters.openstack.job import Job, existing
+from forestay_lcm.adapters.openstack.job import Job, existing, ordered
 from forestay_lcm.adapters.openstack.nova import Server
-from forestay_lcm.adapters.openstack.snapshots import Found, find, image_name, volume_name
+from forestay_lcm.adapters.openstack.snapshots import Found, Image, find, image_name, volume_name
 from forestay_lcm.adapters.openstack.steps.snapshot import snapshot_of, vnf_servers, volumes_of
 from forestay_lcm.adapters.openstack.steps.stack import delay
 from forestay_lcm.adapters.openstack.transport import AlreadyExists
@@ -47,11 +48,10 @@ async def revert_snapshot(cloud: Cloud, job: Job) -> Outcome:
 
 def _check(job: Job, found: Found, servers: dict[str, Server]) -> None:
     """:raises Permanent: 409, the VNF cannot be reverted; nothing was touched."""
-    info, snapshot_id, faults = existing(job), snapshot_of(job), list[str]()
+    info, faults = existing(job), list[str]()
     for vnfc in info.vnfc_resource_info:
-        image = found.image(image_name(job.vnf_id, snapshot_id, vnfc))
-        volumes = [volume.resource_id for volume in volumes_of(info, vnfc)]
-        parts = [found.volume(volume_name(job.vnf_id, snapshot_id, vnfc, volume)) for volume in volumes]
+        image = _image(job, found, vnfc)
+        parts = [_volume(job, found, vnfc, volume.resource_id) for volume in volumes_of(info, vnfc)]
         if not servers[vnfc.id].image:
             faults.append(f"{vnfc.id} boots from a volume, which Cinder cannot revert while the server has it")
         elif image is None or None in parts:
@@ -60,9 +60,21 @@ def _check(job: Job, found: Found, servers: dict[str, Server]) -> None:
         raise Permanent("; ".join(faults), status=409, title="VNF cannot be reverted")
 
 
+def _image(job: Job, found: Found, vnfc: VnfcResourceInfo) -> Image | None:
+    return found.image(image_name(job.vnf_id, snapshot_of(job), _vnfc_snapshot(job, vnfc)))
+
+
+def _volume(job: Job, found: Found, vnfc: VnfcResourceInfo, volume: str) -> VolumeSnapshot | None:
+    return found.volume(volume_name(job.vnf_id, snapshot_of(job), _vnfc_snapshot(job, vnfc), volume))
+
+
+def _vnfc_snapshot(job: Job, vnfc: VnfcResourceInfo) -> str:
+    return ordered(job).vnfc_snapshots.get(vnfc.id, vnfc.id)
+
+
 async def _rebuild(cloud: Cloud, job: Job, found: Found, vnfc: VnfcResourceInfo, server: Server) -> str:
     """Rebuild a server, unless it is; gives what is still to be waited for."""
-    image = found.image(image_name(job.vnf_id, snapshot_of(job), vnfc))
+    image = _image(job, found, vnfc)
     if image is not None and server.metadata.get(_NOTE) != job.op_id:
         await job.fence()
         arguments = {"imageRef": image.id, "metadata": server.metadata | {_NOTE: job.op_id}}
@@ -78,7 +90,7 @@ async def _rebuild(cloud: Cloud, job: Job, found: Found, vnfc: VnfcResourceInfo,
 
 async def _revert_volume(cloud: Cloud, job: Job, found: Found, vnfc: VnfcResourceInfo, volume: Volume) -> str:
     """The next thing to do with a volume; gives what is still to be waited for."""
-    part = found.volume(volume_name(job.vnf_id, snapshot_of(job), vnfc, volume.id))
+    part = _volume(job, found, vnfc, volume.id)
     reverted = volume.metadata.get(_NOTE) == job.op_id
     match volume.status, reverted:
         case "in-use", True:

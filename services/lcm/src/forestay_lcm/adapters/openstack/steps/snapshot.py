@@ -44,7 +44,7 @@ async def create_snapshot(cloud: Cloud, job: Job) -> Outcome:
     snapshot_id, info = snapshot_of(job), existing(job)
     found, servers = await find(cloud, job.vnf_id, snapshot_id), await vnf_servers(cloud, info)
     for vnfc in info.vnfc_resource_info:
-        name = image_name(job.vnf_id, snapshot_id, vnfc)
+        name = image_name(job.vnf_id, snapshot_id, vnfc.id)
         if servers[vnfc.id].image and not found.image(name):
             await job.fence()
             try:
@@ -52,7 +52,7 @@ async def create_snapshot(cloud: Cloud, job: Job) -> Outcome:
             except AlreadyExists as error:
                 return Again(delay=delay(job), note=str(error))
         for volume in volumes_of(info, vnfc):
-            name = volume_name(job.vnf_id, snapshot_id, vnfc, volume.resource_id)
+            name = volume_name(job.vnf_id, snapshot_id, vnfc.id, volume.resource_id)
             if not found.volume(name):
                 await job.fence()
                 await cloud.cinder.snapshot(volume.resource_id, name, {PROPERTY: snapshot_id})
@@ -135,18 +135,18 @@ def volumes_of(info: InstantiatedVnfInfo, vnfc: VnfcResourceInfo) -> list[Resour
 def _expected(job: Job, snapshot_id: str, info: InstantiatedVnfInfo, servers: dict[str, Server]) -> list[str]:
     names: list[str] = []
     for vnfc in info.vnfc_resource_info:
-        names += [image_name(job.vnf_id, snapshot_id, vnfc)] if servers[vnfc.id].image else []
-        names += [volume_name(job.vnf_id, snapshot_id, vnfc, item.resource_id) for item in volumes_of(info, vnfc)]
+        names += [image_name(job.vnf_id, snapshot_id, vnfc.id)] if servers[vnfc.id].image else []
+        names += [volume_name(job.vnf_id, snapshot_id, vnfc.id, item.resource_id) for item in volumes_of(info, vnfc)]
     return names
 
 
 def _vnfc_snapshot(job: Job, snapshot_id: str, vnfc: VnfcResourceInfo, found: Found) -> Json:
-    info, name = existing(job), image_name(job.vnf_id, snapshot_id, vnfc)
+    info, name = existing(job), image_name(job.vnf_id, snapshot_id, vnfc.id)
     image = found.image(name)
     named = next((item.id for item in info.vnfc_info if item.vnfc_resource_info_id == vnfc.id), vnfc.id)
     volumes: list[tuple[str, VolumeSnapshot]] = []
     for key, handle in zip(vnfc.storage_resource_ids, volumes_of(info, vnfc), strict=True):
-        if part := found.volume(volume_name(job.vnf_id, snapshot_id, vnfc, handle.resource_id)):
+        if part := found.volume(volume_name(job.vnf_id, snapshot_id, vnfc.id, handle.resource_id)):
             volumes.append((key, part))
     shown: Json = {"id": vnfc.id, "vnfcInstanceId": named, "vnfcResourceInfoId": vnfc.id}
     if image:
