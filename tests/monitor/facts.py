@@ -20,12 +20,15 @@ from forestay_lcm.domain.events import (
     StepFailed,
     StepIntended,
     VnfCreated,
+    VnfDeleted,
     VnfEvent,
     VnfInfoModified,
 )
 from forestay_lcm.domain.plan import plan
 from forestay_lcm.domain.state import Vnf, evolve
+from forestay_lcm.drift.finding import DRIFT, Compared
 from forestay_sol.streams import vim
+from forestay_sol.streams.drift import Finding, Healing, Kind
 from forestay_sol.vnflcm import LcmOperation
 
 ERROR = {"status": 500, "title": "Stack failed", "detail": "No valid host was found."}
@@ -109,6 +112,46 @@ class Vnfs:
 
     async def completed(self, vnf_id: str, op_id: str) -> None:
         await self.happen(vnf_id, OperationCompleted(op_id=op_id, instantiation_state="INSTANTIATED"))
+
+    async def instantiated(self) -> str:
+        vnf_id, op_id = await self.started()
+        await self.completed(vnf_id, op_id)
+        return vnf_id
+
+    async def terminated(self, vnf_id: str) -> None:
+        _, op_id = await self.started("TERMINATE", vnf_id)
+        await self.happen(vnf_id, OperationCompleted(op_id=op_id, instantiation_state="NOT_INSTANTIATED"))
+
+    async def deleted(self, vnf_id: str) -> None:
+        await self.happen(vnf_id, VnfDeleted())
+
+
+def lost(server: str, vnfc: str, *, after: str = "op-1") -> Finding:
+    """That a VNFC's server is gone."""
+    return difference("MISSING", "OS::Nova::Server", server, vnfc=vnfc, healing="VNFC", after=after)
+
+
+def difference(
+    kind: Kind, resource_type: str, resource: str, *, vnfc: str | None = None, healing: Healing | None = None,
+    after: str | None = "op-1",
+) -> Finding:  # fmt: skip
+    detail = f"{resource_type} {resource} is {kind.lower()}."
+    return Finding(
+        kind=kind, vim="east", resource_type=resource_type, resource_id=resource, detail=detail, vnfc_instance_id=vnfc,
+        healing=healing, after=after,
+    )  # fmt: skip
+
+
+class Comparisons:
+    """Comparisons of a VIM with the log, as LCM decides about them."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._drifts = Aggregates(platform.store, DRIFT, platform.clock)
+
+    async def find(self, vnf_id: str, *findings: Finding) -> int:
+        """A comparison that finds just these; returns the version behind it."""
+        origin = Origin(command_id=str(uuid4()), project=PROJECT, actor="forestay:drift")
+        return (await self._drifts.execute(vnf_id, Compared(vim="east", findings=findings), origin)).version
 
 
 class Vims:

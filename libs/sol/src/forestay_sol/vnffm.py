@@ -6,10 +6,18 @@ from typing import Literal
 
 from msgspec import field
 
-from forestay_sol.streams.alarm import EventType, PerceivedSeverity
+from forestay_sol.streams.alarm import EventType, FaultyResourceType, PerceivedSeverity
 from forestay_sol.types import Identifier, Link, Sol
+from forestay_sol.vnflcm import ResourceHandle
 
 AckState = Literal["UNACKNOWLEDGED", "ACKNOWLEDGED"]
+
+
+class FaultyResourceInfo(Sol, frozen=True, kw_only=True):
+    """A virtualised resource that causes a VNF fault (SOL003 7.5.3.2)."""
+
+    faulty_resource: ResourceHandle
+    faulty_resource_type: FaultyResourceType
 
 
 class Alarm(Sol, frozen=True, kw_only=True):
@@ -18,6 +26,7 @@ class Alarm(Sol, frozen=True, kw_only=True):
     id: Identifier
     managed_object_id: Identifier
     vnfc_instance_ids: tuple[Identifier, ...] = ()
+    root_cause_faulty_resource: FaultyResourceInfo | None = None
     alarm_raised_time: str
     alarm_changed_time: str | None = None
     alarm_cleared_time: str | None = None

@@ -12,6 +12,7 @@ from forestay_monitor.api.alarms import AlarmApi
 from forestay_monitor.domain.alarm import ALARM
 from forestay_monitor.projections import SCHEMA
 from forestay_monitor.projections.alarms import AlarmProjection
+from forestay_monitor.projections.drift import DriftFaults
 from forestay_monitor.projections.faults import OperationFaults, VimFaults
 from forestay_monitor.reporter import Reporter
 
@@ -23,7 +24,9 @@ def projectors(platform: Platform, *, dispatch: bool = True) -> list[Projector]:
     """
     return [
         platform.projector(SCHEMA, ALARM.stream, [AlarmProjection()]),
-        platform.projector(SCHEMA, "LCM", [OperationFaults(dispatch=dispatch)], archive=False),
+        platform.projector(
+            SCHEMA, "LCM", [OperationFaults(dispatch=dispatch), DriftFaults(dispatch=dispatch)], archive=False
+        ),
         platform.projector(SCHEMA, "VIM", [VimFaults(dispatch=dispatch)], archive=False),
     ]
 

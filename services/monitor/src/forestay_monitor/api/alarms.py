@@ -13,7 +13,6 @@ from forestay_sol.api import MERGE_PATCH, VNFFM_V1, VNFFM_VERSIONS, Route
 from forestay_sol.body import decode
 from forestay_sol.caller import caller
 from forestay_sol.listing import Listing
-from forestay_sol.paging import Paging
 from forestay_sol.parameters import LIST
 from forestay_sol.selectors import Attributes
 from forestay_sol.versions import versions
@@ -26,21 +25,15 @@ from forestay_monitor.reporter import Alarms
 
 Json = dict[str, Any]
 PATH = "/vnffm/v1/alarms"
-PAGE_SIZE = 100
+LISTING = Listing(table=f"{SCHEMA}.alarm", attributes=Attributes.of(Alarm, excluded=()))
 
 
 class AlarmApi:
-    """The handlers.
+    """The handlers."""
 
-    :param page_size: alarms of a page.
-    """
-
-    def __init__(self, platform: Platform, alarms: Alarms, *, page_size: int = PAGE_SIZE) -> None:
+    def __init__(self, platform: Platform, alarms: Alarms) -> None:
         self._platform = platform
         self._alarms = alarms
-        self._listing = Listing(
-            table=f"{SCHEMA}.alarm", paging=Paging(size=page_size), attributes=Attributes.of(Alarm, excluded=())
-        )
 
     def routes(self) -> list[Route]:
         one = f"{PATH}/{{id}}"
@@ -58,7 +51,7 @@ class AlarmApi:
     async def list_alarms(self, request: web.Request) -> web.Response:
         await self._platform.positions.wait(SCHEMA, ALARM.stream, self._alarms.written)
         with answering():
-            listed = await self._listing.read(self._platform.pool, caller(request).project, request)
+            listed = await LISTING.read(self._platform.pool, caller(request).project, request)
         shown = [listed.selector.apply(self._linked(document)) for document in listed.documents]
         return answer(shown, link=listed.link)
 

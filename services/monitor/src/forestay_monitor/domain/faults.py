@@ -1,7 +1,7 @@
 """What counts as a fault, how grave it is, and what ends it. Tables, not code.
 
 A fault is described by the :class:`AlarmRaised` that it leads to. It is *about* one thing that can be well or not: an operation
-occurrence, a VIM.
+occurrence, a VIM, what a comparison of a VIM with the log has found (:mod:`drift`).
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def operation_failed(operation: str, fact: lcm.OperationFailedTemp, commit: Comm
     error = {name: value for name, value in fact.error.items() if isinstance(value, str | int)}
     details = {"operation": operation, "lcmOpOccId": fact.op_id} | error
     return AlarmRaised(
-        cause=_place(commit),
+        cause=place(commit),
         managed_object_kind="VNF",
         managed_object_id=commit.aggregate_id,
         op_id=fact.op_id,
@@ -70,7 +70,7 @@ def operation_failed(operation: str, fact: lcm.OperationFailedTemp, commit: Comm
 def vim_unreachable(fact: vim.VimStatusChanged, commit: Commit) -> AlarmRaised:
     """The alarm about a VIM that does not answer."""
     return AlarmRaised(
-        cause=_place(commit),
+        cause=place(commit),
         managed_object_kind="VIM",
         managed_object_id=commit.aggregate_id,
         event_type="COMMUNICATIONS_ALARM",
@@ -82,7 +82,8 @@ def vim_unreachable(fact: vim.VimStatusChanged, commit: Commit) -> AlarmRaised:
     )
 
 
-def _place(commit: Commit) -> str:
+def place(commit: Commit) -> str:
+    """Where in the log a commit is, as :attr:`AlarmRaised.cause` has it."""
     return f"{commit.subject}@{commit.version}"
 
 

@@ -11,9 +11,11 @@ import msgspec
 from forestay_events.archive import Connection
 from forestay_events.commit import Stored
 from forestay_events.folding import folded
-from forestay_sol.streams.alarm import ManagedObjectKind
+from forestay_sol.streams.alarm import FaultyResource, ManagedObjectKind
 from forestay_sol.types import Link, rfc3339
 from forestay_sol.vnffm import Alarm as AlarmDocument
+from forestay_sol.vnffm import FaultyResourceInfo
+from forestay_sol.vnflcm import ResourceHandle
 
 from forestay_monitor.domain.alarm import ALARM, Alarm
 
@@ -52,6 +54,8 @@ def document(alarm: Alarm) -> str:
     content = AlarmDocument(
         id=alarm.id,
         managed_object_id=raised.managed_object_id,
+        vnfc_instance_ids=raised.vnfc_instance_ids,
+        root_cause_faulty_resource=_faulty(raised.faulty_resource) if raised.faulty_resource else None,
         alarm_raised_time=rfc3339(raised.raised_at),
         alarm_cleared_time=rfc3339(cleared.cleared_at) if cleared else None,
         alarm_acknowledged_time=rfc3339(alarm.acknowledged_at) if alarm.acknowledged_at else None,
@@ -66,3 +70,8 @@ def document(alarm: Alarm) -> str:
         links={"objectInstance": Link(href=f"{PATHS[raised.managed_object_kind]}/{raised.managed_object_id}")},
     )
     return msgspec.json.encode(content).decode()
+
+
+def _faulty(resource: FaultyResource) -> FaultyResourceInfo:
+    handle = ResourceHandle(resource_id=resource.resource_id, vim_level_resource_type=resource.vim_level_resource_type)
+    return FaultyResourceInfo(faulty_resource=handle, faulty_resource_type=resource.faulty_resource_type)

@@ -88,9 +88,9 @@ class OperationFaults(Faults):
             elif isinstance(fact, lcm.OperationFailedTemp):
                 kind = await connection.fetchval(f"SELECT operation FROM {schema}.operation WHERE id = $1", fact.op_id)
                 raised = operation_failed(kind or "UNKNOWN", fact, commit)
-                changed += await _raise(connection, schema, fact.op_id, raised, commit)
+                changed += await raise_fault(connection, schema, fact.op_id, raised, commit)
             elif not isinstance(fact, lcm.VnfCreated | lcm.VnfInfoModified | lcm.VnfDeleted):
-                changed += await _clear(connection, schema, fact.op_id, OPERATION_CLEARED[type(fact)], commit.at)
+                changed += await clear_fault(connection, schema, fact.op_id, OPERATION_CLEARED[type(fact)], commit.at)
                 if type(fact) in OPERATION_ENDS:
                     await connection.execute(f"DELETE FROM {schema}.operation WHERE id = $1", fact.op_id)
         return changed
@@ -103,26 +103,33 @@ class VimFaults(Faults):
         changed: list[str] = []
         for event in vim.CODEC.decode(commit):
             if isinstance(event, vim.VimDeleted):
-                changed += await _clear(connection, schema, commit.aggregate_id, VIM_DELETED, commit.at)
+                changed += await clear_fault(connection, schema, commit.aggregate_id, VIM_DELETED, commit.at)
             elif isinstance(event, vim.VimStatusChanged):
                 over = VIM_CLEARED[event.status]
                 if over is None:
                     raised = vim_unreachable(event, commit)
-                    changed += await _raise(connection, schema, commit.aggregate_id, raised, commit)
+                    changed += await raise_fault(connection, schema, commit.aggregate_id, raised, commit)
                 else:
-                    changed += await _clear(connection, schema, commit.aggregate_id, over, commit.at)
+                    changed += await clear_fault(connection, schema, commit.aggregate_id, over, commit.at)
         return changed
 
 
-async def _raise(connection: Connection, schema: str, about: str, raised: AlarmRaised, commit: Commit) -> list[str]:
+async def raise_fault(
+    connection: Connection, schema: str, about: str, raised: AlarmRaised, commit: Commit, *, name: str | None = None
+) -> list[str]:
+    """Write a fault, unless there is one about the same that is open; returns its alarm.
+
+    :param name: what the alarm's id is made from, if the commit tells of several faults.
+    """
     rows = await connection.fetch(
         f"INSERT INTO {schema}.fault VALUES ($1, $2, $3, $4, $5, NULL, NULL, $6) ON CONFLICT DO NOTHING RETURNING alarm_id",
-        str(uuid5(_ALARM_NAMESPACE, raised.cause)), about, commit.project, commit.id, encode_fault(raised), commit.at,
+        str(uuid5(_ALARM_NAMESPACE, name or raised.cause)), about, commit.project, commit.id, encode_fault(raised), commit.at,
     )  # fmt: skip
     return [row["alarm_id"] for row in rows]
 
 
-async def _clear(connection: Connection, schema: str, about: str, why: str, at: datetime) -> list[str]:
+async def clear_fault(connection: Connection, schema: str, about: str, why: str, at: datetime) -> list[str]:
+    """Close the fault that is open about something, if there is one; returns its alarm."""
     rows = await connection.fetch(
         f"UPDATE {schema}.fault SET cleared_at = $2, clearing = $3, touched = $2"
         " WHERE about = $1 AND cleared_at IS NULL RETURNING alarm_id",
