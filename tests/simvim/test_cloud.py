@@ -47,9 +47,34 @@ async def test_a_router_and_a_floating_ip(api: Api, sim: OpenStackSimulator) -> 
     assert (await api.call("DELETE", f"/networking/v2.0/routers/{router}"))[0] == 409
     _, body = await api.call("POST", "/networking/v2.0/ports", {"port": {"network_id": net}})
     given = {"floatingip": {"floating_network_id": public, "port_id": body["port"]["id"]}}
+    status, body = await api.call("POST", "/networking/v2.0/floatingips", given)
+    assert (status, body["NeutronError"]["type"]) == (404, "ExternalGatewayForFloatingIPNotFound")
+    gateway = {"router": {"external_gateway_info": {"network_id": public}}}
+    await api.call("PUT", f"/networking/v2.0/routers/{router}", gateway)
     _, body = await api.call("POST", "/networking/v2.0/floatingips", given)
     assert body["floatingip"]["fixed_ip_address"] == "10.6.0.2"
     assert body["floatingip"]["floating_ip_address"].startswith("172.24.4.")
+
+
+async def test_a_port_stays_as_long_as_a_trunk_has_it(api: Api) -> None:
+    net, _ = await _network(api, "10.7.0.0/24")
+    ports: list[str] = []
+    for _ in range(2):
+        _, body = await api.call("POST", "/networking/v2.0/ports", {"port": {"network_id": net}})
+        ports.append(body["port"]["id"])
+    parent, sub = ports
+    subports = [{"port_id": sub, "segmentation_id": 7, "segmentation_type": "vlan"}]
+    given = {"trunk": {"port_id": parent, "sub_ports": subports}}
+    status, made = await api.call("POST", "/networking/v2.0/trunks", given)
+    assert (status, made["trunk"]["sub_ports"]) == (201, subports)
+    _, shown = await api.call("GET", f"/networking/v2.0/ports/{parent}")
+    assert shown["port"]["trunk_details"]["sub_ports"][0].items() >= subports[0].items()
+    refused = {port: (await api.call("DELETE", f"/networking/v2.0/ports/{port}"))[1]["NeutronError"] for port in ports}
+    assert refused[parent]["type"] == "PortInUseAsTrunkParent"
+    assert refused[sub]["type"] == "PortInUseAsSubPort"
+    assert (await api.call("POST", "/networking/v2.0/trunks", {"trunk": {"port_id": sub}}))[0] == 409
+    assert (await api.call("DELETE", f"/networking/v2.0/trunks/{made['trunk']['id']}"))[0] == 204
+    assert [(await api.call("DELETE", f"/networking/v2.0/ports/{port}"))[0] for port in ports] == [204, 204]
 
 
 async def test_microversions(api: Api) -> None:

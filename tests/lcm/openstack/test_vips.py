@@ -106,21 +106,13 @@ async def test_a_vip_without_a_server_is_watched(cloud: Cloud, shared: Flavour) 
 
 async def floating(cloud: Cloud, flavour: Flavour) -> Flavour:
     """The flavour with a floating address for its connection point, beside it in the nested template."""
-    public, private = await network(cloud, "public"), await network(cloud, "private")
-    await routed(cloud, public["id"], private["subnets"][0])
+    public = await network(cloud, "public")
     assert flavour.base_hot is not None
     files = {name: yaml.safe_load(text) for name, text in flavour.base_hot.files.items()}
     [(name, nested)] = files.items()
     properties: dict[str, Any] = {"floating_network": public["id"], "port_id": {"get_resource": "VDU1_CP1"}}
     nested["resources"]["VDU1_FIP"] = {"type": "OS::Neutron::FloatingIP", "properties": properties}
     return replace(flavour, base_hot=replace(flavour.base_hot, files={name: yaml.safe_dump(nested)}))
-
-
-async def routed(cloud: Cloud, public: str, subnet: str) -> None:
-    body = {"router": {"external_gateway_info": {"network_id": public}}}
-    router = (await cloud.request("network", "POST", "/v2.0/routers", body=body)).body["router"]["id"]
-    path = f"/v2.0/routers/{router}/add_router_interface"
-    await cloud.request("network", "PUT", path, body={"subnet_id": subnet})
 
 
 async def test_a_floating_address_comes_first_and_scripts_get_it(cloud: Cloud, asg: Flavour) -> None:

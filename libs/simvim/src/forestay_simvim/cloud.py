@@ -50,7 +50,7 @@ class Cloud:
                 stack.task.cancel()
 
     def counts(self) -> dict[str, int]:
-        """How many objects of each kind there are, and stacks by status."""
+        """How many objects of each kind there are (of ports, those that are not a router's), and stacks by status."""
         stacks = self.heat.store.listing(None, nested=True)
         by_status: dict[str, int] = {}
         for stack in stacks:
@@ -63,7 +63,7 @@ class Cloud:
             "server_groups": len(self.nova.groups),
             "networks": len(self.neutron.networks),
             "subnets": len(self.neutron.subnets),
-            "ports": len(self.neutron.ports),
+            "ports": sum(not port["device_owner"].startswith("network:") for port in self.neutron.ports),
             "volumes": len(self.cinder.volumes),
             "images": len(self.glance.images),
             "tokens": len(self.identity.tokens),

@@ -28,7 +28,10 @@ class Flavor(msgspec.Struct, frozen=True):
 
 
 class Network(msgspec.Struct, frozen=True, kw_only=True):
-    """A network with one subnet; without ``project`` it belongs to the admin."""
+    """A network with one subnet; without ``project`` it belongs to the admin.
+
+    :param router: name of the external network to which a router connects it.
+    """
 
     name: str
     cidr: str
@@ -36,6 +39,7 @@ class Network(msgspec.Struct, frozen=True, kw_only=True):
     external: bool = False
     shared: bool = False
     dhcp: bool = True
+    router: str | None = None
 
 
 _HOSTS = tuple(f"sim-compute-{number}" for number in range(1, 6))
@@ -99,7 +103,7 @@ class SimConfig(msgspec.Struct, frozen=True, kw_only=True):
     networks: tuple[Network, ...] = (
         Network(name="public", cidr="172.24.4.0/24", external=True, dhcp=False),
         Network(name="mgmt", cidr="192.168.120.0/22", shared=True),
-        Network(name="private", cidr="10.10.0.0/24", project="demo"),
+        Network(name="private", cidr="10.10.0.0/24", project="demo", router="public"),
     )
     zones: dict[str, tuple[str, ...]] = msgspec.field(default_factory=lambda: {"nova": _HOSTS})
     settings: Settings = msgspec.field(default_factory=Settings)

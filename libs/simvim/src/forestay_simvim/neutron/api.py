@@ -10,6 +10,7 @@ from multidict import MultiMapping
 from forestay_simvim.errors import NetworkError, ServiceError
 from forestay_simvim.journal import effect
 from forestay_simvim.neutron.network import SINGULAR, Networking, visible
+from forestay_simvim.neutron.trunks import trunk_details
 from forestay_simvim.table import Row
 from forestay_simvim.web import Call, Handler, Reply, Route, Service, page
 
@@ -19,6 +20,7 @@ _EXTENSIONS = (
     "agent", "allowed-address-pairs", "availability_zone", "binding", "external-net", "extra_dhcp_opt", "net-mtu",
     "network_availability_zone", "port-security", "provider", "quotas", "router", "security-group", "standard-attr-tag",
     "standard-attr-timestamp", "pagination", "sorting", "project-id", "subnet_allocation",
+    "trunk", "trunk-details",
 )  # fmt: skip
 
 
@@ -53,7 +55,7 @@ def _show(net: Networking, plural: str, row: Row) -> Row:
     shown = {key: value for key, value in row.items() if not key.startswith("_")}
     if plural == "security_groups":
         shown["security_group_rules"] = net.security_group_rules.find(security_group_id=row["id"])
-    return shown
+    return shown | (trunk_details(net, row["id"]) if plural == "ports" else {})
 
 
 def _matches(row: Row, field: str, wanted: list[str]) -> bool:

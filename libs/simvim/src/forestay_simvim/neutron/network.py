@@ -14,6 +14,8 @@ from forestay_simvim.errors import NetworkError
 from forestay_simvim.ids import isotime, new_id
 from forestay_simvim.keystone.identity import Identity
 from forestay_simvim.neutron.addresses import Allocator, default_pools
+from forestay_simvim.neutron.floating import reachable_address
+from forestay_simvim.neutron.trunks import checked_parent, checked_subports, keep_ports_of_trunks
 from forestay_simvim.quota import Quota
 from forestay_simvim.table import Row, Table
 
@@ -25,6 +27,7 @@ SINGULAR = {
     "floatingips": "floatingip",
     "security_groups": "security_group",
     "security_group_rules": "security_group_rule",
+    "trunks": "trunk",
 }
 _TITLES = {"floatingips": "FloatingIP", "security_groups": "SecurityGroup", "security_group_rules": "SecurityGroupRule"}
 # Ports that do not keep a network or subnet from being deleted: Neutron makes and removes them itself.
@@ -43,6 +46,7 @@ class Networking:
         self.floatingips = Table("project_id", "port_id", "floating_ip_address")
         self.security_groups = Table("project_id", "name")
         self.security_group_rules = Table("project_id", "security_group_id")
+        self.trunks = Table("project_id", "name", "port_id")
         self._defaults: dict[str, str] = {}
         self._allocators: dict[str, Allocator] = {}
         self._macs = itertools.count(1)
@@ -53,7 +57,11 @@ class Networking:
             more = {"router:external": known.external, "shared": known.shared}
             network = self.create_network(project, {"name": known.name, **more})
             subnet = {"name": f"{known.name}-subnet", "network_id": network["id"], "cidr": known.cidr}
-            self.create_subnet(project, subnet | {"enable_dhcp": known.dhcp})
+            made = self.create_subnet(project, subnet | {"enable_dhcp": known.dhcp})
+            for outside in self.networks.find(name=known.router) if known.router else ():
+                gateway = {"network_id": outside["id"], "enable_snat": True, "external_fixed_ips": []}
+                router = self.create_router(project, {"name": "router1", "external_gateway_info": gateway})
+                self.add_interface(router, {"subnet_id": made["id"]})
 
     def table(self, plural: str) -> Table:
         """The table of a collection, by the name it has in URLs."""
@@ -185,6 +193,7 @@ class Networking:
                 f"Port {row['id']} cannot be deleted directly via the port API: has device owner {row['device_owner']}."
             )
             raise NetworkError("ServicePortInUse", 409, message)
+        keep_ports_of_trunks(self, row["id"])
         for address in self.floatingips.find(port_id=row["id"]):
             self.floatingips.change(address, port_id=None, fixed_ip_address=None, status="DOWN")
         self._release(row["fixed_ips"])
@@ -312,18 +321,32 @@ class Networking:
             "_fixed_ips": allocated, "tags": [], "dns_name": "", "dns_domain": "",
         }  # fmt: skip
         self.floatingips.add(row)
-        return self.associate(row, given.get("port_id"), given.get("fixed_ip_address"))
+        try:
+            return self.associate(row, given.get("port_id"), given.get("fixed_ip_address"))
+        except NetworkError:
+            self.delete_floatingip(row)
+            raise
 
     def associate(self, row: Row, port_id: str | None, fixed_ip: str | None = None) -> Row:
         """Point the floating IP at a port, or at nothing."""
         port = self.get("ports", port_id) if port_id else None
-        address = fixed_ip or (port["fixed_ips"][0]["ip_address"] if port and port["fixed_ips"] else None)
+        address = reachable_address(self, row["floating_network_id"], port, fixed_ip) if port else None
         status = "ACTIVE" if port else "DOWN"
-        return self.floatingips.change(row, port_id=port_id, fixed_ip_address=address if port else None, status=status)
+        return self.floatingips.change(row, port_id=port_id, fixed_ip_address=address, status=status)
 
     def delete_floatingip(self, row: Row) -> None:
         self._release(row["_fixed_ips"])
         self.floatingips.remove(row["id"])
+
+    def create_trunk(self, project: str, given: dict[str, Any]) -> Row:
+        self._check_quota("trunk", self.trunks, project)
+        port = checked_parent(self, given.get("port_id", ""))
+        row = _base(project, given) | {"admin_state_up": True, "status": "ACTIVE"} | given
+        subports = checked_subports(self, given.get("sub_ports") or [], str(row["id"]))
+        return self.trunks.add(row | {"project_id": project, "port_id": port["id"], "sub_ports": subports})
+
+    def delete_trunk(self, row: Row) -> None:
+        self.trunks.remove(row["id"])
 
     def create_security_group(self, project: str, given: dict[str, Any]) -> Row:
         self._check_quota("security_group", self.security_groups, project)

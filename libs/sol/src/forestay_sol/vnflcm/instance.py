@@ -78,13 +78,17 @@ class ExtManagedVirtualLinkInfo(Sol, frozen=True, kw_only=True):
 
 
 class VnfcCpInfo(Sol, frozen=True, kw_only=True):
-    """A connection point of a VNFC, exposed by ``vnf_ext_cp_id`` or connected by ``vnf_link_port_id``."""
+    """A connection point of a VNFC, exposed by ``vnf_ext_cp_id`` or connected by ``vnf_link_port_id``.
+
+    :ivar parent_cp_id: the CP of the parent port of the trunk that it goes through.
+    """
 
     id: Identifier
     cpd_id: Identifier
     vnf_ext_cp_id: Identifier | None = None
     cp_protocol_info: tuple[CpProtocolInfo, ...] = ()
     vnf_link_port_id: Identifier | None = None
+    parent_cp_id: Identifier | None = None
     metadata: Metadata | None = None
 
 

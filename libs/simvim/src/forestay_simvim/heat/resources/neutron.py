@@ -16,6 +16,7 @@ from forestay_simvim.heat.resources.base import (
     words,
 )
 from forestay_simvim.hot.functions import select
+from forestay_simvim.neutron.trunks import checked_subports
 from forestay_simvim.table import Row
 
 
@@ -228,6 +229,30 @@ class FloatingIPAssociation(ResourceType):
         row = self.cloud.neutron.floatingips.get(resource.properties.get("floatingip_id", ""))
         if row:
             self.cloud.neutron.associate(row, None)
+
+
+class Trunk(NeutronResource):
+    plural = "trunks"
+    required = words("port")
+    optional = words("name description admin_state_up sub_ports")
+    updatable = optional
+    constraints: ClassVar = {"port": port_exists}
+
+    def body(self, resource: Resource, props: dict[str, Any]) -> dict[str, Any]:
+        given = super().body(resource, props)
+        given["port_id"] = self.find("ports", given.pop("port"), resource.stack)
+        subports = [
+            {**each, "port_id": self.find("ports", each["port"], resource.stack)}
+            for each in given.get("sub_ports") or []
+        ]
+        return given | {
+            "sub_ports": [{key: value for key, value in each.items() if key != "port"} for each in subports]
+        }
+
+    async def update(self, resource: Resource, props: dict[str, Any], changed: set[str]) -> None:
+        net, row, full = self.cloud.neutron, self.row(resource), self.body(resource, props)
+        full["sub_ports"] = checked_subports(net, full["sub_ports"], row["id"])
+        net.update("trunks", row, {key: full[key] for key in changed if key in full})
 
 
 class SecurityGroup(NeutronResource):

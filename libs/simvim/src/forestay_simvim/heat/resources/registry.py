@@ -31,6 +31,7 @@ TYPES: dict[str, type[ResourceType]] = {
     "OS::Neutron::RouterInterface": neutron.RouterInterface,
     "OS::Neutron::SecurityGroup": neutron.SecurityGroup,
     "OS::Neutron::Subnet": neutron.Subnet,
+    "OS::Neutron::Trunk": neutron.Trunk,
     "OS::Nova::Flavor": nova.Flavor,
     "OS::Nova::Server": nova.Server,
     "OS::Nova::ServerGroup": nova.ServerGroup,

@@ -35,8 +35,21 @@ class FloatingIp(msgspec.Struct, frozen=True, kw_only=True):
     port_id: str
 
 
+class SubPort(msgspec.Struct, frozen=True):
+    """A port whose traffic goes through the parent of its trunk."""
+
+    port_id: str
+
+
+class Trunk(msgspec.Struct, frozen=True):
+    """A trunk, as its parent port shows it."""
+
+    trunk_id: str
+    sub_ports: tuple[SubPort, ...] = ()
+
+
 class Port(msgspec.Struct, frozen=True, kw_only=True):
-    """A port; ``device_id`` is the server that it belongs to, ``floating_ips`` lead to it."""
+    """A port; ``device_id`` is the server that it belongs to, ``floating_ips`` lead to it, ``trunk_details`` are its trunk's."""
 
     id: str
     network_id: str
@@ -45,6 +58,11 @@ class Port(msgspec.Struct, frozen=True, kw_only=True):
     fixed_ips: tuple[FixedIp, ...] = ()
     allowed_address_pairs: tuple[AddressPair, ...] = ()
     floating_ips: tuple[FloatingIp, ...] = ()
+    trunk_details: Trunk | None = None
+
+    @property
+    def trunk_id(self) -> str | None:
+        return self.trunk_details.trunk_id if self.trunk_details else None
 
 
 class Neutron:

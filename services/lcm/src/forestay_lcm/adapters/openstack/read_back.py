@@ -88,13 +88,14 @@ def _vnfcs(view: View) -> Iterator[VnfcResourceInfo]:
 def _vnfc_cp(view: View, port: ConnectedPort) -> VnfcCpInfo:
     """Addresses of an exposed CP are with its external CP; of the others, here (SOL003 clause 5.5.3.5)."""
     internal = view.link_of(port) is not None
-    exposed = port.port_id in view.external
+    exposed, parent = port.port_id in view.external, view.parent_of(port)
     return VnfcCpInfo(
         id=port.vnfc_cp_id or port.port_id,
         cpd_id=port.cp_id,
         vnf_ext_cp_id=f"cp-{port.port_id}" if exposed else None,
         cp_protocol_info=() if exposed else cp_protocol_info(port.details),
         vnf_link_port_id=port.link_port_id if internal else None,
+        parent_cp_id=parent.vnfc_cp_id if parent else None,
     )
 
 
@@ -192,6 +193,7 @@ def _link_ports(view: View, link_id: str) -> tuple[VnfLinkPortInfo, ...]:
             cp_instance_id=port.vnfc_cp_id,
             cp_instance_type=None if view.is_vip(port) else "VNFC_CP" if port.server else "EXT_CP",
             vip_cp_instance_id=port.vip_cp_id if view.is_vip(port) else None,
+            trunk_resource_id=port.trunk_id,
         )
         for port in view.ports_in(link_id)
     )
@@ -242,6 +244,7 @@ def _ext_virtual_links(view: View) -> Iterator[ExtVirtualLinkInfo]:
                     id=port.link_port_id,
                     resource_handle=view.handle(port.port_id, PORT),
                     cp_instance_id=f"cp-{port.port_id}",
+                    trunk_resource_id=port.trunk_id,
                 )
                 for port in ours
             ),

@@ -76,6 +76,11 @@ class ConnectedPort(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.cp_id}-{self.server}" if self.server else None
 
     @property
+    def trunk_id(self) -> str | None:
+        """The trunk whose parent this port is."""
+        return self.details.trunk_id if self.details else None
+
+    @property
     def vip_cp_id(self) -> str:
         """What a VIP CP is called that has this port."""
         return f"{self.cp_id}-{self.port_id}"
@@ -168,6 +173,16 @@ class View:
     def _server_of(self, details: Port | None) -> str | None:
         ids = {item.physical_id for item in self.servers}
         return details.device_id if details and details.device_id in ids else None
+
+    @cached_property
+    def _parents(self) -> dict[str, ConnectedPort]:
+        """The parent of each port that goes through a trunk, by id."""
+        trunks = ((port, port.details.trunk_details) for port in self.ports if port.details)
+        return {sub.port_id: port for port, trunk in trunks if trunk for sub in trunk.sub_ports}
+
+    def parent_of(self, port: ConnectedPort) -> ConnectedPort | None:
+        """The port whose trunk a port goes through."""
+        return self._parents.get(port.port_id)
 
     def ports_in(self, link_id: str) -> list[ConnectedPort]:
         """The ports on an internal (or externally managed) virtual link."""

@@ -31,16 +31,16 @@ async def read_back(cloud: Cloud, job: Job) -> Outcome:
 
 
 async def observe(cloud: Cloud, stack: Stack, known: Known) -> Observed:
-    """What a VNF's stack holds; ports of VIPs belong to no server."""
-    resources, vips = await cloud.heat.resources(stack.name, stack.id), known.flavour.vip_cps
-    ids = [server.physical_id for server in servers(resources, known.flavour)]
-    ours = [item.physical_id for item in resources if (item.type, item.name in vips) == (PORT, True)]
-    given = [port.resource_handle.resource_id for link in known.links for port in link.ext_link_ports] if vips else []
-    ports, shared, seen = await asyncio.gather(
-        cloud.neutron.ports_of(ids), cloud.neutron.ports([*filter(None, ours), *given]), cloud.nova.servers(ids)
+    """What a VNF's stack holds, and the ports that were given to it. Not each port has a server: VIPs and parts of trunks."""
+    resources = await cloud.heat.resources(stack.name, stack.id)
+    made = [item.physical_id for item in resources if item.type == PORT and item.physical_id]
+    outside = [port.resource_handle.resource_id for link in known.links for port in link.ext_link_ports]
+    inside = [port.resource_handle.resource_id for link in known.managed.values() for port in link.vnf_link_port]
+    ports, seen = await asyncio.gather(
+        cloud.neutron.ports([*made, *outside, *inside]),
+        cloud.nova.servers(server.physical_id for server in servers(resources, known.flavour)),
     )
-    details = {port.id: port for port in (*ports, *shared)}
-    return Observed(stack=stack, resources=resources, ports=details, servers=seen)
+    return Observed(stack=stack, resources=resources, ports={port.id: port for port in ports}, servers=seen)
 
 
 def _known(job: Job, tenant: str) -> Known:
