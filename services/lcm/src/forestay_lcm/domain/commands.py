@@ -97,10 +97,14 @@ class ScaleToLevel:
 
 @dataclass(frozen=True)
 class Heal:
-    """POST vnf_instances/{id}/heal."""
+    """POST vnf_instances/{id}/heal.
+
+    :ivar automatic: nobody has asked for it but a policy.
+    """
 
     request: HealVnfRequest
     vnfd: Vnfd
+    automatic: bool = False
 
 
 @dataclass(frozen=True)

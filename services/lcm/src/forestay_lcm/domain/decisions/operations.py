@@ -120,6 +120,7 @@ def heal(vnf: Vnf, command: Heal, ctx: Context) -> Decided:
         f"healing of {which} requested{because}",
         flavour=command.vnfd.flavour(info.flavour_id),
         variant=RECREATE if everything and not request.vnfc_instance_id else None,
+        automatic=command.automatic,
     )
 
 

@@ -33,6 +33,7 @@ def start(
     modification: VnfInfoModified | None = None,
     vnfc_snapshots: dict[str, str] | None = None,
     nfvo: bool = False,
+    automatic: bool = False,
 ) -> Decision[VnfEvent]:
     """
     :param request: as it is recorded.
@@ -42,6 +43,7 @@ def start(
     :param count: how many VNFCs are worked on one by one.
     :param vnfc_snapshots: as of :class:`OperationStarted`.
     :param nfvo: as of :func:`place_of`.
+    :param automatic: nobody has asked for it but a policy.
     :raises Rejected: 422, no driver can do it; 400, it names user data by halves, or a link in a VIM where the VNF is not.
     """
     params: KeyValuePairs | None = getattr(request, "additional_params", None)
@@ -62,6 +64,7 @@ def start(
             count=count,
         ),
         lane=lane_of(vim),
+        automatic=automatic,
         vim_connections=where if connections else {},
         scale_status=scale_status,
         hooks=tuple(sorted(hooks & {f"{hook}_rollback_start", f"{hook}_rollback_end"})),
