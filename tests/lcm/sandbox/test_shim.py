@@ -97,6 +97,7 @@ async def test_a_coordination_that_says_no(runner: ScriptRunner, package: Packag
 
 
 _LOOK = """
+import io, pathlib, yaml, zipfile
 from tacker.sol_refactored.common import common_script_utils, vnfd_utils
 from tacker.common import exceptions
 from tacker.sol_refactored.common import exceptions as sol_ex
@@ -116,7 +117,26 @@ seen = {
     "level": [level, vnfd.get_vdu_num("simple", "VDU2", level)],
     "info": common_script_utils.get_vdu_info({}, inst, vnfd),
     "none": vnfd.get_base_hot("other"),
+    "link": vnfd.get_vl_name_from_cp("simple", vnfd.get_vducp_nodes("simple")["VDU1_CP2"]),
+    "script": vnfd.get_interface_script("simple", "instantiate_start"),
+    "files": sorted(vnfd.get_vnf_artifact_files(), key=len)[:1],
+    "defaults": vnfd.get_vnfd_properties(),
+    "copied": sorted(os.listdir(vnfd.make_tmp_csar_dir())),
 }
+with open(vnfd.csar_dir + "/BaseHOT/simple/" + os.listdir(vnfd.csar_dir + "/BaseHOT/simple")[0]) as file:
+    hot = yaml.safe_load(file)
+inst["instantiatedVnfInfo"]["extManagedVirtualLinkInfo"] = [
+    {"vnfVirtualLinkDescId": "internalVL1", "networkResource": {"resourceId": "net-9"}}]
+common_script_utils.apply_ext_managed_vls_from_inst(hot, inst)
+assert "internalVL1" not in hot["resources"] and "net-9" in str(hot)
+packed = io.BytesIO()
+with zipfile.ZipFile(packed, "w") as csar:
+    for path in pathlib.Path(vnfd.csar_dir, "Definitions").iterdir():
+        csar.write(path, f"Definitions/{path.name}")
+again = vnfd_utils.Vnfd("d")
+again.init_from_zip_file(packed.getvalue())
+assert again.definitions == vnfd.definitions
+again.delete()
 """
 
 
@@ -138,4 +158,38 @@ async def test_the_vnfd_as_scripts_read_it(runner: ScriptRunner, tmp_path: Path)
             "VDU2": {"image": "cirros", "flavor": "m1.small"},
         },
         "none": {},
+        "link": "internalVL1",
+        "script": None,
+        "files": ["Scripts/hook.py"],
+        "defaults": {"vnfConfigurableProperties": {}, "extensions": {}, "metadata": {}},
+        "copied": ["BaseHOT", "Definitions", "Scripts", "TOSCA-Metadata", "sample-two-vdus.mf"],
+    }
+
+
+_POLICIES = """
+from tacker.sol_refactored.common import common_script_utils
+vnfd = common_script_utils.get_vnfd("d", arguments["tmp_csar_dir"])
+level = "instantiation_level_2"
+seen = {
+    "scaled": vnfd.get_scale_vdu_and_num("simple", "VDU1_scale"),
+    "levels": vnfd.get_scale_info_from_inst_level("simple", level),
+    "most": [vnfd.get_max_scale_level("simple", aspect) for aspect in ("VDU1_scale", "other")],
+    "apart": vnfd.get_anti_affinity_targets("simple"),
+    "together": vnfd.get_affinity_targets("simple"),
+}
+"""
+
+
+async def test_the_policies_as_scripts_read_them(runner: ScriptRunner, tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    shutil.copytree(TESTS / "packages" / "sample-vnfcs", tree)
+    (tree / "Scripts").mkdir()
+    (tree / "Scripts" / "hook.py").write_text(HOOK + _POLICIES + answer("seen"))
+    package = Package(digest="policies", csar=build_csar(tree, tmp_path / "policies.csar"))
+    assert (await runner.run(hook(package))).value["vnf_instance"]["value"] == {
+        "scaled": {"VDU1": 1},
+        "levels": {"VDU1_scale": {"scale_level": 2}},
+        "most": [2, 0],
+        "apart": [[["VDU1"], "nfvi_node"]],
+        "together": [],
     }

@@ -74,10 +74,15 @@ def blueprint_before(order: Order, before: InstantiatedVnfInfo) -> Blueprint:
     return _drawn(order.old_flavour or order.flavour, vnfcs_before(before), nfv_of(before), managed_of(before))
 
 
-def own_blueprint(flavour: Flavour) -> Blueprint:
-    """The template of a flavour as it stands in the package, nothing filled in."""
+def own_blueprint(flavour: Flavour, managed: Mapping[str, ExtManagedVirtualLinkData]) -> Blueprint:
+    """The template of a flavour as it stands in the package, nothing filled in.
+
+    :param managed: the virtual links that others manage, which are not in it.
+    """
     hot = _base_hot(flavour)
-    return Blueprint(template=hot.template, parameters={}, files=dict(hot.files))
+    networks = {name: link.resource_id for name, link in managed.items()}
+    text = yaml.safe_dump(without_links(parsed(hot), networks), sort_keys=False) if networks else hot.template
+    return Blueprint(template=text, parameters={}, files=dict(hot.files))
 
 
 def change_to(wanted: Blueprint, present: Blueprint, order: Order) -> Change:

@@ -22,6 +22,7 @@ from forestay_lcm.adapters.openstack.blueprint import (
     own_blueprint,
     parsed_text,
 )
+from forestay_lcm.adapters.openstack.connectivity import managed_by_others, managed_of
 from forestay_lcm.adapters.openstack.job import Job, existing, ordered
 from forestay_lcm.adapters.openstack.nfv import unusable
 from forestay_lcm.domain.merge_patch import merge_patch
@@ -71,7 +72,7 @@ def change_of(job: Job, wanted: Blueprint, present: Blueprint) -> Change:
 def _base(job: Job) -> Blueprint:
     """What a user data class changes."""
     order = ordered(job)
-    own = own_blueprint(order.flavour)
+    own = own_blueprint(order.flavour, managed_by_others(order, job.before))
     if order.operation == "INSTANTIATE":
         return own
     was = stack_before(job)
@@ -79,8 +80,9 @@ def _base(job: Job) -> Blueprint:
         return msgspec.structs.replace(own, parameters=was.parameters)
     if order.operation == "CHANGE_VNFPKG":
         # A template that a class has made stays until it says another; the old package's gives way to the new one's.
-        old = (own_blueprint(order.old_flavour or order.flavour), blueprint_before(order, existing(job)))
-        shipped = _resources(was) in map(_resources, old)
+        before = existing(job)
+        old = own_blueprint(order.old_flavour or order.flavour, managed_of(before))
+        shipped = _resources(was) in map(_resources, (old, blueprint_before(order, before)))
         return Blueprint(
             template=own.template if shipped else was.template, parameters=was.parameters, files=was.files | own.files
         )

@@ -12,8 +12,8 @@ from .vnf_instance_utils import json_merge_patch
 from .vnfd_utils import Vnfd
 
 __all__ = [
-    "apply_ext_managed_vls", "get_current_capacity", "get_param_capacity", "get_param_fixed_ips",
-    "get_param_fixed_ips_from_inst", "get_param_flavor", "get_param_image", "get_param_network",
+    "apply_ext_managed_vls", "apply_ext_managed_vls_from_inst", "get_current_capacity", "get_param_capacity",
+    "get_param_fixed_ips", "get_param_fixed_ips_from_inst", "get_param_flavor", "get_param_image", "get_param_network",
     "get_param_network_from_inst", "get_param_zone", "get_param_zone_by_vnfc", "get_vdu_info", "get_vnfd",
     "init_nfv_dict", "json_merge_patch",
 ]  # fmt: skip
@@ -146,6 +146,14 @@ def cp_protocols(extcp: Json) -> Iterator[Json]:
                 yield data["ipOverEthernet"]
 
 
+def given_ports(pairs: list[tuple[Json, Json]]) -> Iterator[str]:
+    """The ports that the requester made for the instances of a connection point."""
+    for link, cp in pairs:
+        ports = {port["id"]: port["resourceHandle"]["resourceId"] for port in link.get("extLinkPorts") or ()}
+        named = ((config or {}).get("linkPortId") for config in (cp.get("cpConfig") or {}).values())
+        yield from (ports[name] for name in named if name in ports)
+
+
 def _inst_links(inst: Json) -> list[Json]:
     links = (inst.get("instantiatedVnfInfo") or {}).get("extVirtualLinkInfo") or ()
     return [
@@ -179,7 +187,16 @@ def get_vdu_info(grant: Json, inst: Json, vnfd: Vnfd) -> dict[str, Json]:
 def apply_ext_managed_vls(hot_dict: Json, req: Json, grant: Json) -> None:
     """Take the virtual links that others manage out of a template, with their subnets; references become network ids."""
     links = [*(req.get("extManagedVirtualLinks") or ()), *(grant.get("extManagedVirtualLinks") or ())]
-    networks = {link["vnfVirtualLinkDescId"]: link["resourceId"] for link in links}
+    _without_links(hot_dict, {link["vnfVirtualLinkDescId"]: link["resourceId"] for link in links})
+
+
+def apply_ext_managed_vls_from_inst(hot_dict: Json, inst: Json) -> None:
+    """As :func:`apply_ext_managed_vls`, with the links that an instance has."""
+    links = (inst.get("instantiatedVnfInfo") or {}).get("extManagedVirtualLinkInfo") or ()
+    _without_links(hot_dict, {link["vnfVirtualLinkDescId"]: link["networkResource"]["resourceId"] for link in links})
+
+
+def _without_links(hot_dict: Json, networks: dict[str, str]) -> None:
     resources: Json = hot_dict.get("resources") or {}
     gone = {name for name, resource in resources.items() if name in networks or _is_subnet_of(resource, networks)}
     for name in gone:

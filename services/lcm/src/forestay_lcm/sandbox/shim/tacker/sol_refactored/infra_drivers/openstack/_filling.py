@@ -56,6 +56,8 @@ class Sources:
             case "mac_address":
                 layers = (layer for _, cp in pairs for layer in script_utils.cp_protocols(cp))
                 return next((layer["macAddress"] for layer in layers if layer.get("macAddress")), None)
+            case "port" | "link_port":
+                return next(script_utils.given_ports(pairs), None)
             case _:
                 return None
 

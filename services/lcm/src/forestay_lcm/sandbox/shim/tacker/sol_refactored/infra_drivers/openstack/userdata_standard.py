@@ -92,6 +92,7 @@ class _Plan:
     def __init__(self, sources: _filling.Sources) -> None:
         self.sources = sources
         script_utils.apply_ext_managed_vls(sources.template, sources.req, sources.grant)
+        script_utils.apply_ext_managed_vls_from_inst(sources.template, sources.inst)
         resources = sources.template["resources"]
         vdus = sources.vnfd.get_vdu_nodes(sources.flavour_id)
         self.patterns: Json = {name: resources[name] for name in vdus if name in resources}
