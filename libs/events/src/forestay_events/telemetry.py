@@ -196,6 +196,7 @@ class Metrics:
         self.work_done = counter("work_done", "Commands done", "queue")
         self.work_retried = counter("work_retried", "Commands put back for another try", "queue")
         self.work_dead = counter("work_dead", "Commands given up", "queue")
+        self.work_unstaffed = gauge("work_unstaffed", "Commands that wait and no process takes", "queue")
         self.work_seconds = seconds("work", "Time of one try of a command", "queue", _WORK_BUCKETS)
         self.timers = counter("timers", "Durable timers by what happened to them: set, fired, cancelled", "outcome")
 

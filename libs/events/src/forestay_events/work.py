@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 import structlog
+from nats.errors import NoRespondersError
 from nats.js.api import RetentionPolicy, StorageType, StreamConfig
 from nats.js.errors import APIError
 
@@ -42,6 +43,8 @@ DEAD = StreamConfig(name="DEAD", subjects=["dead.>"], storage=StorageType.FILE, 
 TRACE = "traceparent"
 #: Header that says how often work was tried before.
 TRIES = "Forestay-Tries"
+
+_PRESENCE = 1.0
 
 
 class Work(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,6 +78,11 @@ class DeadWork(msgspec.Struct, frozen=True, kw_only=True):
 def subject_of(work: Work, delay: float) -> str:
     """The subject at which work waits that is put with this delay; what is put there replaces what waits there."""
     return f"later.{work.subject}.{_digest(work)}" if delay > 0 else f"cmd.{work.subject}.now"
+
+
+def presence(executor: str) -> str:
+    """The subject at which whoever takes the work of an executor answers that he is there."""
+    return f"presence.{token(executor)}"
 
 
 def _digest(work: Work) -> str:
@@ -132,6 +140,19 @@ class WorkQueue:
         """The subjects (:attr:`Work.subject`) of all the work of an executor that :meth:`pending` is true of, in one call."""
         subjects = await self._waiting(f"*.{token(executor)}.>")
         return {subject.partition(".")[2].rpartition(".")[0] for subject in subjects}
+
+    async def is_staffed(self, executor: str) -> bool:
+        """Is a process there that takes the work of an executor?
+
+        :raises Unavailable: the queue does not answer, or those who are there do not.
+        """
+        try:
+            await self._nats.client.request(presence(executor), timeout=_PRESENCE)
+        except NoRespondersError:
+            return False
+        except SILENCE as error:
+            raise Unavailable(f"nobody says whether executor {executor} is staffed", delay=1) from error
+        return True
 
     async def _waiting(self, subjects: str) -> Collection[str]:
         try:

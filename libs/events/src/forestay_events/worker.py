@@ -27,7 +27,7 @@ from forestay_events.errors import Permanent, Retryable, Unavailable
 from forestay_events.metrics import METRICS
 from forestay_events.tasks import stop
 from forestay_events.telemetry import span
-from forestay_events.work import TRIES, Work, WorkQueue, token
+from forestay_events.work import TRIES, Work, WorkQueue, presence, token
 
 log = structlog.get_logger(__name__)
 
@@ -126,6 +126,7 @@ class Worker:
         subscription = await self._nats.client.subscribe(
             inbox, cb=self._arrive, pending_msgs_limit=-1, pending_bytes_limit=-1
         )
+        present = await self._nats.client.subscribe(presence(self._executor), cb=_answer)
         try:
             while True:
                 await self._pull(inbox)
@@ -133,6 +134,7 @@ class Worker:
             # Drained, so that what has arrived already is put back rather than waited for.
             with suppress(NatsError, TimeoutError):
                 async with asyncio.timeout(2):
+                    await present.unsubscribe()
                     await subscription.drain()
 
     async def _pull(self, inbox: str) -> None:
@@ -269,3 +271,7 @@ class Worker:
                 except NatsError as error:
                     log.debug("work.heartbeat_failed", error=str(error))
                     break
+
+
+async def _answer(message: Msg) -> None:
+    await message.respond(b"")

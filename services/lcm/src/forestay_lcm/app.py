@@ -47,6 +47,7 @@ from forestay_lcm.reads import STREAM, Reads, Vnfs
 from forestay_lcm.requests import Requests
 from forestay_lcm.scripts.executor import ScriptSteps, runner_of
 from forestay_lcm.scripts.settings import ScriptSettings
+from forestay_lcm.staffing import Staffing
 from forestay_lcm.subscriptions.filters import wanted
 from forestay_lcm.subscriptions.notifications import Telling
 from forestay_lcm.subscriptions.resource import LCCN_SUBSCRIPTIONS, LCCN_SUBSCRIPTIONS_V1
@@ -110,7 +111,7 @@ async def build(platform: Platform, notify: NotifySettings | None = None) -> Ser
     snapshot_reads = SnapshotReads(platform, snapshots, vnfs)
     snapshot_steps = SnapshotSteps(snapshots, snapshot_reads, catalogue, platform.clock)
     own = StepWorker(platform, vnfs, ENGINE, OwnSteps(grant, snapshot_steps, platform.clock))
-    requests = Requests(platform, vnfs)
+    requests = Requests(platform, vnfs, catalogue)
     reads = Reads(platform, vnfs)
     history = History(platform, reads)
     live = Live(platform, history, load(EventSettings))
@@ -133,6 +134,7 @@ async def build(platform: Platform, notify: NotifySettings | None = None) -> Ser
             "engine": within(nfvo, own.run),
             "requests": requests.run,
             "sweeper": Sweeper(platform).run,
+            "staffing": Staffing(platform, vnfs).run,
             "live-events": live.run,
             **({"nfvo-packages": packages.run} if packages else {}),
             **notifier.background(),
