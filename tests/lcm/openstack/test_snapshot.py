@@ -101,28 +101,38 @@ async def test_a_vnf_is_reverted_and_keeps_its_servers(sim: OpenStackSimulator, 
     assert len(sim.journal.effects("server rebuild")) == 2
 
 
+@pytest.mark.parametrize("healed", [False, True], ids=["the same server", "healed since"])
 async def test_a_data_volume_is_taken_away_reverted_and_given_back(
-    sim: OpenStackSimulator, cloud: Cloud, asg: Flavour
+    sim: OpenStackSimulator, cloud: Cloud, asg: Flavour, healed: bool
 ) -> None:
-    info, _ = await instantiate(cloud, await asg_order(cloud, asg))
-    server = info.vnfc_resource_info[0]
+    now, _ = await instantiate(cloud, await asg_order(cloud, asg))
+    then = now.vnfc_resource_info[0].id
     body = {"volume": {"size": 1, "name": "data"}}
     volume = (await cloud.request("block-storage", "POST", "/volumes", body=body)).body["volume"]["id"]
-    await cloud.nova.attach(server.id, volume)
+    await cloud.nova.attach(then, volume)
+    info = having(now, volume)
+    await carry_out(cloud, order_for("CREATE_SNAPSHOT", info, asg, **SNAPSHOT), info, *MAKE)
+    if healed:
+        update = ("mark-unhealthy", "update-stack", "await-update", "read-back")
+        now = read(await carry_out(cloud, order_for("HEAL", now, asg), now, *update))
+        await cloud.nova.attach(now.vnfc_resource_info[0].id, volume)
+        info = having(now, volume)
+    server = now.vnfc_resource_info[0].id
+    assert (server == then) is not healed
+    order = replace(order_for("REVERT_TO_SNAPSHOT", info, asg, **SNAPSHOT), vnfc_snapshots={server: then})
+    await carry_out(cloud, order, info, "revert-snapshot", op_id="op2")
+    assert len(sim.journal.effects("volume revert")) == len(sim.journal.effects("server rebuild")) == 1
+    seen = (await cloud.cinder.volumes([volume]))[volume]
+    assert (seen.status, seen.servers) == ("in-use", (server,))
+
+
+def having(info: InstantiatedVnfInfo, volume: str) -> InstantiatedVnfInfo:
+    """The VNF with a volume that its VNFC keeps, whatever server it has."""
     storage = VirtualStorageResourceInfo(
         id=volume, virtual_storage_desc_id="data", storage_resource=ResourceHandle(resource_id=volume)
     )
-    with_volume = replace(
-        info,
-        vnfc_resource_info=(replace(server, storage_resource_ids=(volume,)),),
-        virtual_storage_resource_info=(storage,),
-    )
-    await carry_out(cloud, order_for("CREATE_SNAPSHOT", with_volume, asg, **SNAPSHOT), with_volume, *MAKE)
-    order = order_for("REVERT_TO_SNAPSHOT", with_volume, asg, **SNAPSHOT)
-    await carry_out(cloud, order, with_volume, "revert-snapshot", op_id="op2")
-    assert len(sim.journal.effects("volume revert")) == 1
-    seen = (await cloud.cinder.volumes([volume]))[volume]
-    assert (seen.status, seen.servers) == ("in-use", (server.id,))
+    vnfc = replace(info.vnfc_resource_info[0], storage_resource_ids=(volume,))
+    return replace(info, vnfc_resource_info=(vnfc,), virtual_storage_resource_info=(storage,))
 
 
 async def test_what_cannot_be_reverted_is_not_touched(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -35,7 +36,7 @@ class Site:
     def __init__(self, sim: OpenStackSimulator, platform: Platform, api: Client) -> None:
         self.sim, self.platform, self.api = sim, platform, api
 
-    async def instantiated(self, package: str = "sample-asg") -> str:
+    async def instantiated(self, package: str = "sample-asg", **members: Any) -> str:
         """The path of a new VNF instance; its VIM connection has the credentials in itself."""
         vnfd = read_package(build_csar(PACKAGES / package, self.platform.config.data_dir / "package.zip")).vnfd
         await onboard(self.platform, vnfd)
@@ -48,7 +49,7 @@ class Site:
             "flavourId": "simple",
             "extVirtualLinks": [ext_link(*cps, network=private["id"])],
             "vimConnectionInfo": {"vim1": msgspec.to_builtins(connection(self.sim))},
-        }
+        } | members
         await self.completed(await self.api.post(f"{path}/instantiate", body))
         return path
 
@@ -83,6 +84,12 @@ class Site:
         answer = await self.api.get(f"{SNAPSHOTS}/{snapshot}")
         assert answer.status == 200, answer.body
         return answer.body
+
+    async def vnfcs(self, path: str) -> dict[Any, str]:
+        """The server of each VNFC, by what the VNFC keeps when it gets another: its number, or its name in its group."""
+        info = (await self.api.get(path)).body["instantiatedVnfInfo"]
+        known = {vnfc["id"]: vnfc["metadata"] for vnfc in info["vnfcResourceInfo"]}
+        return {meta.get("vdu_idx", meta.get("parent_resource_name")): server for server, meta in known.items()}
 
     def left(self, snapshot: str) -> int:
         """How many images and volume snapshots of it are in the cloud."""
@@ -146,6 +153,52 @@ async def test_taken_reverted_to_and_deleted(site: Site) -> None:
     assert (deleted.status, deleted.body) == (204, None)
     (await site.api.get(f"{SNAPSHOTS}/{snapshot}")).problem(404)
     assert site.left(snapshot) == 0
+
+
+TWO = {"instantiationLevelId": "instantiation_level_2"}
+ALL = {"additionalParams": {"all": True}}
+
+
+@pytest.fixture(params=["group", "numbers"])
+def package(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """VNFCs that are members of a group, or have numbers, as without a template of the package."""
+    if request.param == "group":
+        return "sample-asg"
+    shutil.copytree(PACKAGES / "sample-asg", tmp_path / "numbered", ignore=shutil.ignore_patterns("BaseHOT"))
+    return str(tmp_path / "numbered")
+
+
+@pytest.mark.parametrize("how", [{}, ALL], ids=["servers", "stack"])
+async def test_a_vnf_that_was_healed_since_comes_back(site: Site, package: str, how: dict[str, Any]) -> None:
+    path = await site.instantiated(package)
+    await site.completed(await site.api.post(f"{path}/scale", {"type": "SCALE_OUT", "aspectId": "VDU1_scale"}))
+    snapshot, before = await site.taken(path), await site.vnfcs(path)
+    parts = (await site.shown(snapshot))["vnfSnapshot"]["vnfcSnapshots"]
+    images = {part["vnfcResourceInfoId"]: part["computeSnapshotResource"]["resourceId"] for part in parts}
+    await site.completed(await site.api.post(f"{path}/heal", how))
+    now = await site.vnfcs(path)
+    assert len(now) == len(before) == 2
+    assert not {*now.values()} & {*before.values()}
+    done = await site.completed(await site.revert(path, snapshot))
+    assert {item["id"] for item in done["resourceChanges"]["affectedVnfcs"]} == {*now.values()}
+    booted = {row["id"]: row["image"]["id"] for row in site.servers()}
+    assert {*booted.values()} == {*images.values()}
+    if (package, how) != ("sample-asg", ALL):  # who is who in a group that was made anew, nobody can tell
+        assert {key: booted[server] for key, server in now.items()} == {key: images[before[key]] for key in before}
+    assert (await site.api.delete(f"{SNAPSHOTS}/{snapshot}")).status == 204
+    assert site.left(snapshot) == 0
+
+
+async def test_a_vnf_that_was_scaled_since_is_scaled_back_first(site: Site, package: str) -> None:
+    path = await site.instantiated(package, **TWO)
+    snapshot = await site.taken(path)
+    await site.completed(await site.api.post(f"{path}/scale", {"type": "SCALE_IN", "aspectId": "VDU1_scale"}))
+    detail = (await site.revert(path, snapshot)).problem(409)["detail"]
+    assert "scale VDU1_scale to level 2 first" in detail
+    level = {"scaleInfo": [{"aspectId": "VDU1_scale", "scaleLevel": 2}]}
+    await site.completed(await site.api.post(f"{path}/scale_to_level", level))
+    done = await site.completed(await site.revert(path, snapshot))
+    assert len(done["resourceChanges"]["affectedVnfcs"]) == len(site.servers()) == 3
 
 
 async def test_a_snapshot_outlives_its_vnf(site: Site) -> None:

@@ -106,7 +106,11 @@ def test_a_vnfc_is_known_whatever_server_it_has(
             (Vnfc("a"), Vnfc("b", vdu="db")),
             "that has 1 VNFCs of db, the VNF now has 0: scale web to level 1",
         ),
-        ((Vnfc("q", number=0, volumes=("w",)),), (Vnfc("a", number=0, volumes=("v",)),), "q has other volumes than then"),
+        (
+            (Vnfc("q", number=0, volumes=("w",)),),
+            (Vnfc("a", number=0, volumes=("v",)),),
+            "q has other volumes than then",
+        ),
     ],
 )
 def test_why_not(now: tuple[Vnfc, ...], then: tuple[Vnfc, ...], why: str) -> None:
