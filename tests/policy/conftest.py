@@ -23,8 +23,8 @@ from forestay_events.tasks import stop
 from forestay_events.work import Work
 from forestay_events.worker import Worker
 from forestay_policy.domain.events import CODEC, PolicyEvent
-from forestay_policy.work import LCM_REQUESTS
 from forestay_sol.service import serving
+from forestay_sol.streams.requests import EXECUTOR
 from forestay_standalone.embedded import EmbeddedNats
 
 sys.path.append(str(Path(__file__).parents[2]))  # tests.monitor.facts
@@ -130,12 +130,12 @@ async def requests(platform: Platform) -> AsyncIterator[Requests]:
 
     async def take(work: Work) -> None:
         body = msgspec.json.decode(work.body)
-        assert (work.lane, work.key) == ("policy", body["opId"])
+        assert (work.lane, work.key) == ("policy", body["opId"] if body["how"] == "retry" else body["vnfId"])
         await requests.arrived.put(body)
 
     async def given_up(work: Work, reason: str) -> None:
         pytest.fail(f"{work} was given up: {reason}")
 
-    worker = asyncio.create_task(Worker(platform.nats, platform.queue, LCM_REQUESTS, take, given_up=given_up).run())
+    worker = asyncio.create_task(Worker(platform.nats, platform.queue, EXECUTOR, take, given_up=given_up).run())
     yield requests
     await stop([worker])

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import msgspec
 from forestay_events.work import Work
-from forestay_sol.streams.alarm import AlarmRaised
+from forestay_sol.streams.requests import EXECUTOR, LcmRequest, RetryRequest
 
 ALARMS = "policy-alarms"
 ACTIONS = "policy-actions"
-LCM_REQUESTS = "lcm-requests"
 
 ACTOR = "forestay:policy"
 
@@ -21,24 +20,6 @@ class DueAction(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
     policy_id: str
     alarm_id: str
-
-
-class LcmRequest(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Body of the work of executor ``lcm-requests``.
-
-    :ivar alarm_id: the alarm for which it is asked: one request per policy and alarm.
-    :ivar cause: the commit in which the operation failed, ``lcm.vnf.<id>@<version>``: if the instance has another version by
-        now, the request is late.
-    """
-
-    op_id: str
-    vnf_id: str
-    how: str = "retry"
-    actor: str = ACTOR
-    project: str
-    policy_id: str
-    alarm_id: str
-    cause: str
 
 
 def look_at_alarm(alarm_id: str) -> Work:
@@ -52,16 +33,7 @@ def due_action(policy_id: str, alarm_id: str) -> Work:
     return Work(executor=ACTIONS, lane="action", key=f"{policy_id}_{alarm_id}", body=msgspec.Raw(body))
 
 
-def retry_request(project: str, policy_id: str, alarm_id: str, alarm: AlarmRaised) -> Work:
-    """Ask LCM to retry the operation that an alarm is about."""
-    assert alarm.op_id is not None, "only alarms about operations lead to a retry"  # noqa: S101
-    request = LcmRequest(
-        op_id=alarm.op_id,
-        vnf_id=alarm.managed_object_id,
-        project=project,
-        policy_id=policy_id,
-        alarm_id=alarm_id,
-        cause=alarm.cause,
-    )
-    body = msgspec.Raw(msgspec.json.encode(request))
-    return Work(executor=LCM_REQUESTS, lane="policy", key=alarm.op_id, body=body)
+def asked_of_lcm(request: LcmRequest) -> Work:
+    """Ask LCM for something. What is asked replaces what was asked about the same and has not been looked at."""
+    about = request.op_id if isinstance(request, RetryRequest) else request.vnf_id
+    return Work(executor=EXECUTOR, lane="policy", key=about, body=msgspec.Raw(msgspec.json.encode(request)))

@@ -13,7 +13,6 @@ from forestay_sol.api import POLICY_V1, Route
 from forestay_sol.body import decode
 from forestay_sol.caller import caller
 from forestay_sol.listing import Listing
-from forestay_sol.paging import Paging
 from forestay_sol.parameters import LIST
 from forestay_sol.selectors import Attributes
 from forestay_sol.web import answer
@@ -30,7 +29,6 @@ PATH = "/policy/v1/policies"
 POLICIES = Listing(
     table=f"{SCHEMA}.policy",
     alive="NOT deleted",
-    paging=Paging(size=100),
     attributes=Attributes(
         names=frozenset({"id", *(field.encode_name for field in msgspec.structs.fields(Rule)), "lastReaction"}),
         mandatory=frozenset({"id", "name"}),

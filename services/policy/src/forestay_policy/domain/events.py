@@ -15,7 +15,7 @@ from forestay_sol.streams.alarm import EventType
 from forestay_sol.types import Identifier
 from msgspec import Meta
 
-Action = Literal["retry", "notify"]
+Action = Literal["retry", "heal", "notify"]
 
 DAY = 24 * 3600.0
 
@@ -35,9 +35,10 @@ class When(_Part, frozen=True, kw_only=True):
 class Rule(_Part, frozen=True, kw_only=True):
     """What somebody wants to be done about alarms.
 
-    :ivar do: ``retry`` the operation that the alarm is about, or ``notify``: only write down that the alarm was seen.
-    :ivar max_attempts: how often one operation is retried.
-    :ivar delay: seconds between the alarm and the retry.
+    :ivar do: ``retry`` the operation that the alarm is about, ``heal`` the VNFCs that it is about, or ``notify``: only write down
+        that the alarm was seen.
+    :ivar max_attempts: how often one operation is retried, or one VNF instance is healed.
+    :ivar delay: seconds between the alarm and what is done about it.
     """
 
     name: Annotated[str, Meta(min_length=1, max_length=255)]

@@ -1,14 +1,16 @@
 """A policy: state, commands, decisions. Pure.
 
-Attempts are counted per managed object and begin anew with its next operation. Which alarms were decided about is remembered,
-so an alarm that comes twice leads to nothing the second time.
+Attempts are counted per managed object. Those to retry an operation begin anew with the next operation; those to heal, a day
+after the last one: a heal that does not help is repeated within hours, as its drift is found anew, and what breaks every day
+needs more than healing. An attempt that was not made, because its alarms were cleared before, does not count. Which alarms were
+decided about is remembered, so an alarm that comes twice leads to nothing the second time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -35,12 +37,30 @@ Decided = Decision[PolicyEvent]
 _REMEMBERED = 32
 
 
+#: Time after which attempts to heal begin anew.
+_ANEW = timedelta(days=1)
+
+
 class Tally(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What the policy did about one managed object: attempts for operation ``op_id``, and the latest alarms, oldest first."""
+    """What the policy did about one managed object.
+
+    :ivar op_id: the operation that was retried; ``None``: it was healed.
+    :ivar attempts: for that.
+    :ivar due: when the latest attempt was or will be made.
+    :ivar pending: the alarms that the latest attempt is for.
+    :ivar alarms: the latest alarms that were decided about, oldest first.
+    """
 
     op_id: str | None = None
     attempts: int = 0
+    due: datetime | None = None
+    pending: tuple[str, ...] = ()
     alarms: tuple[str, ...] = ()
+
+    def counted(self, op_id: str | None, now: datetime) -> int:
+        """The attempts that count for what an alarm is about now."""
+        over = op_id is None and self.due is not None and now - self.due >= _ANEW
+        return 0 if over or op_id != self.op_id else self.attempts
 
 
 class LastReaction(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,7 +107,14 @@ class React:
     alarm: AlarmRaised
 
 
-PolicyCommand = CreatePolicy | DeletePolicy | React
+@dataclass(frozen=True)
+class Drop:
+    """The alarm was cleared before the policy did what it had decided."""
+
+    alarm_id: str
+
+
+PolicyCommand = CreatePolicy | DeletePolicy | React | Drop
 
 
 def decide(policy: Policy | None, command: PolicyCommand, ctx: Context) -> Decided:
@@ -100,20 +127,29 @@ def decide(policy: Policy | None, command: PolicyCommand, ctx: Context) -> Decid
         return Decided([PolicyDeleted()], "deletion requested")
     if policy is None or not policy.active or policy.project != ctx.origin.project:
         return Decided([])
-    return _react(policy, command)
+    return _drop(policy, command) if isinstance(command, Drop) else _react(policy, command, ctx.now)
 
 
 def not_found(policy_id: str) -> Rejected:
     return Rejected(404, f"Policy {policy_id[:80]} not found.")
 
 
-def _react(policy: Policy, command: React) -> Decided:
+def _react(policy: Policy, command: React, now: datetime) -> Decided:
     alarm = command.alarm
     tally = policy.tallies.get(alarm.managed_object_id, Tally())
     if command.alarm_id in tally.alarms or not matches(policy.rule.when, alarm):
         return Decided([])
-    event = _ACTIONS[policy.rule.do](policy.rule, command, tally.attempts if tally.op_id == alarm.op_id else 0)
+    event = _ACTIONS[policy.rule.do](policy.rule, command, tally, now)
     return Decided([event], event.reason)
+
+
+def _drop(policy: Policy, command: Drop) -> Decided:
+    pending = ((whose, tally) for whose, tally in policy.tallies.items() if command.alarm_id in tally.pending)
+    for whose, tally in pending:
+        reason = "The alarm was cleared before the delay was over."
+        event = PolicySkipped(alarm_id=command.alarm_id, managed_object_id=whose, op_id=tally.op_id, reason=reason)
+        return Decided([event], reason)
+    return Decided([])
 
 
 def matches(when: When, alarm: AlarmRaised) -> bool:
@@ -126,14 +162,16 @@ def matches(when: When, alarm: AlarmRaised) -> bool:
     return all(not values or value in values for values, value in wanted)
 
 
-def _notify(rule: Rule, command: React, attempts: int) -> PolicyTriggered:
-    return _triggered(rule, command, attempts + 1, 0.0, f"{_what(command.alarm)}: noted.")
+def _notify(rule: Rule, command: React, tally: Tally, now: datetime) -> PolicyTriggered:
+    attempt = tally.counted(command.alarm.op_id, now) + 1
+    return _triggered(rule, command, attempt, 0.0, f"{_what(command.alarm)}: noted.")
 
 
-def _retry(rule: Rule, command: React, attempts: int) -> PolicyTriggered | PolicySkipped:
+def _retry(rule: Rule, command: React, tally: Tally, now: datetime) -> PolicyTriggered | PolicySkipped:
     alarm = command.alarm
     if alarm.op_id is None:
         return _skipped(command, f"{_what(alarm)}: it is about no operation, so there is nothing to retry.")
+    attempts = tally.counted(alarm.op_id, now)
     if attempts >= rule.max_attempts:
         used = f"all {rule.max_attempts} attempts for operation {alarm.op_id} are used up"
         return _skipped(command, f"{_what(alarm)}: {used}; somebody has to retry, roll back or fail it.")
@@ -141,8 +179,27 @@ def _retry(rule: Rule, command: React, attempts: int) -> PolicyTriggered | Polic
     return _triggered(rule, command, attempts + 1, rule.delay, f"{_what(alarm)}: {what}.")
 
 
-_ACTIONS: Mapping[Action, Callable[[Rule, React, int], PolicyTriggered | PolicySkipped]] = {
+def _heal(rule: Rule, command: React, tally: Tally, now: datetime) -> PolicyTriggered | PolicySkipped:
+    alarm = command.alarm
+    if alarm.healing is None:
+        return _skipped(command, f"{_what(alarm)}: no heal mends that; somebody has to look.")
+    attempts, delay = tally.counted(None, now), rule.delay
+    if tally.pending and tally.due and alarm.raised_at <= tally.due:
+        # It was there when the latest attempt was not made yet, and is healed with it.
+        delay = max(0.0, (tally.due - now).total_seconds())
+    elif attempts < rule.max_attempts:
+        attempts += 1
+    else:
+        used = f"all {rule.max_attempts} attempts to heal it are used up"
+        return _skipped(command, f"{_what(alarm)}: {used}; somebody has to look.")
+    whom = "the whole VNF" if alarm.healing == "ALL" else f"{len(alarm.vnfc_instance_ids)} VNFCs"
+    what = f"heal {whom} in {delay:.3g} s, attempt {attempts} of {rule.max_attempts}"
+    return _triggered(rule, command, attempts, delay, f"{_what(alarm)}: {what}.")
+
+
+_ACTIONS: Mapping[Action, Callable[[Rule, React, Tally, datetime], PolicyTriggered | PolicySkipped]] = {
     "retry": _retry,
+    "heal": _heal,
     "notify": _notify,
 }
 
@@ -184,14 +241,27 @@ def evolve(policy: Policy | None, event: PolicyEvent, commit: Commit) -> Policy:
 
 def _reacted(policy: Policy, event: PolicyTriggered | PolicySkipped, commit: Commit) -> dict[str, Any]:
     before = policy.tallies.get(event.managed_object_id, Tally())
-    kept = before.attempts if before.op_id == event.op_id else 0
-    tally = Tally(
-        op_id=event.op_id,
-        attempts=event.attempt if isinstance(event, PolicyTriggered) else kept,
-        alarms=(*before.alarms, event.alarm_id)[-_REMEMBERED:],
-    )
-    tallies = policy.tallies | {event.managed_object_id: tally}
+    tally = _attempted(before, event, commit.at) if isinstance(event, PolicyTriggered) else _dropped(before, event)
+    alarms = tuple(dict.fromkeys((*before.alarms, event.alarm_id)))[-_REMEMBERED:]
+    tallies = policy.tallies | {event.managed_object_id: msgspec.structs.replace(tally, alarms=alarms)}
     return {"tallies": tallies, "last": LastReaction(at=commit.at, event=event)}
+
+
+def _attempted(before: Tally, event: PolicyTriggered, at: datetime) -> Tally:
+    joined = before.pending if event.attempt == before.counted(event.op_id, at) else ()
+    return Tally(
+        op_id=event.op_id,
+        attempts=event.attempt,
+        due=at + timedelta(seconds=event.delay),
+        pending=(*joined, event.alarm_id),
+    )
+
+
+def _dropped(before: Tally, event: PolicySkipped) -> Tally:
+    if event.alarm_id not in before.pending:
+        return before
+    pending = tuple(alarm_id for alarm_id in before.pending if alarm_id != event.alarm_id)
+    return msgspec.structs.replace(before, pending=pending, attempts=before.attempts - (not pending))
 
 
 POLICY: Definition[Policy, PolicyCommand, PolicyEvent] = Definition("POL", "policy", CODEC, decide, evolve)

@@ -62,8 +62,8 @@ class AlarmProjection:
             await post(connection, schema, [(look_at_alarm(alarm_id), 0.0) for alarm_id in raised])
 
 
-async def standing_alarm(connection: Connection, alarm_id: str) -> StandingAlarm | None:
-    row = await connection.fetchrow(f"SELECT * FROM {SCHEMA}.alarm WHERE id = $1", alarm_id)
-    if row is None:
-        return None
-    return StandingAlarm(row["id"], row["project"], row["commit_id"], _decode(row["raised"]))
+async def standing_alarms(connection: Connection, alarm_ids: Sequence[str]) -> list[StandingAlarm]:
+    """Those of some alarms that stand, in the order in which they were raised."""
+    rows = await connection.fetch(f"SELECT * FROM {SCHEMA}.alarm WHERE id = ANY($1)", alarm_ids)
+    found = [StandingAlarm(row["id"], row["project"], row["commit_id"], _decode(row["raised"])) for row in rows]
+    return sorted(found, key=lambda alarm: (alarm.raised.raised_at, alarm.id))
