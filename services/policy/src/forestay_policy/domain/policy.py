@@ -144,12 +144,16 @@ def _react(policy: Policy, command: React, now: datetime) -> Decided:
 
 
 def _drop(policy: Policy, command: Drop) -> Decided:
-    pending = ((whose, tally) for whose, tally in policy.tallies.items() if command.alarm_id in tally.pending)
-    for whose, tally in pending:
-        reason = "The alarm was cleared before the delay was over."
-        event = PolicySkipped(alarm_id=command.alarm_id, managed_object_id=whose, op_id=tally.op_id, reason=reason)
-        return Decided([event], reason)
-    return Decided([])
+    whose = next((whose for whose, tally in policy.tallies.items() if command.alarm_id in tally.pending), None)
+    if whose is None:
+        return Decided([])
+    event = PolicySkipped(
+        alarm_id=command.alarm_id,
+        managed_object_id=whose,
+        op_id=policy.tallies[whose].op_id,
+        reason="The alarm was cleared before the delay was over.",
+    )
+    return Decided([event], event.reason)
 
 
 def matches(when: When, alarm: AlarmRaised) -> bool:
@@ -248,13 +252,10 @@ def _reacted(policy: Policy, event: PolicyTriggered | PolicySkipped, commit: Com
 
 
 def _attempted(before: Tally, event: PolicyTriggered, at: datetime) -> Tally:
-    joined = before.pending if event.attempt == before.counted(event.op_id, at) else ()
-    return Tally(
-        op_id=event.op_id,
-        attempts=event.attempt,
-        due=at + timedelta(seconds=event.delay),
-        pending=(*joined, event.alarm_id),
-    )
+    if event.attempt == before.counted(event.op_id, at):
+        return msgspec.structs.replace(before, pending=(*before.pending, event.alarm_id))
+    due = at + timedelta(seconds=event.delay)
+    return Tally(op_id=event.op_id, attempts=event.attempt, due=due, pending=(event.alarm_id,))
 
 
 def _dropped(before: Tally, event: PolicySkipped) -> Tally:
