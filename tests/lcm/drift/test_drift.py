@@ -10,6 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 import msgspec
+import pytest
 import pytest_asyncio
 from aiohttp import ClientSession
 from forestay_csar import read_package
@@ -18,6 +19,7 @@ from forestay_events.platform import open_platform
 from forestay_lcm.adapters.openstack.cloud import Clouds
 from forestay_lcm.adapters.openstack.executor import OpenStackSteps
 from forestay_lcm.adapters.openstack.glance import Glance
+from forestay_lcm.adapters.openstack.inventory import Seen, differences
 from forestay_lcm.adapters.openstack.settings import OpenStackSettings
 from forestay_lcm.catalogue import Catalogue
 from forestay_lcm.domain.commands import CreateVnf, Instantiate
@@ -28,12 +30,12 @@ from forestay_lcm.drift.watch import DriftWatch
 from forestay_simvim import OpenStackSimulator, SimConfig
 from forestay_sol.streams import vim
 from forestay_sol.vnfd import Vnfd
-from forestay_sol.vnflcm import CreateVnfRequest, InstantiateVnfRequest, VimConnectionInfo
+from forestay_sol.vnflcm import CreateVnfRequest, InstantiatedVnfInfo, InstantiateVnfRequest, VimConnectionInfo
 from forestay_standalone.embedded import EmbeddedNats
 
 from tests.lcm.engine.running import Clock, Lcm, append, configuration, onboard, running
 from tests.lcm.openstack.conftest import connection, ext_cp, ext_link
-from tests.lcm.samples import PROJECT, heal, terminate
+from tests.lcm.samples import PROJECT, heal, modify, terminate
 from tests.packages.build import build_csar
 
 VIM_ID = "2c4e9a0e-8f43-4d3f-9a55-6d5dd1f2b7aa"
@@ -59,11 +61,14 @@ class Site:
         await self.lcm.until(vnf_id, "COMPLETED")
         return vnf_id
 
+    async def info(self, vnf_id: str) -> InstantiatedVnfInfo:
+        state = (await self.lcm.vnfs.load(vnf_id)).state
+        assert state is not None
+        assert state.instantiated_vnf_info is not None
+        return state.instantiated_vnf_info
+
     async def server(self, vnf_id: str) -> str:
-        info = (await self.lcm.vnfs.load(vnf_id)).state
-        assert info is not None
-        assert info.instantiated_vnf_info is not None
-        return info.instantiated_vnf_info.vnfc_resource_info[0].id
+        return (await self.info(vnf_id)).vnfc_resource_info[0].id
 
     async def findings(self, query: str = "") -> list[dict[str, Any]]:
         await self.watch.compare()
@@ -120,9 +125,10 @@ async def test_a_server_that_is_gone_is_told_once_and_ends_with_the_vnf(site: Si
     server = await site.server(vnf_id)
     await site.cloud.request("compute", "DELETE", f"/servers/{server}")
     missing = [each for each in await some(site) if each["vimLevelResourceType"] == "OS::Nova::Server"]
-    assert [(each["kind"], each["resourceId"], each["vnfInstanceId"]) for each in missing] == [
-        ("MISSING", server, vnf_id)
+    assert [(each["kind"], each["resourceId"], each["vnfInstanceId"], each["healing"]) for each in missing] == [
+        ("MISSING", server, vnf_id, "VNFC")
     ]
+    assert missing[0]["vnfcInstanceId"] == (await site.info(vnf_id)).vnfc_info[0].id
     said = await site.told(vnf_id)
     await site.watch.compare()
     assert await site.told(vnf_id) == said
@@ -153,6 +159,7 @@ async def test_a_server_that_somebody_stopped_is_told_until_it_runs(site: Site) 
     assert [(each["kind"], each["detail"].endswith("is STOPPED, it was left STARTED.")) for each in found] == [
         ("CHANGED", True)
     ]
+    assert "healing" not in found[0], "somebody may have had a reason"
     await site.cloud.nova.act(server, "os-start")
     await none(site)
     assert await site.told(vnf_id) == ["DriftFound", "DriftEnded"]
@@ -235,9 +242,28 @@ async def test_a_stack_that_is_gone_is_one_finding(site: Site) -> None:
     assert made is not None
     await site.cloud.heat.delete(made)
     await gone(site, f"vnf-{vnf_id}")
-    assert [(each["kind"], each["vimLevelResourceType"]) for each in await site.findings()] == [
-        ("MISSING", "OS::Heat::Stack")
+    assert [(each["kind"], each["vimLevelResourceType"], each["healing"]) for each in await site.findings()] == [
+        ("MISSING", "OS::Heat::Stack", "ALL")
     ]
+
+
+async def test_a_difference_that_outlives_an_operation_is_found_anew(site: Site) -> None:
+    vnf_id = await site.instantiated()
+    await site.cloud.nova.act(await site.server(vnf_id), "os-stop")
+    [found] = await some(site)
+    await site.lcm.ask(vnf_id, modify(site.vnfd, site.vnfd, vnfInstanceName="another"))
+    await site.lcm.until(vnf_id, "COMPLETED")
+    [anew] = await site.findings()
+    assert (anew["id"] != found["id"], anew["detail"]) == (True, found["detail"])
+    assert "endedAt" in await site.finding(found["id"])
+    assert await site.told(vnf_id) == ["DriftFound", "DriftEnded", "DriftFound"]
+
+
+@pytest.mark.parametrize(("state", "healing"), [("UPDATE_FAILED", "ALL"), ("CHECK_FAILED", None)])
+def test_a_stack_that_has_failed_is_made_anew_but_not_for_a_check(state: str, healing: str | None) -> None:
+    info = InstantiatedVnfInfo(flavour_id="simple", vnf_state="STARTED", metadata={"stack_id": "vnf-a/b"})
+    [found] = differences("east", info, Seen(info=info, stack_state=state))
+    assert (found.kind, found.resource_id, found.healing) == ("CHANGED", "b", healing)
 
 
 async def some(site: Site, query: str = "") -> list[dict[str, Any]]:
