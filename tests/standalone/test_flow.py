@@ -29,7 +29,11 @@ async def cloud() -> AsyncIterator[SimulatedCloud]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def api(cloud: SimulatedCloud) -> AsyncIterator[RestApi]:
-    with TemporaryDirectory(prefix="forestay-test-", ignore_cleanup_errors=True) as directory:
+    with (
+        TemporaryDirectory(prefix="forestay-test-", ignore_cleanup_errors=True) as directory,
+        pytest.MonkeyPatch.context() as impatient,
+    ):
+        impatient.setenv("FORESTAY_OPENSTACK_QUIET_SECS", "1")
         async with (
             substrate(Options(data_dir=Path(directory), port=0)) as config,
             all_in_one(config) as (_, url),

@@ -11,7 +11,7 @@ from pathlib import Path
 from forestay_standalone.rest import RestApi
 
 from tests.flow.clouds import ScenarioCloud
-from tests.flow.scenarios import access, failures, lives, packages
+from tests.flow.scenarios import access, failures, lives, networks, packages
 
 Scenario = Callable[[RestApi, ScenarioCloud, Path], Awaitable[None]]
 
@@ -34,9 +34,14 @@ REST: tuple[Scenario, ...] = (
     packages.newer_flavour,
     packages.newer_image,
     packages.newer_boot_volume,
+    failures.engine_killed_in_mid_update,
+    failures.engine_killed_unnoticed,
     failures.wrong_flavour,
     failures.network_that_is_gone,
     access.another_region,
     access.snapshots,
+    networks.virtual_addresses,
+    networks.ports_of_others,
+    networks.parts_of_the_template,
 )
 SCENARIOS = (*CI, *REST)

@@ -75,14 +75,52 @@ async def engine_killed(api: RestApi, cloud: ScenarioCloud, directory: Path) -> 
     await life.ends()
 
 
+async def engine_killed_unnoticed(api: RestApi, cloud: ScenarioCloud, directory: Path) -> None:
+    """Heat's engine dies in mid-create; nobody does anything about it, and the VNF is instantiated."""
+    life = await born(api, cloud, directory, GROUP, edit=delayed)
+    async with cloud.slow():
+        operation = await start(api, life.uri, "instantiate", life.request)
+        await killed(cloud)
+        await api.until(operation, "operationState", {"COMPLETED"}, {"FAILED_TEMP"}, patience=cloud.patience)
+    assert [server["status"] for server in await life.servers()] == ["ACTIVE"]
+    await life.ends()
+
+
+async def engine_killed_in_mid_update(api: RestApi, cloud: ScenarioCloud, directory: Path) -> None:
+    """Heat's engine dies in mid-update, and an operator cancels: what is scaled out is rolled back, or is done when it is
+    retried; so is what is healed."""
+    life = await born(api, cloud, directory, GROUP, edit=delayed)
+    await life.instantiated()
+    first = await life.vnfcs()
+    async with cloud.slow():
+        cancelled = await abandoned(life, await start(api, life.uri, "scale", SCALE_OUT))
+        await life.handled(cancelled, "rollback", "ROLLED_BACK")
+        assert (await life.vnfcs()).keys() == first.keys()
+        cancelled = await abandoned(life, await start(api, life.uri, "scale", SCALE_OUT))
+        await life.handled(cancelled, "retry", "COMPLETED")
+        two = await life.vnfcs()
+        assert two.keys() > first.keys()
+        heal = {"vnfcInstanceId": await life.of_vdu("VDU1")}
+        cancelled = await abandoned(life, await start(api, life.uri, "heal", heal))
+        await life.handled(cancelled, "rollback", "ROLLED_BACK")
+    assert len(await life.vnfcs()) == 2
+    assert [server["status"] for server in await life.servers()] == ["ACTIVE"] * 2
+    await life.ends()
+
+
 async def abandoned(life: Life, uri: str) -> Json:
     """The engine is killed when Nova makes a server; an operator who has waited long enough cancels the operation."""
-    async with asyncio.timeout(life.cloud.patience):
-        while "BUILD" not in [server["status"] for server in await servers(life.cloud)]:
-            await asyncio.sleep(0.05)
-    await life.cloud.kill_engine()
+    await killed(life.cloud)
     await life.api.send("POST", f"{uri}/cancel", {"cancelMode": "FORCEFUL"})
     return await life.api.until(uri, "operationState", {"FAILED_TEMP"}, {"COMPLETED"}, patience=life.cloud.patience)
+
+
+async def killed(cloud: ScenarioCloud) -> None:
+    """Heat's engine, when Nova makes a server."""
+    async with asyncio.timeout(cloud.patience):
+        while "BUILD" not in [server["status"] for server in await servers(cloud)]:
+            await asyncio.sleep(0.05)
+    await cloud.kill_engine()
 
 
 async def servers(cloud: ScenarioCloud) -> list[Json]:

@@ -1,15 +1,33 @@
-"""Heat's engine is killed: what it worked on stays IN_PROGRESS for ever. Who retries when Heat's time is over begins anew."""
+"""Heat's engine is killed: what it worked on stays IN_PROGRESS, and locked, for ever, unless Heat is asked for it again."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from forestay_lcm.adapters.openstack.cloud import Cloud
+from forestay_lcm.adapters.openstack.settings import OpenStackSettings
+from forestay_lcm.adapters.openstack.steps import take
+from forestay_lcm.executor import Again
 from forestay_simvim import OpenStackSimulator
 from forestay_sol.vnfd import Flavour
 
-from .stepping import asg_order, carry_out, confirmed, finish, instantiate, job, order_for, read, terminate
+from .stepping import (
+    asg_order,
+    carry_out,
+    confirmed,
+    finish,
+    instantiate,
+    job,
+    order_for,
+    read,
+    server_ids,
+    terminate,
+)
 
-HOUR = 3600.0
+#: What patience there is in a test; Heat tells times in seconds.
+IMPATIENT = OpenStackSettings(openstack_quiet_secs=0.01)
+OUT: Any = {"type": "SCALE_OUT", "aspectId": "VDU1_scale", "level": 1}
 
 
 @pytest.fixture
@@ -18,39 +36,100 @@ def slow(sim: OpenStackSimulator) -> OpenStackSimulator:
     return sim
 
 
-def forget(sim: OpenStackSimulator) -> None:
-    """Kill the engine, and let an hour pass."""
-    sim.cloud.heat.die()
-    for stack in sim.cloud.heat.store.by_id.values():
-        stack.created -= HOUR
-        stack.updated = stack.updated and stack.updated - HOUR
+async def until_built(cloud: Cloud, servers: int) -> None:
+    """Nova makes that many servers."""
+    reply: dict[str, Any] = {"servers": []}
+    while len(reply["servers"]) < servers:
+        reply = (await cloud.request("compute", "GET", "/servers")).body
 
 
-async def test_a_creation(slow: OpenStackSimulator, cloud: Cloud, asg: Flavour) -> None:
+async def test_a_creation_that_is_waited_for(slow: OpenStackSimulator, cloud: Cloud, asg: Flavour) -> None:
+    order = await asg_order(cloud, asg)
+    made = await confirmed(cloud, job("create-stack", order))
+    await until_built(cloud, 1)
+    slow.cloud.heat.die()
+    patient = job("await-stack", order, results={"create-stack": made})
+    for _ in range(3):
+        assert isinstance(await take(cloud, patient), Again)
+    await confirmed(cloud, job("await-stack", order, results={"create-stack": made}, settings=IMPATIENT))
+    assert len(slow.cloud.heat.store.by_id) == 3
+    await terminate(cloud)
+    assert (slow.cloud.counts()["stacks"], slow.cloud.counts()["servers"]) == (0, 0)
+
+
+async def test_a_creation_that_is_tried_again(slow: OpenStackSimulator, cloud: Cloud, asg: Flavour) -> None:
     order = await asg_order(cloud, asg)
     left = await confirmed(cloud, job("create-stack", order))
-    forget(slow)
+    await until_built(cloud, 1)
+    slow.cloud.heat.die()
     made = await confirmed(cloud, job("create-stack", order, attempt=2))
-    assert made["stack_id"] != left["stack_id"]
+    assert made == left
     await confirmed(cloud, job("await-stack", order, attempt=2, results={"create-stack": made}))
     await terminate(cloud)
     assert (slow.cloud.counts()["stacks"], slow.cloud.counts()["servers"]) == (0, 0)
 
 
+async def test_who_is_impatient_with_an_engine_that_works_changes_nothing(
+    slow: OpenStackSimulator, cloud: Cloud, asg: Flavour
+) -> None:
+    order = await asg_order(cloud, asg)
+    made = await confirmed(cloud, job("create-stack", order))
+    await until_built(cloud, 1)
+    before = (await cloud.request("compute", "GET", "/servers")).body["servers"]
+    await confirmed(cloud, job("await-stack", order, results={"create-stack": made}, settings=IMPATIENT))
+    assert slow.journal.effects("stack updated")
+    assert (await cloud.request("compute", "GET", "/servers")).body["servers"] == before
+
+
 async def test_an_update(slow: OpenStackSimulator, cloud: Cloud, asg: Flavour) -> None:
     info, _ = await instantiate(cloud, await asg_order(cloud, asg))
-    order = order_for("SCALE", info, asg, type="SCALE_OUT", aspectId="VDU1_scale", level=1)
+    order = order_for("SCALE", info, asg, **OUT)
     await confirmed(cloud, job("update-stack", order, before=info))
-    forget(slow)
+    await until_built(cloud, 2)
+    slow.cloud.heat.die()
     again = await carry_out(cloud, order, info, "update-stack", "await-update", "read-back", attempt=2)
-    assert len(read(again).vnfc_resource_info) == 2
+    assert server_ids(info) < server_ids(read(again))
+
+
+async def test_the_rollback_of_an_update(slow: OpenStackSimulator, cloud: Cloud, asg: Flavour) -> None:
+    """The members that the engine was making are locked: they cannot be marked."""
+    info, _ = await instantiate(cloud, await asg_order(cloud, asg))
+    order = order_for("SCALE", info, asg, numberOfSteps=2, **OUT | {"level": 2})
+    results = await carry_out(cloud, order, info, "update-stack")
+    await until_built(cloud, 3)
+    slow.cloud.heat.die()
+    back = await carry_out(cloud, order, info, "restore-stack", "await-restored", "read-back", results=results)
+    assert read(back) == info
+    assert slow.cloud.counts()["servers"] == 1
+
+
+async def test_an_update_of_an_operation_that_was_given_up(
+    slow: OpenStackSimulator, cloud: Cloud, asg: Flavour
+) -> None:
+    info, _ = await instantiate(cloud, await asg_order(cloud, asg))
+    await confirmed(cloud, job("update-stack", order_for("SCALE", info, asg, **OUT), before=info))
+    await until_built(cloud, 2)
+    slow.cloud.heat.die()
+    order = order_for("HEAL", info, asg)
+    assert isinstance(await take(cloud, job("update-stack", order, before=info, op_id="op2")), Again)
+    steps = ("update-stack", "await-update", "read-back")
+    await carry_out(cloud, order, info, *steps, op_id="op2", settings=IMPATIENT)
 
 
 async def test_a_deletion(slow: OpenStackSimulator, cloud: Cloud, asg: Flavour) -> None:
     await instantiate(cloud, await asg_order(cloud, asg))
     slow.settings.build["stack"] = 0.3
     deleted = await confirmed(cloud, job("delete-stack"))
-    forget(slow)
+    slow.cloud.heat.die()
+    await finish(cloud, job("await-deleted", results={"delete-stack": deleted}, settings=IMPATIENT))
+    assert slow.cloud.counts()["stacks"] == 0
+
+
+async def test_a_deletion_that_is_tried_again(slow: OpenStackSimulator, cloud: Cloud, asg: Flavour) -> None:
+    await instantiate(cloud, await asg_order(cloud, asg))
+    slow.settings.build["stack"] = 0.3
+    deleted = await confirmed(cloud, job("delete-stack"))
+    slow.cloud.heat.die()
     assert await confirmed(cloud, job("delete-stack", attempt=2)) == deleted
     await finish(cloud, job("await-deleted", results={"delete-stack": deleted}))
     assert slow.cloud.counts()["stacks"] == 0

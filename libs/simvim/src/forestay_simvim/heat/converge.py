@@ -2,7 +2,8 @@
 
 Create, update, rollback and delete are the same walk with different blueprints (a delete's is empty). Resources are
 handled as soon as those they need are done; a replaced one is removed at the end, in the reverse order. The first failure
-stops the walk: what was under way becomes ``<ACTION> aborted``.
+stops the walk: what was under way becomes ``<ACTION> aborted``. A walk for which there is another one begins nothing more, but
+what it is at ends as it would have: whoever asks Heat again for what it works on changes nothing.
 """
 
 from __future__ import annotations
@@ -28,14 +29,22 @@ Work = Callable[[Any], Coroutine[Any, Any, None]]
 FORGOTTEN = object()
 
 
-async def walk(needs: dict[Any, Iterable[Any]], work: Work) -> None:
-    """Run *work* for every node, each after the nodes it needs, in parallel; the first failure ends the walk."""
+async def walk(needs: dict[Any, Iterable[Any]], work: Work, go_on: Callable[[], None]) -> None:
+    """Run *work* for every node, each after the nodes it needs, in parallel; the first failure ends the walk.
+
+    :param go_on: raises when nothing more is to be begun.
+    """
     order = TopologicalSorter(needs)
     order.prepare()
     running: dict[asyncio.Task[None], Any] = {}
     every: list[asyncio.Task[None]] = []
     try:
         while order.is_active():
+            try:
+                go_on()
+            except Failure:
+                await asyncio.gather(*running, return_exceptions=True)
+                raise
             for node in order.get_ready():
                 task = asyncio.ensure_future(work(node))
                 running[task] = node
@@ -90,6 +99,12 @@ class Walk:
         self.engine = engine
         self.stack = stack
         self.scope = engine.scope(stack)
+        self.run = stack.run
+
+    def go_on(self) -> None:
+        """Raise :class:`Failure` when there is another action on the stack."""
+        if self.stack.run is not self.run:
+            raise Failure(self.stack.action, None, (), f"Stack {self.stack.action} cancelled")
 
     async def to_blueprint(self) -> None:
         """Make, change and replace, then remove what is left over."""
@@ -99,7 +114,7 @@ class Walk:
         async def advance(name: str) -> None:
             await self._advance(definitions[name], needs[name])
 
-        await walk(dict(needs), advance)
+        await walk(dict(needs), advance, self.go_on)
         await self.remove([*self.stack.leftovers, *self._absent(set(definitions))])
 
     async def to_nothing(self) -> None:
@@ -141,6 +156,8 @@ class Walk:
         self, resource: Resource, definition: ResourceDefinition, needs: set[str], props: dict[str, Any]
     ) -> None:
         type_ = self.engine.types.find(definition.type, self.stack.blueprint)
+        if resource.status == IN_PROGRESS:
+            resource.set_state(resource.action, FAILED, f"Worker went down during resource {resource.action}")
         if type_ is not resource.type or (resource.status == FAILED and self._is_lost(resource)):
             raise ReplaceNeeded
         before = resource.properties
@@ -178,7 +195,7 @@ class Walk:
                 for needed in by_name.get(name, ()):
                     if needed is not each:
                         users[needed].append(each)
-        await walk(dict(users), self._remove)
+        await walk(dict(users), self._remove, self.go_on)
 
     async def _remove(self, resource: Resource) -> None:
         if resource.definition.deletion_policy != "Retain" and resource.definition.external_id is None:

@@ -1,7 +1,7 @@
 """The engine: starts actions on stacks, one at a time per stack, and ends each in COMPLETE or FAILED.
 
-A new action on a stack stops the one under way (a delete during a create, for instance). Nested stacks run inside their
-parent's action, or alone when they are updated directly.
+A new action on a stack takes the place of the one under way: what that is at ends first, but a delete and a
+rollback break it off. Nested stacks run inside their parent's action, or alone when they are updated directly.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from forestay_simvim.cloud import Cloud
 
 _DEFAULT_TIMEOUT_MINS = 60
+_BREAKING_OFF = frozenset({"DELETE", "ROLLBACK"})
 
 
 class Engine:
@@ -78,17 +79,24 @@ class Engine:
 
     def launch(self, stack: Stack, action: str, blueprint: Blueprint) -> None:
         """Start an action in the background; the stack is IN_PROGRESS when this returns."""
-        earlier, run = stack.task, self._begin(stack, action, blueprint)
+        run = self._begin(stack, action, blueprint)
+        self._preempt(stack)
+        if action in _BREAKING_OFF and stack.task is not None:
+            stack.task.cancel()
 
         async def work() -> None:
-            if earlier is not None and not earlier.done():
-                earlier.cancel()
-                await asyncio.wait([earlier])
             with contextlib.suppress(Failure):
                 await self._run(stack, action, run)
 
         # An empty context: what the engine does later is no effect of the request that started it.
         stack.task = asyncio.get_running_loop().create_task(work(), context=contextvars.Context())
+
+    def _preempt(self, stack: Stack) -> None:
+        """What nested stacks are at is cancelled, as far as it has not begun."""
+        for nested in (each.nested for each in stack.resources.values() if each.nested and each.nested.in_progress):
+            nested.run = None
+            nested.set_state(nested.action, FAILED, f"Stack {nested.action} cancelled")
+            self._preempt(nested)
 
     def cancel(self, stack: Stack) -> None:
         """Stop a create or an update where it is, without rolling it back."""
@@ -137,10 +145,14 @@ class Engine:
 
     async def _run(self, stack: Stack, action: str, run: object) -> None:
         failure: Failure | None = None
+        cancelled = Failure(action, None, (), f"Stack {action} cancelled")
         reason = f"Stack {action} completed successfully"
+        minutes = stack.timeout_mins or _DEFAULT_TIMEOUT_MINS
         try:
-            async with asyncio.timeout(self.cloud.config.minute * (stack.timeout_mins or _DEFAULT_TIMEOUT_MINS)):
+            async with stack.working, asyncio.timeout(self.cloud.config.minute * minutes):
                 await asyncio.sleep(self.cloud.settings.build.get("stack", 0.0))
+                if stack.run is not run:
+                    raise cancelled
                 if stack.owner is not None and action in ("CREATE", "UPDATE"):
                     self._validate_nested(stack, action)
                 await self._actions[action](stack)
@@ -153,6 +165,8 @@ class Engine:
             if stack.run is run:
                 stack.set_state(action, FAILED, f"{action} aborted")
             raise
+        if stack.run is not run:
+            raise cancelled
         stack.set_state(action, FAILED if failure else COMPLETE, reason)
         if action == "DELETE" and failure is None:
             self.store.bury(stack)

@@ -133,7 +133,7 @@ class Stack:
     __slots__ = (
         "action", "blueprint", "created", "deleted", "disable_rollback", "events", "id", "leftovers", "name", "owner",
         "parent_resource", "previous", "project", "reason", "resources", "run", "status", "tags", "task", "timeout_mins",
-        "updated", "user",
+        "updated", "user", "working",
     )  # fmt: skip
 
     def __init__(
@@ -160,6 +160,7 @@ class Stack:
         self.events: deque[Event] = deque(maxlen=_EVENTS_KEPT)
         self.task: asyncio.Task[None] | None = None
         self.run: object = None
+        self.working = asyncio.Lock()
 
     @property
     def state(self) -> str:

@@ -249,7 +249,8 @@ class AutoScalingGroup(Group):
         self.cloud.heat.launch(resource.nested, "UPDATE", blueprint)
 
     def _sized(self, resource: Resource, props: dict[str, Any], size: int, replace: int) -> Blueprint:
-        kept = self.members(resource)[-size:] if size else []
+        known = resource.nested.blueprint.template.resources if resource.nested else {}
+        kept = [each for each in self.members(resource) if each.name in known][-size:] if size else []
         replace -= size - len(kept)
         members: dict[str, ResourceDefinition] = {}
         for old in kept:

@@ -6,36 +6,58 @@ it was not there before) is marked unhealthy before its group shrinks; nothing e
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Sequence
+from collections import Counter
+from collections.abc import Container, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from forestay_lcm.adapters.openstack.heat import StackResource
 
 GROUP, SERVER = "OS::Heat::AutoScalingGroup", "OS::Nova::Server"
 
 
+class _Member(NamedTuple):
+    """A member of a group with its servers: itself, or those of the stack that it is. ``group``: the group's stack."""
+
+    resource: StackResource
+    servers: Sequence[StackResource]
+    group: str
+
+    def has(self, servers: Container[str]) -> bool:
+        return any(item.physical_id in servers for item in self.servers)
+
+
 def members_with(resources: Sequence[StackResource], servers: Container[str]) -> list[StackResource]:
     """The members of groups in which one of these servers lives."""
-    return [member for member, inside in _members(resources) if any(server in servers for server in inside)]
+    return [member.resource for member in _members(resources) if member.has(servers)]
 
 
 def newcomers(resources: Sequence[StackResource], servers: Container[str]) -> list[StackResource]:
     """The members of groups in which none of these servers lives."""
-    return [member for member, inside in _members(resources) if not any(server in servers for server in inside)]
+    return [member.resource for member in _members(resources) if not member.has(servers)]
 
 
-def _members(resources: Sequence[StackResource]) -> Iterable[tuple[StackResource, list[str]]]:
-    """Each member with its servers: itself, or those of the stack that it is."""
+def surplus(resources: Sequence[StackResource], known: Mapping[str, str]) -> Iterator[StackResource]:
+    """Of the members in which no known server lives those that are too many, the newest: an operation that was given up has
+    left them. One that has taken the place of a known server is not too many.
+
+    :param known: the VDU of each server that the log has.
+    """
+    sizes = Counter(known.values())
+    members = sorted(_members(resources), key=lambda member: member.resource.creation_time, reverse=True)
+    for group in {member.group for member in members}:
+        ours = [member for member in members if member.group == group]
+        size = max((sizes[server.name] for member in ours for server in member.servers), default=0)
+        if size:  # else it is not known of what VDU they are
+            strange = [member.resource for member in ours if not member.has(known)]
+            yield from strange[: max(0, len(ours) - size)]
+
+
+def _members(resources: Sequence[StackResource]) -> Iterator[_Member]:
     groups = {item.physical_id for item in resources if item.type == GROUP and item.physical_id}
     for member in resources:
-        if _stack_id(member) in groups:
-            yield (
-                member,
-                [
-                    item.physical_id
-                    for item in resources
-                    if item.type == SERVER and (item is member or _stack_id(item) == member.physical_id)
-                ],
-            )
+        if (group := _stack_id(member)) in groups:
+            inside = (item for item in resources if item is member or _stack_id(item) == member.physical_id)
+            yield _Member(member, [item for item in inside if item.type == SERVER], group)
 
 
 def _stack_id(resource: StackResource) -> str:

@@ -5,7 +5,9 @@ A stack is found by its name and from then on meant by its id, so that a later s
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, Protocol
 
 import msgspec
@@ -45,10 +47,6 @@ class Stack(msgspec.Struct, frozen=True, kw_only=True):
     since: datetime
     tags: tuple[str, ...] = ()
     parameters: dict[str, Any] = {}
-
-    def is_forgotten(self, minutes: int) -> bool:
-        """Whether Heat works on it for longer than the ``timeout_mins`` that it was given: what a killed engine leaves."""
-        return self.status == "IN_PROGRESS" and datetime.now(UTC) - self.since > timedelta(minutes=minutes + 1)
 
     @property
     def path(self) -> str:
@@ -112,11 +110,16 @@ class Heat:
         stack = _stack(reply.body["stack"])
         return None if (stack.action, stack.status) == ("DELETE", "COMPLETE") else stack
 
+    async def template(self, stack: Stack) -> dict[str, Any]:
+        """The template that the stack was given last, as Heat has parsed it."""
+        return (await self._cloud.request(SERVICE, "GET", f"/stacks/{stack.path}/template")).body
+
     async def made_of(self, stack: Stack) -> MadeOf:
         """What the stack was given last."""
-        template, environment, files = [
+        template = await self.template(stack)
+        environment, files = [
             (await self._cloud.request(SERVICE, "GET", f"/stacks/{stack.path}/{part}")).body
-            for part in ("template", "environment", "files")
+            for part in ("environment", "files")
         ]
         return MadeOf(template=template, parameters=environment.get("parameters") or {}, files=files or {})
 
@@ -129,6 +132,16 @@ class Heat:
         """Start to change a stack: only ``fields`` (PATCH), or to exactly ``fields`` (PUT, ``existing=False``)."""
         method = "PATCH" if existing else "PUT"
         await self._cloud.request(SERVICE, method, f"/stacks/{stack.path}", body=fields, acts=True)
+
+    async def quiet(self, stack: Stack) -> float:
+        """Seconds since anything happened in a stack and in those nested in it, by Heat's own clock.
+
+        A resource does not tell when its state has changed; an event does.
+        """
+        query = {"nested_depth": 2, "sort_dir": "desc", "limit": 1}
+        reply = await self._cloud.request(SERVICE, "GET", f"/stacks/{stack.path}/events", query=query)
+        last = max([stack.since, *(datetime.fromisoformat(event["event_time"]) for event in reply.body["events"])])
+        return (_told(reply.headers) - last).total_seconds()
 
     async def delete(self, stack: Stack) -> None:
         """Start to delete a stack; one that is gone is fine."""
@@ -151,6 +164,11 @@ class Heat:
         body = {"mark_unhealthy": unhealthy, "resource_status_reason": reason}
         path = f"/stacks/{resource.stack}/resources/{resource.name}"
         await self._cloud.request(SERVICE, "PATCH", path, body=body, acts=True)
+
+
+def _told(headers: Mapping[str, str]) -> datetime:
+    """When Heat has answered: its clock may differ from ours."""
+    return parsedate_to_datetime(headers["Date"]) if "Date" in headers else datetime.now(UTC)
 
 
 def _stack(body: dict[str, Any]) -> Stack:

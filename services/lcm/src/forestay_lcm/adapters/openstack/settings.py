@@ -14,6 +14,9 @@ class OpenStackSettings(msgspec.Struct, frozen=True, kw_only=True):
     openstack_timeout_mins: Annotated[
         int, Meta(ge=1, le=24, description="minutes that Heat has for a stack (openstack_vim_stack_create_timeout)")
     ] = 20
+    openstack_quiet_secs: Annotated[
+        float, Meta(gt=0, description="seconds without an event in a stack after which Heat is sent its work again")
+    ] = 120
     openstack_reselect_zones: Annotated[
         bool, Meta(description="take another zone when one lacks resources (placement_fallback_best_effort)")
     ] = False

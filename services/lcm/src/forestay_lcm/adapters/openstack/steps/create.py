@@ -9,11 +9,14 @@ from forestay_lcm.adapters.openstack.cloud import Cloud
 from forestay_lcm.adapters.openstack.heat import Stack
 from forestay_lcm.adapters.openstack.job import Job
 from forestay_lcm.adapters.openstack.steps.placing import placed_anew
-from forestay_lcm.adapters.openstack.steps.stack import OURS, delay, is_alive, is_of_operation, reasons, sent, tags
+from forestay_lcm.adapters.openstack.steps.stack import OURS, awaited, delay, is_of_operation, reasons, sent, tags
 from forestay_lcm.adapters.openstack.transport import AlreadyExists
 from forestay_lcm.adapters.openstack.wanted import stack_after
 from forestay_lcm.domain.state import Operation
 from forestay_lcm.executor import Again, Confirmed, Failed, Outcome, Superseded
+
+#: What Heat is at, or has forgotten to be at: it is sent again, and Heat goes on with it.
+_GOES_ON = frozenset({"CREATE", "UPDATE"})
 
 
 async def create_stack(cloud: Cloud, job: Job) -> Outcome:
@@ -56,11 +59,14 @@ async def _settle(cloud: Cloud, job: Job, stack: Stack) -> Outcome:
             detail=f"A stack {stack.name} ({stack.id}) exists that Forestay has not made; rename or delete it.",
         )
     if stack.action == "DELETE" and stack.status != "FAILED":
-        return Again(delay=delay(job), note=f"the former stack {stack.id} is being deleted")
-    of_operation = is_of_operation(stack, job)
-    of_attempt = of_operation and f"attempt-{job.attempt}" in stack.tags
-    if of_attempt or (of_operation and is_alive(stack, job)):
-        return sent(stack)
+        return await awaited(cloud, job, stack)
+    if is_of_operation(stack, job):
+        if f"attempt-{job.attempt}" in stack.tags or stack.status == "COMPLETE":
+            return sent(stack)
+        if stack.status == "IN_PROGRESS" and stack.action in _GOES_ON:
+            await job.fence()
+            await cloud.heat.update(stack, {"tags": tags(job)})
+            return sent(stack)
     await job.fence()
     await cloud.heat.delete(stack)
     return Again(delay=delay(job), note=f"the {stack.status.lower()} stack {stack.id} of an earlier try is deleted")
@@ -78,7 +84,7 @@ async def await_stack(cloud: Cloud, job: Job) -> Outcome:
         return _failed(await reasons(cloud, stack))
     if stack.status == "COMPLETE":
         return Confirmed({})
-    return Again(delay=delay(job), note=f"stack {stack.id} is {stack.action}_{stack.status}")
+    return await awaited(cloud, job, stack)
 
 
 def _failed(detail: str) -> Failed:

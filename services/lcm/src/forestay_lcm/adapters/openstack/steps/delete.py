@@ -6,8 +6,8 @@ from forestay_lcm.adapters.openstack.blueprint import stack_name
 from forestay_lcm.adapters.openstack.cloud import Cloud
 from forestay_lcm.adapters.openstack.heat import Stack
 from forestay_lcm.adapters.openstack.job import Job
-from forestay_lcm.adapters.openstack.steps.stack import OURS, delay, reasons, sent
-from forestay_lcm.executor import Again, Confirmed, Failed, Outcome
+from forestay_lcm.adapters.openstack.steps.stack import OURS, awaited, reasons, sent
+from forestay_lcm.executor import Confirmed, Failed, Outcome
 
 
 async def delete_stack(cloud: Cloud, job: Job) -> Outcome:
@@ -38,4 +38,4 @@ async def await_deleted(cloud: Cloud, job: Job) -> Outcome:
         return Confirmed({})
     if (stack.action, stack.status) == ("DELETE", "FAILED"):
         return Failed(title="Stack delete failed", status=422, detail=await reasons(cloud, stack))
-    return Again(delay=delay(job), note=f"stack {stack.id} is {stack.action}_{stack.status}")
+    return await awaited(cloud, job, stack)

@@ -11,12 +11,12 @@ from forestay_lcm.adapters.openstack.cloud import Cloud
 from forestay_lcm.adapters.openstack.heat import StackResource
 from forestay_lcm.adapters.openstack.job import Job
 
-_UNDOING = "rollback of operation"
+_MARK = "Marked by Forestay for operation"
 
 
-async def mark(cloud: Cloud, job: Job, resources: Iterable[StackResource], *, undoing: bool = False) -> None:
+async def mark(cloud: Cloud, job: Job, resources: Iterable[StackResource]) -> None:
     """Mark what is not marked yet."""
-    reason = f"Marked by Forestay for {_UNDOING if undoing else 'operation'} {job.op_id}"
+    reason = f"{_MARK} {job.op_id}"
     for resource in resources:
         if not resource.is_marked:
             await job.fence()
@@ -26,6 +26,14 @@ async def mark(cloud: Cloud, job: Job, resources: Iterable[StackResource], *, un
 async def unmark(cloud: Cloud, job: Job, resources: Iterable[StackResource]) -> None:
     """Take the operation's marks away that led to nothing."""
     for resource in resources:
-        if resource.is_marked and job.op_id in resource.reason and _UNDOING not in resource.reason:
+        if resource.is_marked and job.op_id in resource.reason:
             await job.fence()
             await cloud.heat.mark(resource, unhealthy=False, reason=f"Operation {job.op_id} is rolled back")
+
+
+async def unmark_others(cloud: Cloud, job: Job, resources: Iterable[StackResource]) -> None:
+    """Take away the marks that other operations, which are over, have left: they are none of this one's business."""
+    for resource in resources:
+        if resource.is_marked and resource.reason.startswith(_MARK) and job.op_id not in resource.reason:
+            await job.fence()
+            await cloud.heat.mark(resource, unhealthy=False, reason=f"Operation {job.op_id} knows nothing of it")

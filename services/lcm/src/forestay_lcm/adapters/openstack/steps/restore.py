@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from msgspec.structs import replace
 
 from forestay_lcm.adapters.openstack.cloud import Cloud
 from forestay_lcm.adapters.openstack.groups import newcomers
+from forestay_lcm.adapters.openstack.heat import StackResource
 from forestay_lcm.adapters.openstack.job import Job, existing, ordered
-from forestay_lcm.adapters.openstack.steps.marks import mark, unmark
+from forestay_lcm.adapters.openstack.steps.marks import unmark
 from forestay_lcm.adapters.openstack.steps.stack import (
     changed,
     delay,
@@ -35,12 +38,28 @@ async def restore_stack(cloud: Cloud, job: Job) -> Outcome:
     await unmark(cloud, job, resources)
     if not is_of_operation(stack, job) and order.operation not in _INSIDE:
         return Confirmed({})
-    servers = {vnfc.compute_resource.resource_id for vnfc in before.vnfc_resource_info}
-    fresh = [item for item in newcomers(resources, servers) if not item.status.endswith("_FAILED")]
     if order.operation in _GROWING:
-        await mark(cloud, job, fresh, undoing=True)
+        servers = {vnfc.compute_resource.resource_id for vnfc in before.vnfc_resource_info}
+        await _take_out(cloud, job, newcomers(resources, servers))
     change = change_of(job, stack_restored(job), stack_after(job))
     return await send(cloud, job, stack, change) or sent(stack)
+
+
+async def _take_out(cloud: Cloud, job: Job, members: Sequence[StackResource]) -> None:
+    """Have Heat remove members of groups, in whatever state they are. The groups themselves learn of it when they shrink."""
+    for path in sorted({member.stack for member in members}):
+        name, _, stack_id = path.partition("/")
+        group = await cloud.heat.show(name, stack_id)
+        if group is None:
+            continue
+        template = await cloud.heat.template(group)
+        gone = {member.name for member in members if member.stack == path}
+        left = {name: resource for name, resource in template["resources"].items() if name not in gone}
+        if len(left) < len(template["resources"]):
+            # Its outputs may refer to those that go; the group writes both anew.
+            kept = {key: value for key, value in template.items() if key != "outputs"}
+            await job.fence()
+            await cloud.heat.update(group, {"template": kept | {"resources": left}})
 
 
 async def take_back_if_late(cloud: Cloud, job: Job) -> None:

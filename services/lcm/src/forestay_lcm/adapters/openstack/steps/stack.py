@@ -61,7 +61,7 @@ def sent(stack: Stack) -> Confirmed:
 
 
 async def send(cloud: Cloud, job: Job, stack: Stack, change: Change) -> Again | None:
-    """Start to change a stack, unless this or an earlier try of the step has started it; ``None`` when it is started.
+    """Start to change a stack, unless the step has started it; ``None`` when it is started.
 
     :raises Permanent: 409, the stack is being deleted, or Heat refuses the change.
     """
@@ -69,7 +69,7 @@ async def send(cloud: Cloud, job: Job, stack: Stack, change: Change) -> Again | 
         return None
     if stack.action == "DELETE":
         raise Permanent(f"Stack {stack.path} is being deleted.", status=409, title="Stack is being deleted")
-    if stack.status == "IN_PROGRESS" and not is_of_operation(stack, job):
+    if stack.status == "IN_PROGRESS" and not is_of_operation(stack, job) and not await _is_quiet(cloud, job, stack):
         return Again(delay=delay(job), note=f"stack {stack.id} is {stack.action}_{stack.status} by somebody else")
     await job.fence()
     limits = {"tags": tags(job), "timeout_mins": job.settings.openstack_timeout_mins}
@@ -78,23 +78,46 @@ async def send(cloud: Cloud, job: Job, stack: Stack, change: Change) -> Again | 
 
 
 def is_started(stack: Stack, job: Job) -> bool:
-    """Whether the step's change of the stack is under way or done: by this try, or by an earlier one that has not failed."""
-    of_attempt = f"attempt-{job.attempt}" in stack.tags
-    return is_sent(stack, job, job.step) and (of_attempt or is_alive(stack, job))
-
-
-def is_alive(stack: Stack, job: Job) -> bool:
-    """Whether what was sent to Heat before is done, or still done by Heat."""
-    return stack.status != "FAILED" and not stack.is_forgotten(job.settings.openstack_timeout_mins)
+    """Whether the step's change of the stack is under way by this try, or done by any. What an earlier try has left undone is
+    sent again: Heat goes on with what it works on, and takes up what it has forgotten."""
+    return is_sent(stack, job, job.step) and (f"attempt-{job.attempt}" in stack.tags or stack.status == "COMPLETE")
 
 
 async def changed(cloud: Cloud, job: Job, stack: Stack, step: str) -> Outcome:
     """Look whether the change that ``step`` has sent is done; a failure says Heat's reason and those of the resources."""
     if not is_sent(stack, job, step) or stack.action == "CREATE" or stack.status == "IN_PROGRESS":
-        return Again(delay=delay(job), note=f"stack {stack.id} is {stack.action}_{stack.status}")
+        return await awaited(cloud, job, stack)
     if stack.status == "FAILED" or stack.action == "ROLLBACK":
         return Failed(title="Stack update failed", status=422, detail=await reasons(cloud, stack))
     return Confirmed({})
+
+
+async def awaited(cloud: Cloud, job: Job, stack: Stack) -> Again:
+    """Look again later. Heat is sent its work once more when nothing has happened in the stack for long.
+
+    A heat-engine that is killed leaves what it worked on IN_PROGRESS, and locked, for ever; nobody can tell that from slow
+    work. But the stack's next update (which need not change anything) or deletion takes the locks of an engine that does
+    not answer, and waits for one that does.
+    """
+    note = f"stack {stack.id} is {stack.action}_{stack.status}"
+    if stack.status != "IN_PROGRESS" or stack.action not in _RESUMABLE or not await _is_quiet(cloud, job, stack):
+        return Again(delay=delay(job), note=note)
+    await job.fence()
+    if stack.action == "DELETE":
+        await cloud.heat.delete(stack)
+    else:
+        left = job.settings.openstack_timeout_mins - int(_waited(job) // 60)
+        await cloud.heat.update(stack, {"timeout_mins": max(1, left)})
+    return Again(delay=delay(job), note=f"{note} and nothing happens: Heat is sent it again")
+
+
+_RESUMABLE = frozenset({"CREATE", "UPDATE", "DELETE"})
+
+
+async def _is_quiet(cloud: Cloud, job: Job, stack: Stack) -> bool:
+    """Whether nothing has happened in the stack for long: the longer it takes, the more patience, for a Heat with much to do."""
+    patience = max(job.settings.openstack_quiet_secs, _waited(job) / 2)
+    return _waited(job) >= patience and await cloud.heat.quiet(stack) >= patience
 
 
 async def reasons(cloud: Cloud, stack: Stack) -> str:
@@ -106,6 +129,10 @@ async def reasons(cloud: Cloud, stack: Stack) -> str:
 
 def delay(job: Job) -> float:
     """A quarter of the time that was waited already, within 0.3 s and 5 s; VNFs are spread by up to a quarter of it."""
-    waited = (datetime.now(UTC) - job.started_at).total_seconds()
     spread = crc32(job.vnf_id.encode()) % 100 / 400
-    return min(5.0, max(0.3, waited / 4)) * (1 - spread)
+    return min(5.0, max(0.3, _waited(job) / 4)) * (1 - spread)
+
+
+def _waited(job: Job) -> float:
+    """Seconds since this try of the step began."""
+    return (datetime.now(UTC) - job.started_at).total_seconds()
