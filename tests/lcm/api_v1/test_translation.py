@@ -106,8 +106,6 @@ def test_meanings(body: Any, type_: type[msgspec.Struct], meant: Any) -> None:
         ({"flavourId": "simple", "vimConnectionInfo": [{"id": "a", "vimType": "b"}, {"id": "c", "vimType": "b"}]},
          InstantiateVnfRequest, "/vimConnectionInfo"),
         ({"additionalParams": {HEAL_STORAGE: "yes"}}, HealVnfRequest, f"/additionalParams/{HEAL_STORAGE}"),
-        ({"type": "SCALE_OUT", "aspectId": "a", "additionalParams": {"is_reverse": "True"}}, ScaleVnfRequest,
-         "/additionalParams/is_reverse"),
         ([], HealVnfRequest, ""),
     ],
 )  # fmt: skip
@@ -115,6 +113,17 @@ def test_refusals_point_into_the_body_as_it_came(body: Any, type_: type[msgspec.
     with pytest.raises(Rejected) as refused:
         translated(body, type_, INSTANCE)
     assert (refused.value.status, refused.value.pointer) == (400, pointer)
+
+
+def test_changes_ask_the_class_that_has_made_the_vnf() -> None:
+    named = {"lcm-operation-user-data": "UserData/own.py", "lcm-operation-user-data-class": "Own"}
+    info = INSTANCE["instantiatedVnfInfo"]
+    made = INSTANCE | {"instantiatedVnfInfo": info | {"metadata": {**named, "stack_id": "s"}}}
+    scale = {"type": "SCALE_IN", "aspectId": "a", "additionalParams": {"is_reverse": "True"}}
+    assert as_json(translated(scale, ScaleVnfRequest, made))["additionalParams"] == named | {"is_reverse": "True"}
+    assert as_json(translated({}, HealVnfRequest, made))["additionalParams"] == named | {"all": True}
+    other = named | {"lcm-operation-user-data-class": "Other"}
+    assert as_json(translated(scale | {"additionalParams": other}, ScaleVnfRequest, made))["additionalParams"] == other
 
 
 def test_modification() -> None:

@@ -22,7 +22,7 @@ ERROR_DATA = "userScriptErrHandlingData"
 
 _DRIVERS = frozenset(
     {"stack_id", "nfv", "tenant", "namespace", "creation_time", "parent_stack_id", "parent_resource_name", "vdu_idx"}
-    | {"flavor", "zone"}
+    | {"flavor", "zone", "lcm-operation-user-data", "lcm-operation-user-data-class"}
 )
 _DRIVERS_PREFIX = "image-"
 

@@ -20,6 +20,7 @@ from forestay_sol.vnfd import BaseHot, Flavour
 from forestay_sol.vnflcm import ChangeVnfFlavourRequest, ExtManagedVirtualLinkData, InstantiatedVnfInfo, LcmOperation
 
 from forestay_lcm.adapters.openstack.connectivity import ext_links, managed_by_others, managed_of, new_ext_links
+from forestay_lcm.adapters.openstack.group_sizes import sized
 from forestay_lcm.adapters.openstack.hot import Json, Path, without_links, without_nulls
 from forestay_lcm.adapters.openstack.job import Order
 from forestay_lcm.adapters.openstack.nfv import Sources, changed_nfv, nfv_parameter, unusable
@@ -66,12 +67,14 @@ def blueprint_after(order: Order, before: InstantiatedVnfInfo | None) -> Bluepri
     :raises Permanent: 422, the BaseHOT is none, or a template parameter has no value.
     """
     vnfcs = vnfcs_after(order, before)
-    return _drawn(order.flavour, vnfcs, _nfv_after(order, before, vnfcs), managed_by_others(order, before))
+    managed, counts = managed_by_others(order, before), counts_after(order, before)
+    return _drawn(order.flavour, vnfcs, _nfv_after(order, before, vnfcs), managed, counts)
 
 
 def blueprint_before(order: Order, before: InstantiatedVnfInfo) -> Blueprint:
     """What the stack was made of before the operation. :raises Permanent: 422, its BaseHOT is none."""
-    return _drawn(order.old_flavour or order.flavour, vnfcs_before(before), nfv_of(before), managed_of(before))
+    flavour = order.old_flavour or order.flavour
+    return _drawn(flavour, vnfcs_before(before), nfv_of(before), managed_of(before), _counts(flavour, before))
 
 
 def own_blueprint(flavour: Flavour, managed: Mapping[str, ExtManagedVirtualLinkData]) -> Blueprint:
@@ -102,12 +105,18 @@ def counts_after(order: Order, before: InstantiatedVnfInfo | None) -> dict[str, 
     """How many instances of each VDU there are after the operation: those before, what the grant adds and removes."""
     if isinstance(order.request, ChangeVnfFlavourRequest):
         return dict(order.flavour.level(order.request.instantiation_level_id).vdu_counts)
-    counts = dict.fromkeys(order.flavour.vdus, 0)
-    for vnfc in before.vnfc_resource_info if before else ():
-        counts[vnfc.vdu_id] = counts.get(vnfc.vdu_id, 0) + 1
+    counts = _counts(order.flavour, before)
     for sign, definitions in ((1, order.grant_request.add_resources), (-1, order.grant_request.remove_resources)):
         for vdu in (item.resource_template_id for item in definitions if item.type == "COMPUTE"):
             counts[vdu] = counts.get(vdu, 0) + sign
+    return counts
+
+
+def _counts(flavour: Flavour, info: InstantiatedVnfInfo | None) -> dict[str, int]:
+    """How many instances of each VDU there are."""
+    counts = dict.fromkeys(flavour.vdus, 0)
+    for vnfc in info.vnfc_resource_info if info else ():
+        counts[vnfc.vdu_id] = counts.get(vnfc.vdu_id, 0) + 1
     return counts
 
 
@@ -156,12 +165,19 @@ _CONCERNS: Mapping[LcmOperation, Concern] = {
 }
 
 
-def _drawn(flavour: Flavour, vnfcs: Vnfcs, nfv: Json, managed: Mapping[str, ExtManagedVirtualLinkData]) -> Blueprint:
+def _drawn(
+    flavour: Flavour,
+    vnfcs: Vnfcs,
+    nfv: Json,
+    managed: Mapping[str, ExtManagedVirtualLinkData],
+    counts: Mapping[str, int],
+) -> Blueprint:
     hot = _base_hot(flavour)
     template = parsed(hot)
     parameters = {"nfv": nfv} if "nfv" in _declared(template, hot.path) else {}
     networks = {name: link.resource_id for name, link in managed.items()}
-    changed = without_nulls(without_links(unrolled(template, flavour, vnfcs), networks), parameters, _optional(hot))
+    whole = sized(unrolled(template, flavour, vnfcs), hot.files, counts)
+    changed = without_nulls(without_links(whole, networks), parameters, _optional(hot))
     return Blueprint(
         template=hot.template if changed == template else yaml.safe_dump(changed, sort_keys=False),
         parameters=parameters,

@@ -19,10 +19,12 @@ from forestay_lcm.adapters.openstack.blueprint import (
     blueprint_after,
     blueprint_before,
     change_to,
+    counts_after,
     own_blueprint,
     parsed_text,
 )
 from forestay_lcm.adapters.openstack.connectivity import managed_by_others, managed_of
+from forestay_lcm.adapters.openstack.group_sizes import sized
 from forestay_lcm.adapters.openstack.job import Job, existing, ordered
 from forestay_lcm.adapters.openstack.nfv import unusable
 from forestay_lcm.domain.merge_patch import merge_patch
@@ -38,12 +40,17 @@ _OF_NEW_TEMPLATE = frozenset({"INSTANTIATE", "CHANGE_FLAVOUR"})
 """Operations whose template has nothing to do with what the stack is made of: text that a class gives is all of it."""
 
 
+_SIZING = frozenset({"INSTANTIATE", "SCALE", "SCALE_TO_LEVEL", "CHANGE_FLAVOUR"})
+"""Operations that lead to a number of VNFCs, which was granted."""
+
+
 def stack_after(job: Job) -> Blueprint:
     """What the stack is to be made of after the operation. :raises Permanent: 422, the template is none."""
     order, given = ordered(job), job.results.get(_USER_DATA)
     if given is None:
         return stack_before(job) if job.results.get(_KEPT) else blueprint_after(order, job.before)
-    return _customised(_base(job), given, whole=order.operation in _OF_NEW_TEMPLATE)
+    said = _customised(_base(job), given, whole=order.operation in _OF_NEW_TEMPLATE)
+    return _sized(said, counts_after(order, job.before)) if order.operation in _SIZING else said
 
 
 def stack_before(job: Job) -> Blueprint:
@@ -116,6 +123,12 @@ def _merged(template: str, patch: Any) -> str:
     if not isinstance(change, dict):
         raise unusable("The template that the user data gave is no map.")
     return _text(merge_patch(parsed_text(template), change))
+
+
+def _sized(blueprint: Blueprint, counts: Mapping[str, int]) -> Blueprint:
+    template = parsed_text(blueprint.template)
+    changed = sized(template, blueprint.files, counts)
+    return blueprint if changed == template else msgspec.structs.replace(blueprint, template=_text(changed))
 
 
 def _text(template: Any) -> str:

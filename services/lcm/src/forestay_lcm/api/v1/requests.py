@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 import msgspec
 from forestay_events.errors import Rejected
 from forestay_lcm.api.v1.shapes import Json, request_v2
+from forestay_lcm.domain.decisions.requested import USER_DATA
 from forestay_sol.body import convert
 from forestay_sol.faults import pointer
 from forestay_sol.types import FreeKeyValuePairs, Identifier, KeyValuePairs, Sol
@@ -155,11 +156,8 @@ def _terminate(body: Json, instance: Json) -> Json:
 
 
 def _scale(body: Json, instance: Json) -> Json:
-    """:raises Rejected: 400, the oldest instances shall go first: which go is the VIM's choice."""
-    if str((body.get("additionalParams") or {}).get("is_reverse")).lower() == "true":
-        detail = f"is_reverse option is not supported when Scale operation is {body['type']}."
-        raise Rejected(400, detail, pointer="/additionalParams/is_reverse", title=detail.rstrip("."))
-    return body
+    params = _user_data(instance) | (body.get("additionalParams") or {})
+    return body | ({"additionalParams": params} if params else {})
 
 
 def _heal(body: Json, instance: Json) -> Json:
@@ -176,8 +174,14 @@ def _heal(body: Json, instance: Json) -> Json:
     vnfcs = {item["vnfcResourceInfoId"]: item["id"] for item in known if "vnfcResourceInfoId" in item}
     return body | {
         "vnfcInstanceId": [vnfcs.get(id_, id_) for id_ in named],
-        "additionalParams": {"all": with_storage if named else True} | params,
+        "additionalParams": {"all": with_storage if named else True} | _user_data(instance) | params,
     }
+
+
+def _user_data(instance: Json) -> Json:
+    """The user data class that the VNF was instantiated with: in version 1 its changes are the class's, too, unasked."""
+    metadata: Json = instance.get("instantiatedVnfInfo", {}).get("metadata", {})
+    return {name: metadata[name] for name in USER_DATA if name in metadata}
 
 
 def _shaped(body: Json, instance: Json) -> Json:

@@ -1,6 +1,7 @@
 """Grant requests of the operations that change how many VNFCs there are: SCALE, SCALE_TO_LEVEL, CHANGE_FLAVOUR.
 
-Rules of this module: pure; ``Sizes`` says how many VNFCs of each VDU come (positive) or go (negative); the newest go first.
+Rules of this module: pure; ``Sizes`` says how many VNFCs of each VDU come (positive) or go (negative); the newest go first,
+unless a request wants it the other way round.
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ from forestay_sol.vnflcm import (
 )
 
 Sizes = Mapping[str, int]
+
+OLDEST_FIRST = "is_reverse"
+"""Additional parameter of SCALE: true (or its name) lets those VNFCs go that have been there longest."""
 
 
 def scale_sizes(flavour: Flavour, info: InstantiatedVnfInfo, request: ScaleVnfRequest) -> Sizes:
@@ -67,8 +71,14 @@ def level_sizes(flavour: Flavour, info: InstantiatedVnfInfo, request: ScaleVnfTo
 def scale_grant_request(
     asking: Asking, *, flavour: Flavour, info: InstantiatedVnfInfo, request: ScaleVnfRequest
 ) -> GrantRequest:
-    """The VNFCs that come or go with their ports and storages. :raises Rejected: as :func:`scale_sizes`."""
+    """The VNFCs that come or go with their ports and storages; with ``is_reverse`` (as in Tacker) the oldest go.
+
+    :raises Rejected: as :func:`scale_sizes`.
+    """
     sizes = scale_sizes(flavour, info, request)
+    if str((request.additional_params or {}).get(OLDEST_FIRST)).lower() == "true":
+        oldest_first = tuple(reversed(info.vnfc_resource_info))
+        info = msgspec.structs.replace(info, vnfc_resource_info=oldest_first)
     return _resized(asking, "SCALE", flavour, info, sizes, additional_params=request.additional_params)
 
 

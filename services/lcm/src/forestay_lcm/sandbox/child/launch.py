@@ -26,6 +26,7 @@ _WARM = (
     "tacker.sol_refactored.common.common_script_utils",
     "tacker.sol_refactored.infra_drivers.openstack.userdata_default",
     "tacker.sol_refactored.infra_drivers.openstack.userdata_standard",
+    "tacker.vnfm.lcm_user_data._calling",
 )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ Rules:
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import io
 import json
@@ -64,7 +65,8 @@ def _run_method(path: str, call: Call, arguments: dict[str, Any]) -> None:
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     owner = getattr(module, call["class"], None)
-    method = getattr(owner, call["method"], None)
+    first_api = importlib.import_module("tacker.vnfm.lcm_user_data._calling")
+    method = first_api.adapted(owner, call["method"]) or getattr(owner, call["method"], None)
     if method is None:
         missing = f"class {call['class']!r}" if owner is None else f"method {call['method']!r} in {call['class']!r}"
         sys.exit(f"{call['script']} has no {missing}.")

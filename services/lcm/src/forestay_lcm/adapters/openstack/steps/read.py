@@ -16,6 +16,7 @@ from forestay_lcm.adapters.openstack.steps.stack import vnf_stack
 from forestay_lcm.adapters.openstack.view import PORT, Known, Observed
 from forestay_lcm.adapters.openstack.vnfcs import servers
 from forestay_lcm.adapters.openstack.zones import not_kept
+from forestay_lcm.domain.decisions.requested import USER_DATA
 from forestay_lcm.executor import Confirmed, Outcome
 
 
@@ -25,6 +26,9 @@ async def read_back(cloud: Cloud, job: Job) -> Outcome:
     stack = await vnf_stack(cloud, job)
     observed = await observe(cloud, stack, known)
     info = instantiated_vnf_info(observed, known)
+    params = getattr(ordered(job).request, "additional_params", None) or {}
+    if "restore-stack" not in job.results and USER_DATA[0] in params:
+        info = msgspec.structs.replace(info, metadata=(info.metadata or {}) | {key: params[key] for key in USER_DATA})
     lost = {} if "restore-stack" in job.results else not_kept(ordered(job), job.before, info)
     told = {"zones_not_kept": lost} if lost else {}
     return Confirmed({"instantiated_vnf_info": msgspec.to_builtins(info)} | told)

@@ -1,0 +1,1 @@
+"""Part of the module tree that VNF packages import."""
