@@ -259,8 +259,11 @@ async def test_a_difference_that_outlives_an_operation_is_found_anew(site: Site)
     assert await site.told(vnf_id) == ["DriftFound", "DriftEnded", "DriftFound"]
 
 
-@pytest.mark.parametrize(("state", "healing"), [("UPDATE_FAILED", "ALL"), ("CHECK_FAILED", None)])
-def test_a_stack_that_has_failed_is_made_anew_but_not_for_a_check(state: str, healing: str | None) -> None:
+@pytest.mark.parametrize(
+    ("state", "healing"),
+    [("CREATE_FAILED", "ALL"), ("DELETE_FAILED", "ALL"), ("UPDATE_FAILED", None), ("CHECK_FAILED", None)],
+)
+def test_a_stack_that_has_failed_is_made_anew_unless_its_servers_run_on(state: str, healing: str | None) -> None:
     info = InstantiatedVnfInfo(flavour_id="simple", vnf_state="STARTED", metadata={"stack_id": "vnf-a/b"})
     [found] = differences("east", info, Seen(info=info, stack_state=state))
     assert (found.kind, found.resource_id, found.healing) == ("CHANGED", "b", healing)

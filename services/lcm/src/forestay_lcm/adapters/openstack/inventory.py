@@ -3,8 +3,9 @@
 Rules of this module: pure. What the VIM shows is read back as after an operation, and compared with what was read back after
 the last one, so both mean the same; and the services are asked for each resource, as a stack names also what is gone.
 
-A HEAL mends servers that are gone or in error, and a stack that is gone or has failed. It makes no single port, volume or network
-anew, and a server that somebody has stopped, or moved, is none that it would have to replace.
+A HEAL mends servers that are gone or in error, and makes anew a stack that is gone, or has failed to be created or deleted. After
+any other failure the servers of a stack run on, and nobody wants to lose them for it. A HEAL makes no single port, volume or
+network anew, and a server that somebody has stopped, or moved, is none that it would have to replace.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from forestay_lcm.adapters.openstack.view import NET, PORT, VOLUME
 from forestay_lcm.domain.connection_points import GIVEN_PORT, given_link_ports
 
 STACK = "OS::Heat::Stack"
+_LOST = ("CREATE_FAILED", "DELETE_FAILED")
 
 
 class Found(Protocol):
@@ -91,8 +93,7 @@ def differences(
 def _stack(recorded: InstantiatedVnfInfo, seen: Seen, now: InstantiatedVnfInfo, found: Found) -> Iterator[Finding]:
     path = str((now.metadata or {}).get("stack_id", ""))
     if seen.stack_state.endswith("_FAILED"):
-        # That a check failed says of the stack what is said of its resources, too, and is no reason to make all anew.
-        healing = None if seen.stack_state.startswith("CHECK_") else "ALL"
+        healing = "ALL" if seen.stack_state in _LOST else None
         yield found("CHANGED", STACK, path.rpartition("/")[2], f"The stack {path} is {seen.stack_state}.", healing)
 
 
