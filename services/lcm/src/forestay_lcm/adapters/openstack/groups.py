@@ -1,7 +1,9 @@
 """Members of OS::Heat::AutoScalingGroup: which of them goes when a group shrinks.
 
-Heat removes the unhealthy members first, then the oldest. So a member that shall go (because the grant names it, or because
-it was not there before) is marked unhealthy before its group shrinks; nothing else decides who leaves.
+Heat removes the unhealthy members first, then the oldest. So a member that the grant removes, or that an operation that was
+given up has left, is marked unhealthy before its group shrinks. One that was not there before an operation that is rolled back
+is taken out of the group's own stack, which a member that cannot be marked, because Heat is at work on it or a killed engine
+has it locked, does not stop.
 """
 
 from __future__ import annotations

@@ -23,6 +23,9 @@ async def vnf_stack(cloud: Cloud, job: Job) -> Stack:
     """
     name, stack_id = await _known(cloud, job)
     stack = await cloud.heat.show(name, stack_id) if stack_id else None
+    if stack is None and (made := await cloud.heat.find(stack_name(job.vnf_id))) is not None and OURS in made.tags:
+        # The VNF was made anew by an operation that was given up before that was read back.
+        stack = await cloud.heat.show(made.name, made.id)
     if stack is None:
         raise Permanent(f"The stack {name}/{stack_id} has vanished.", status=404, title="Stack not found")
     return stack

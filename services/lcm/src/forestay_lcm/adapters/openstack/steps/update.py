@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from forestay_lcm.adapters.openstack.blueprint import nfv_of
 from forestay_lcm.adapters.openstack.cloud import Cloud
-from forestay_lcm.adapters.openstack.groups import members_with
+from forestay_lcm.adapters.openstack.groups import members_with, surplus
 from forestay_lcm.adapters.openstack.heat import Stack
 from forestay_lcm.adapters.openstack.job import Job, existing, ordered
-from forestay_lcm.adapters.openstack.steps.marks import mark
+from forestay_lcm.adapters.openstack.steps.marks import mark, unmark_others
 from forestay_lcm.adapters.openstack.steps.placing import placed_anew
 from forestay_lcm.adapters.openstack.steps.restore import take_back_if_late
-from forestay_lcm.adapters.openstack.steps.stack import changed, is_started, send, vnf_stack
+from forestay_lcm.adapters.openstack.steps.stack import changed, is_of_operation, is_started, send, vnf_stack
 from forestay_lcm.adapters.openstack.wanted import change_of, stack_after, stack_before
 from forestay_lcm.executor import Confirmed, Failed, Outcome
 
@@ -22,10 +22,10 @@ async def update_stack(cloud: Cloud, job: Job) -> Outcome:
 
     The result says what there was ``before``: the ``nfv`` parameter, and the flavour whose template it belongs to.
     """
-    order, before = ordered(job), existing(job)
+    before = existing(job)
     stack = await vnf_stack(cloud, job)
     change = change_of(job, stack_after(job), stack_before(job))
-    if order.operation in _SHRINKING and not is_started(stack, job):
+    if not is_started(stack, job):
         await _mark_leaving(cloud, job, stack)
     if waits := await send(cloud, job, stack, change):
         return waits
@@ -35,12 +35,17 @@ async def update_stack(cloud: Cloud, job: Job) -> Outcome:
 
 
 async def _mark_leaving(cloud: Cloud, job: Job, stack: Stack) -> None:
-    """Make Heat remove those members of groups that the grant removes."""
-    removed = ordered(job).grant_request.remove_resources
+    """Make Heat remove those members of groups that the grant removes, and what operations that were given up have left."""
+    order = ordered(job)
+    removed = order.grant_request.remove_resources if order.operation in _SHRINKING else ()
     servers = {item.resource.resource_id for item in removed if item.type == "COMPUTE" and item.resource}
-    if servers:
-        resources = await cloud.heat.resources(stack.name, stack.id)
-        await mark(cloud, job, members_with(resources, servers))
+    resources = await cloud.heat.resources(stack.name, stack.id)
+    await unmark_others(cloud, job, resources)
+    leaving = members_with(resources, servers)
+    if not is_of_operation(stack, job):  # else it may be what an earlier try has made
+        known = {vnfc.compute_resource.resource_id: vnfc.vdu_id for vnfc in existing(job).vnfc_resource_info}
+        leaving += surplus(resources, known)
+    await mark(cloud, job, leaving)
 
 
 async def await_update(cloud: Cloud, job: Job) -> Outcome:
