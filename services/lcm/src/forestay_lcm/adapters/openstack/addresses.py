@@ -37,15 +37,16 @@ def cp_protocol_info(port: Port | None, config: VnfExtCpConfig | None = None) ->
     if port is None:
         return tuple(_asked(config)) if config else ()
     chosen = _chosen(config)
-    by_subnet: dict[tuple[str, IpVersion], list[str]] = {}
+    alike: dict[tuple[str, IpVersion, bool], list[str]] = {}
     for address in port.fixed_ips:
-        version = _VERSIONS[ip_address(address.ip_address).version]
-        by_subnet.setdefault((address.subnet_id, version), []).append(address.ip_address)
-    infos = tuple(
-        IpAddressInfo(
-            type=version, addresses=tuple(found), is_dynamic=chosen.isdisjoint(map(_normal, found)), subnet_id=subnet
+        version, is_dynamic = (
+            _VERSIONS[ip_address(address.ip_address).version],
+            _normal(address.ip_address) not in chosen,
         )
-        for (subnet, version), found in by_subnet.items()
+        alike.setdefault((address.subnet_id, version, is_dynamic), []).append(address.ip_address)
+    infos = tuple(
+        IpAddressInfo(type=version, addresses=tuple(found), is_dynamic=is_dynamic, subnet_id=subnet)
+        for (subnet, version, is_dynamic), found in alike.items()
     )
     ethernet = IpOverEthernetAddressInfo(mac_address=port.mac_address, ip_addresses=(*_floating(port), *infos))
     return (CpProtocolInfo(layer_protocol=_LAYER, ip_over_ethernet=ethernet),)

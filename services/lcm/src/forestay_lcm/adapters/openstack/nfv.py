@@ -210,10 +210,12 @@ def _fixed_ips(sources: Sources, name: Name) -> list[dict[str, str]] | None:
 def _wanted_ips(sources: Sources, name: Name) -> list[dict[str, str]]:
     """What is asked of each address: its subnet, itself, both or nothing."""
     configs, beyond = _configs(sources, name)
-    addresses = [address for layer in _layers(configs) for address in layer.ip_addresses or ()]
-    fixed = [None if beyond else next(iter(address.fixed_addresses or ()), None) for address in addresses]
-    pairs = zip(addresses, fixed, strict=True)
-    members = ({"subnet": address.subnet_id, "ip_address": wanted} for address, wanted in pairs)
+    asked = [address for layer in _layers(configs) for address in layer.ip_addresses or ()]
+    members = (
+        {"subnet": address.subnet_id, "ip_address": None if beyond else wanted}
+        for address in asked
+        for wanted in address.fixed_addresses or [None] * (address.num_dynamic_addresses or 1)
+    )
     return [{key: value for key, value in each.items() if value is not None} for each in members]
 
 

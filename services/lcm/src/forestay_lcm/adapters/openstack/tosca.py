@@ -3,10 +3,10 @@
 Rules of this module:
 
 * Pure: a flavour always gives the same text.
-* A VDU is a nested template: its server, a port for each VduCp, a volume for each block storage. The top template has one
-  resource per VDU, so that each VNFC is one (:mod:`vnfcs`), and what VNFCs share: internal virtual links with their
-  subnets, a port for each VipCp, whose address the ports of its targets may use, and a server group for each affinity or
-  anti-affinity rule that holds for hosts.
+* A VDU is a nested template: its server, a port for each VduCp, a volume for each block storage; one that the server does not
+  boot from outlives it. The top template has one resource per VDU, so that each VNFC is one (:mod:`vnfcs`), and what VNFCs
+  share: internal virtual links with their subnets, a port for each VipCp, whose addresses the ports of its targets may use,
+  and a server group for each affinity or anti-affinity rule that holds for hosts.
 * A VDU has the compute flavour that its VNFD names, or the grant; one that names none but says its size gets one of that
   size, which only an administrator's project may make.
 * A link that names no range of addresses gets one: servers take no port without an address.
@@ -97,10 +97,11 @@ def _vip(flavour: Flavour, vip: FloatingCp) -> Json:
     return {"type": PORT, "depends_on": subnets, "properties": {"network": {"get_resource": vip.virtual_link_id}}}
 
 
-def _vips_of(flavour: Flavour, cp: VduCp) -> list[Json]:
-    """The virtual addresses that a connection point shares."""
+def _vips_of(flavour: Flavour, cp: VduCp) -> Json:
+    """The virtual addresses that a connection point shares: of each VIP up to two, because it may have both families."""
     shared = (vip.id for vip in flavour.vip_cps.values() if cp.id in vip.target_ids)
-    return [{"ip_address": {"get_attr": [vip, "fixed_ips", 0, "ip_address"]}} for vip in shared]
+    found = [{"ip_address": {"get_attr": [vip, "fixed_ips", at, "ip_address"]}} for vip in shared for at in range(2)]
+    return {"filter": [[{"ip_address": None}], found]} if found else {}
 
 
 def _host_rules(flavour: Flavour) -> list[AffinityRule]:
@@ -182,6 +183,9 @@ def _nested(flavour: Flavour, vdu: Vdu) -> str:
                 f"{cp.id}_has_mac": _is_given(f"{cp.id}_mac_address"),
             }
     resources |= {volume.id: _volume(volume) for volume in volumes}
+    resources |= {
+        f"{volume.id}_attachment": _attachment(vdu, volume) for volume in volumes if volume != _boot(vdu, volumes)
+    }
     return _text(vdu.description or f"A VNFC of {vdu.id}", parameters, resources, conditions)
 
 
@@ -205,17 +209,22 @@ def _server(flavour: Flavour, vdu: Vdu, volumes: list[VirtualStorage], cps: tupl
     }
     properties |= {"image": {"get_param": "image"}} if vdu.software_image else {}
     properties |= {"scheduler_hints": {"group": {"get_param": "group"}}} if _rule_of(flavour, vdu) else {}
-    if volumes:
-        properties["block_device_mapping_v2"] = [_attached(vdu, volumes, volume) for volume in volumes]
+    if boot := _boot(vdu, volumes):
+        device = {"volume_id": {"get_resource": boot.id}, "boot_index": 0, "delete_on_termination": False}
+        properties["block_device_mapping_v2"] = [device]
     properties["networks"] = [{"port": _port_of(cp)} for cp in sorted(cps, key=lambda cp: cp.order or 0)]
     return {"type": SERVER, "properties": properties}
 
 
-def _attached(vdu: Vdu, volumes: list[VirtualStorage], volume: VirtualStorage) -> Json:
-    """A volume of a server; a server without an image of its own boots from the first volume that has one."""
-    bootable = [each for each in volumes if each.software_image] if vdu.software_image is None else []
-    boot = 0 if bootable[:1] == [volume] else -1
-    return {"volume_id": {"get_resource": volume.id}, "boot_index": boot, "delete_on_termination": False}
+def _boot(vdu: Vdu, volumes: list[VirtualStorage]) -> VirtualStorage | None:
+    """What a server without an image of its own boots from: the first volume that has one."""
+    return next((each for each in volumes if each.software_image), None) if vdu.software_image is None else None
+
+
+def _attachment(vdu: Vdu, volume: VirtualStorage) -> Json:
+    """A volume that moves to the server that replaces one, which it could not as a part of the server's definition."""
+    both = {"instance_uuid": {"get_resource": vdu.id}, "volume_id": {"get_resource": volume.id}}
+    return {"type": "OS::Cinder::VolumeAttachment", "properties": both}
 
 
 def _port_of(cp: VduCp) -> Json:
