@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -102,8 +103,8 @@ async def asg_order(cloud: Cloud, flavour: Flavour) -> Order:
     return order_of(flavour, extVirtualLinks=[link])
 
 
-def operation(op_id: str, state: LcmOperationState, stack_id: str = "") -> Operation:
-    """The latest operation of the VNF, with what its create-stack step has made or taken over."""
+def operation(op_id: str, state: LcmOperationState, stack_id: str = "", undone: Sequence[str] = ()) -> Operation:
+    """The latest operation of the VNF, with what its create-stack step has made or taken over, and what was undone by now."""
     now = datetime.now(UTC)
     run = StepRun(
         step=plan_steps(["create-stack"])[0],
@@ -121,6 +122,7 @@ def operation(op_id: str, state: LcmOperationState, stack_id: str = "") -> Opera
         params={},
         lane="vim",
         plan=(run,),
+        rollback=tuple(StepRun(step=step, status="CONFIRMED", attempt=1, since=now) for step in plan_steps(undone)),
     )
 
 

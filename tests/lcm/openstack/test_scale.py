@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -14,7 +15,7 @@ from forestay_lcm.adapters.openstack.steps import take
 from forestay_lcm.executor import Again, Confirmed, Failed, Superseded
 from forestay_simvim import CallFault, OpenStackSimulator, ResourceFault
 from forestay_sol.vnfd import Flavour
-from forestay_sol.vnflcm import InstantiatedVnfInfo
+from forestay_sol.vnflcm import InstantiatedVnfInfo, LcmOperationState
 from msgspec.structs import replace
 
 from .stepping import (
@@ -239,15 +240,23 @@ async def test_a_superseded_worker_touches_nothing(
     assert len(sim.journal.entries(service="heat", method="PATCH")) == before
 
 
+@pytest.mark.parametrize(
+    ("state", "undone"), [("ROLLED_BACK", ()), ("ROLLING_BACK", ("restore-stack", "await-restored"))]
+)
 async def test_an_update_that_came_too_late_is_taken_back(
-    sim: OpenStackSimulator, cloud: Cloud, asg: Flavour, one: InstantiatedVnfInfo
+    sim: OpenStackSimulator,
+    cloud: Cloud,
+    asg: Flavour,
+    one: InstantiatedVnfInfo,
+    state: LcmOperationState,
+    undone: Sequence[str],
 ) -> None:
-    """The worker slept between the fence and its call to Heat; meanwhile the operation was rolled back."""
+    """The worker slept between the fence and its call to Heat; meanwhile the operation was rolled back, or its stack is."""
     order = order_for("SCALE", one, asg, **OUT)
 
     async def closes() -> None:
         if updates(sim):
-            raise Superseded(operation("op1", "ROLLED_BACK"))
+            raise Superseded(operation("op1", state, undone=undone))
 
     with pytest.raises(Superseded):
         await take(cloud, job("update-stack", order, before=one, fence=closes))

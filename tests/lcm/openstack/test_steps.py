@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -193,24 +194,33 @@ async def test_a_superseded_step_does_nothing(sim: OpenStackSimulator, cloud: Cl
 
 
 @pytest.mark.parametrize(
-    ("op_id", "state", "taken", "stays"),
+    ("op_id", "state", "taken", "undone", "stays"),
     [
-        ("op1", "PROCESSING", "this", True),  # a rival was faster to see and to report it
-        ("op1", "COMPLETED", "this", True),
-        ("op1", "FAILED_TEMP", "", True),  # a retry adopts it, a rollback deletes it
-        ("op1", "FAILED", "", False),
-        ("op1", "ROLLED_BACK", "another", False),
-        ("op2", "PROCESSING", "", False),
+        ("op1", "PROCESSING", "this", (), True),  # a rival was faster to see and to report it
+        ("op1", "COMPLETED", "this", (), True),
+        ("op1", "FAILED_TEMP", "", (), True),  # a retry adopts it, a rollback deletes it
+        ("op1", "FAILED", "", (), False),
+        ("op1", "ROLLING_BACK", "", ("script:instantiate_rollback_start",), True),
+        ("op1", "ROLLING_BACK", "", ("delete-stack",), False),  # it has looked already, and deletes images now
+        ("op1", "ROLLED_BACK", "another", (), False),
+        ("op2", "PROCESSING", "", (), False),
     ],
 )
 async def test_a_stack_that_was_made_too_late_is_taken_away(
-    sim: OpenStackSimulator, cloud: Cloud, asg: Flavour, op_id: str, state: LcmOperationState, taken: str, stays: bool
+    sim: OpenStackSimulator,
+    cloud: Cloud,
+    asg: Flavour,
+    op_id: str,
+    state: LcmOperationState,
+    taken: str,
+    undone: Sequence[str],
+    stays: bool,
 ) -> None:
     """The worker slept between the fence and its call to Heat."""
 
     async def closes() -> None:
         if made := sim.journal.effects("stack created"):
-            raise Superseded(operation(op_id, state, made[0].split()[-1] if taken == "this" else taken))
+            raise Superseded(operation(op_id, state, made[0].split()[-1] if taken == "this" else taken, undone))
 
     with pytest.raises(Superseded):
         await take(cloud, job("create-stack", await asg_order(cloud, asg), fence=closes))

@@ -111,6 +111,10 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         runs = (run.attempt for run in (*self.plan, *self.rollback) if run.step.name == step)
         return max(self.tries.get(step, 0), *runs, 0)
 
+    def has_undone(self, step: str) -> bool:
+        """Whether a step of the rollback is done: what is made from now on it does not find any more."""
+        return any(run.step.name == step and run.status == "CONFIRMED" for run in self.rollback)
+
     @property
     def results(self) -> dict[str, dict[str, Any]]:
         return {run.step.name: run.result for run in (*self.plan, *self.rollback) if run.status == "CONFIRMED"}
@@ -160,6 +164,7 @@ RENEWING: frozenset[LcmOperation] = frozenset({"INSTANTIATE", "CHANGE_FLAVOUR", 
 
 
 _UPLOADS = frozenset({"upload-images", "add-images"})
+_LETTING_GO = frozenset({"delete-images", "drop-images"})
 
 
 def uploaded_by(operation: Operation) -> dict[str, str]:
@@ -230,7 +235,9 @@ def _has_images(vnf: Vnf, event: StepEvent) -> bool:
     if isinstance(event, StepIntended):
         # Of several images some may be there though the step fails.
         return vnf.has_images or kind in _UPLOADS
-    return vnf.has_images and not (isinstance(event, StepConfirmed) and kind == "delete-images")
+    if isinstance(event, StepConfirmed) and kind in _LETTING_GO:
+        return vnf.has_images and bool(event.result.get("kept"))
+    return vnf.has_images
 
 
 def _operation_moved(vnf: Vnf, operation: Operation, event: OperationEvent, commit: Commit) -> Vnf:

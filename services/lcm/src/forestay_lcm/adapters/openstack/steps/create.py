@@ -47,7 +47,7 @@ def _is_orphan(stack_id: str, job: Job, now: Operation | None) -> bool:
     if now is None or now.id != job.op_id:
         return True
     taken = now.results.get("create-stack", {}).get("stack_id")
-    return taken != stack_id if taken else now.state in ("FAILED", "ROLLED_BACK")
+    return taken != stack_id if taken else now.state in ("FAILED", "ROLLED_BACK") or now.has_undone("delete-stack")
 
 
 async def _settle(cloud: Cloud, job: Job, stack: Stack) -> Outcome:

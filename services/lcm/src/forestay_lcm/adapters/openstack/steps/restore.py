@@ -63,12 +63,12 @@ async def _take_out(cloud: Cloud, job: Job, members: Sequence[StackResource]) ->
 
 
 async def take_back_if_late(cloud: Cloud, job: Job) -> None:
-    """What was sent to Heat after the operation was rolled back is taken back here: nobody else will look at it."""
+    """What was sent to Heat after the stack was restored is taken back here: nobody else will look at it."""
     try:
         await job.fence()
     except Superseded as late:
         now = late.operation
-        if now is not None and (now.id, now.state) == (job.op_id, "ROLLED_BACK"):
+        if now is not None and now.id == job.op_id and (now.state == "ROLLED_BACK" or now.has_undone("await-restored")):
             # Under a name of its own: a nested stack has changed, and the VNF's stack looks restored.
             await restore_stack(cloud, replace(job, step=f"restore-{job.step}", fence=unfenced))
         raise

@@ -52,4 +52,7 @@ async def await_update(cloud: Cloud, job: Job) -> Outcome:
     """Look whether the stack is changed; a failure says Heat's reason and that of each resource that failed."""
     stack = await vnf_stack(cloud, job)
     outcome = await changed(cloud, job, stack, "update-stack")
-    return await placed_anew(cloud, job, stack) or outcome if isinstance(outcome, Failed) else outcome
+    if not isinstance(outcome, Failed) or (again := await placed_anew(cloud, job, stack)) is None:
+        return outcome
+    await take_back_if_late(cloud, job)
+    return again
