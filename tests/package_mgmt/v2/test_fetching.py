@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 from forestay_events.sealing import Shredded
-from forestay_notify.egress import networks
 from forestay_package_mgmt.domain.decide import PACKAGE
 from forestay_package_mgmt.fetching.egress import FetchEgress
+from forestay_sol.egress import networks
 from forestay_sol.streams.package import UPLOAD, PackageUploadRequested
 
 from tests.package_mgmt.service.conftest import ROOT, Json

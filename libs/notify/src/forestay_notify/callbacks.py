@@ -17,9 +17,9 @@ import aiohttp
 from aiohttp import ClientResponse, ClientTimeout, DummyCookieJar, TCPConnector, encode_basic_auth, hdrs
 from forestay_events.errors import ForestayError, Permanent, Rejected
 from forestay_events.telemetry import inject
+from forestay_sol.egress import Egress, EgressResolver, networks
 
 from forestay_notify.authentication import SubscriptionAuthentication, thumbprint_of
-from forestay_notify.egress import Egress, EgressResolver, networks
 from forestay_notify.settings import NotifySettings
 from forestay_notify.tokens import NoToken, Token, fetch_token
 
@@ -153,7 +153,7 @@ class Callbacks:
 @asynccontextmanager
 async def open_callbacks(settings: NotifySettings, *, loopback: bool) -> AsyncGenerator[Callbacks]:
     """
-    :param loopback: whether callbacks on this machine are allowed, see :mod:`forestay_notify.egress`.
+    :param loopback: whether callbacks on this machine are allowed, see :mod:`forestay_sol.egress`.
     :raises Permanent: a certificate or a network of the settings cannot be used.
     """
     egress = Egress(allowed=networks(settings.notify_allow), denied=networks(settings.notify_deny), loopback=loopback)

@@ -8,10 +8,10 @@ from forestay_events.config import load
 from forestay_events.outbox import Outbox
 from forestay_events.platform import Platform
 from forestay_events.worker import Worker
-from forestay_notify.egress import networks
 from forestay_notify.notifier import Notifier, projection
 from forestay_notify.settings import NotifySettings
 from forestay_sol.api import Route
+from forestay_sol.egress import networks
 from forestay_sol.service import Service
 
 from forestay_package_mgmt.api.commands import Commands

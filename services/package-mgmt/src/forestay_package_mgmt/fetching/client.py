@@ -19,8 +19,8 @@ import aiohttp
 from aiohttp import ClientResponse, ClientTimeout, DummyCookieJar, TCPConnector, encode_basic_auth, hdrs
 from forestay_events.errors import Permanent, Rejected, Retryable
 from forestay_notify.authentication import ParamsOauth2ClientCredentials, SubscriptionAuthentication
-from forestay_notify.egress import EgressResolver
 from forestay_notify.tokens import NoToken, fetch_token
+from forestay_sol.egress import Denied, EgressResolver
 from yarl import URL
 
 from forestay_package_mgmt.fetching.access import Access, shown
@@ -135,7 +135,7 @@ def _meaning(uri: str, error: BaseException) -> Rejected | Retryable:
     if isinstance(error, aiohttp.InvalidURL):
         return Rejected(422, f"{uri} cannot be fetched: {error}")
     denied = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else None
-    if denied is not None and "egress policy" in str(denied):
+    if isinstance(denied, Denied):
         return Rejected(422, f"{uri}: {denied}. An operator can allow its network (FORESTAY_PACKAGE_FETCH_ALLOW).")
     return Retryable(f"{uri} cannot be fetched: {denied or error or type(error).__name__}")
 

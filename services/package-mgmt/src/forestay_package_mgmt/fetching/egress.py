@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
-from forestay_notify.egress import Egress
+from forestay_sol.egress import Egress
 
 _NAT64 = ip_network("64:ff9b::/96")
 

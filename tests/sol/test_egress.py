@@ -1,11 +1,14 @@
-"""Where callbacks may lead."""
+"""Where callbacks and VIMs may be."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from aiohttp.abc import ResolveResult
+from forestay_events.config import BaseConfig
 from forestay_events.errors import Permanent, Rejected
-from forestay_notify.egress import Egress, EgressResolver, networks
+from forestay_sol.egress import Denied, Egress, EgressResolver, VimNetworks, networks, vim_egress
 
 OPEN = Egress(loopback=True)
 
@@ -52,9 +55,40 @@ async def test_names_are_resolved_first(name: str) -> None:
     """However the address is written: what counts is where the connection would go."""
     resolver = EgressResolver(Egress())
     try:
-        with pytest.raises(OSError, match="egress policy"):
+        with pytest.raises(Denied, match="egress policy"):
             await resolver.resolve(name, 80)
         found: list[ResolveResult] = await EgressResolver(OPEN).resolve(name, 80)
         assert found[0]["host"] == "127.0.0.1"
     finally:
         await resolver.close()
+
+
+@pytest.mark.parametrize(
+    ("nats", "database", "closed"),
+    [
+        ("nats://127.0.0.1:4222", "postgresql://u:p@db/forestay", {4222, 5432}),
+        (
+            "nats://a, nats://b:4333",
+            "postgresql://u:p%3A1@[::1]:5433,c/forestay?sslmode=disable",
+            {4222, 4333, 5433, 5432},
+        ),
+    ],
+)
+def test_where_vims_may_be(nats: str, database: str, closed: set[int]) -> None:
+    """On this machine and in private networks, but not at Forestay's own servers; and where the operator lets them."""
+    config = BaseConfig(nats_url=nats, database_url=database, data_dir=Path())
+    egress = vim_egress(config, VimNetworks())
+    assert egress.closed == closed
+    assert egress.permits("127.0.0.1")
+    assert egress.permits("10.0.0.5")
+    for url in (
+        "http://169.254.169.254/v3",
+        "http://[fe80::1]:5000/v3",
+        *(f"http://10.0.0.5:{port}" for port in closed),
+    ):
+        with pytest.raises(Rejected, match="denies") as refused:
+            egress.check(url, "/x")
+        assert refused.value.status == 422
+    assert egress.check("http://127.0.0.1:5000/v3", "/x").port == 5000
+    narrow = vim_egress(config, VimNetworks(vim_allow=["10.0.0.0/8"], vim_deny=["10.9.0.0/16"]))
+    assert [narrow.permits(address) for address in ("10.0.0.5", "10.9.0.5", "127.0.0.1")] == [True, False, False]
