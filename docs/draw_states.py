@@ -46,7 +46,8 @@ What an operation has claimed stays `FILLING` or `REVERTING` when the operation 
 | --- | --- | --- |
 {plans}
 
-`graceful-wait` is left out of a forceful termination.
+`graceful-wait` is left out of a forceful termination. A step that is passed over when it fails does not fail the operation; in
+a plan it comes behind the scripts of the package.
 
 | step | done by | fails after | a retry continues at | undone by |
 | --- | --- | --- | --- | --- |
@@ -84,6 +85,7 @@ def _plans() -> Iterator[str]:
 def _steps() -> Iterator[str]:
     for name, kind in STEPS.items():
         limit = f"{kind.timeout:.0f} s" if kind.timeout < 1e9 else "never"
+        limit += ", passed over" if kind.optional else ""
         yield f"| {name} | {kind.executor} | {limit} | {kind.retry_from or name} | {', '.join(kind.undo)} |"
 
 

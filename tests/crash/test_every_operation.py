@@ -77,8 +77,9 @@ async def test_instantiate_with_scripts(repertoire: Repertoire) -> None:
             *of("worker", "update-vnfc.reported"), *of("scripts", "coordinate-new.fenced", "coordinate-new.done"),
             *of("worker", "update-stack.fenced", "update-stack.done", "await-update.done", "read-back.done"),
         ],
+        of("worker", "drop-images.fenced", "drop-images.done", "drop-images.reported"),
     ],
-    ids=["VNFC by VNFC", "coordination and the rest"],
+    ids=["VNFC by VNFC", "coordination and the rest", "the former image"],
 )  # fmt: skip
 async def test_change_vnfpkg(repertoire: Repertoire, instants: list[str]) -> None:
     stage, vnf_id = repertoire.stage, await repertoire.instantiated()
@@ -106,6 +107,7 @@ async def test_rollback_of_change_vnfpkg(repertoire: Repertoire) -> None:
     instants = [
         *of("scripts", "script.done"), *of("worker", "restore-stack.fenced", "restore-stack.done", "await-restored.done"),
         *of("worker", "read-back.done"), *of("scripts", "coordinate-old.done"),
+        *of("worker", "drop-images.fenced", "drop-images.done"),
     ]  # fmt: skip
     async with killing(stage.site, *instants):
         await stage.client.handle(op_id, "rollback")

@@ -362,6 +362,7 @@ _RESULTS: dict[str, dict[str, Any]] = {
     "upload-images": {"images": {"VDU1": "image-1"}},
     "add-images": {"images": {"VDU1": "image-2"}},
     "delete-images": {"deleted": ["image-1"]},
+    "drop-images": {"deleted": ["image-1"], "kept": ["image-2"]},
     "user-data": {"parameters": {"nfv": {}}},
     "await-vnfc": {"cp_addresses": {"CP1": "10.10.0.7"}},
 }

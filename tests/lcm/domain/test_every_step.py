@@ -72,7 +72,8 @@ BEGUN: dict[str, tuple[Move, ...]] = {
 STEPS_OF = {name: tuple(run.step.name for run in told(*begun).operation.plan) for name, begun in BEGUN.items()}
 WITH_GRANT = [name for name, steps in STEPS_OF.items() if steps[0] == "grant"]
 PLACES = [(name, step) for name, steps in STEPS_OF.items() for step in steps]
-GRANTED = [(name, step) for name, step in PLACES if step != "grant"]
+OPTIONAL = [(name, step) for name, step in PLACES if STEPS[kind_of(step)].optional]
+GRANTED = [(name, step) for name, step in PLACES if step != "grant" and (name, step) not in OPTIONAL]
 UNDOABLE = [
     (name, step)
     for name, step in GRANTED
@@ -214,7 +215,7 @@ class TestFailure:
         story = at(operation, step)
         for move in (failed, handle("rollback")):
             story.do(move)
-        compensations = [run.step.name for run in story.operation.rollback]
+        compensations = [run.step.name for run in story.operation.rollback if not run.step.optional]
         for name in compensations:
             story.until(name, confirmed)
             story.do(failed)
@@ -223,12 +224,28 @@ class TestFailure:
         assert story.until("", confirmed).operation.state == "ROLLED_BACK"
         assert instance(story.vnf) == before(operation)
 
+    @pytest.mark.parametrize(("operation", "step"), OPTIONAL)
+    def test_of_an_optional_step_is_passed_over(self, operation: str, step: str) -> None:
+        story = at(operation, step)
+        assert kinds(story.do(failed))[0] == "StepFailed"
+        assert (story.operation.state, story.operation.error) == ("COMPLETED", None)
+        assert instance(story.vnf) == completed(operation)
+
+    @pytest.mark.parametrize(("operation", "step"), OPTIONAL)
+    def test_of_an_optional_step_does_not_keep_a_rollback_from_its_end(self, operation: str, step: str) -> None:
+        story = at(operation, "add-images")
+        for move in (failed, handle("rollback")):
+            story.do(move)
+        story.until(step, confirmed).do(failed)
+        assert story.until("", confirmed).operation.state == "ROLLED_BACK"
+        assert instance(story.vnf) == before(operation)
+
     @pytest.mark.parametrize(("operation", "step"), COMPENSATED)
     def test_of_a_rollback_can_be_retried_from_what_may_be_undone(self, operation: str, step: str) -> None:
         story = at(operation, step)
         for move in (failed, handle("rollback")):
             story.do(move)
-        for name in [run.step.name for run in story.operation.rollback]:
+        for name in [run.step.name for run in story.operation.rollback if not run.step.optional]:
             story.until(name, confirmed)
             story.do(failed)
             begun = {run.step.name for run in story.operation.rollback if run.status != "PLANNED"}

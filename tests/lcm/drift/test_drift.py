@@ -25,9 +25,10 @@ from forestay_lcm.catalogue import Catalogue
 from forestay_lcm.domain.commands import CreateVnf, Instantiate
 from forestay_lcm.domain.decide import VNF
 from forestay_lcm.drift.finding import DRIFT
+from forestay_lcm.drift.orphans import ours
 from forestay_lcm.drift.settings import DriftSettings
 from forestay_lcm.drift.watch import DriftWatch
-from forestay_simvim import OpenStackSimulator, SimConfig
+from forestay_simvim import OpenStackSimulator, ResourceFault, SimConfig
 from forestay_sol.streams import vim
 from forestay_sol.vnfd import Vnfd
 from forestay_sol.vnflcm import CreateVnfRequest, InstantiatedVnfInfo, InstantiateVnfRequest, VimConnectionInfo
@@ -208,6 +209,20 @@ async def test_an_image_that_nobody_lets_go_of_is_removed(site: Site) -> None:
     assert await site.told(vnf_id) == ["DriftFound", "OrphanRemovalIntended", "DriftEnded"] * 2
 
 
+async def test_a_vnf_has_the_images_of_its_package_and_those_that_servers_boot_from(site: Site) -> None:
+    vnf_id = await site.instantiated()
+    images = {name: await image_of(site, f"vnf-{vnf_id}") for name in ("former", "present", "booted from")}
+    server = site.sim.cloud.nova.server(await site.server(vnf_id))
+    site.sim.cloud.nova.servers.change(server, image={"id": images["booted from"]})
+    vnf = (await site.lcm.vnfs.load(vnf_id)).state
+    assert vnf is not None
+    vnf = msgspec.structs.replace(vnf, has_images=True, images={"VDU1": images["present"]})
+    has = {it.finding.resource_id: it.has(vnf) for it in await ours(site.cloud, "here")}
+    assert {name: has[image] for name, image in images.items()} == {
+        "former": False, "present": True, "booted from": True,
+    }  # fmt: skip
+
+
 async def image_of(site: Site, *users: str) -> str:
     image = await Glance(site.cloud).create(
         name="left", tags=("forestay", *users), container_format="bare", disk_format="raw"
@@ -240,7 +255,14 @@ async def test_a_stack_that_is_gone_is_one_finding(site: Site) -> None:
     vnf_id = await site.instantiated()
     made = await site.cloud.heat.find(f"vnf-{vnf_id}")
     assert made is not None
+    slow = site.sim.faults.add(ResourceFault(type="OS::Neutron::Port", action="DELETE", effect="stuck"))
     await site.cloud.heat.delete(made)
+    server = await site.server(vnf_id)
+    async with asyncio.timeout(5):
+        while server in await site.cloud.nova.servers([server]):
+            await asyncio.sleep(0.02)
+    assert await site.findings() == [], "Heat is busy with it"
+    site.sim.faults.remove(slow.id)
     await gone(site, f"vnf-{vnf_id}")
     assert [(each["kind"], each["vimLevelResourceType"], each["healing"]) for each in await site.findings()] == [
         ("MISSING", "OS::Heat::Stack", "ALL")

@@ -114,7 +114,7 @@ class ScriptedVim:
         match run.step.kind:
             case "script" | "user-data" | "coordinate-new" | "coordinate-old":
                 return Confirmed({})
-            case "upload-images" | "add-images" | "delete-images":
+            case "upload-images" | "add-images" | "delete-images" | "drop-images":
                 return await self._of_images(run.step.kind, vnf.id, turn)
             case "create-stack":
                 if found is None:
@@ -139,11 +139,12 @@ class ScriptedVim:
 
     async def _of_images(self, step: str, vnf_id: str, turn: Turn) -> Confirmed:
         await turn()
+        if step in ("upload-images", "add-images"):
+            self.images.add(vnf_id)
+            return Confirmed({"images": {"VDU1": "image-1"}})
         if step == "delete-images":
             self.images.discard(vnf_id)
-            return Confirmed({"deleted": []})
-        self.images.add(vnf_id)
-        return Confirmed({"images": {"VDU1": "image-1"}})
+        return Confirmed({"deleted": [], "kept": ["image-1"] if vnf_id in self.images else []})
 
     async def _of_stack(self, stack: Stack, step: str, vnf: Vnf, maker: tuple[str, str, int], turn: Turn) -> Confirmed:
         """Steps that change a stack that is there, or look at it."""

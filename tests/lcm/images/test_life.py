@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import random
 import shutil
@@ -174,19 +175,105 @@ async def test_an_upload_that_goes_wrong_ends_with_one_image(
 async def test_another_package_brings_another_image(forestay: TestSite, tmp_path: Path) -> None:
     vnf = await instantiated(forestay, await packaged(forestay, tmp_path, shipping(5)))
     [old] = images(forestay)
-    params = {"upgrade_type": "RollingUpdate", "vdu_params": [{"vdu_id": "VDU1"}]}
-    change = {"vnfdId": await packaged(forestay, tmp_path, shipping(6)), "additionalParams": params}
-    await done(forestay, vnf, "change_vnfpkg", change)
-    [new] = [image for image in images(forestay) if image["id"] != old["id"]]
-    assert await used(forestay) == [new["id"]]
+    await done(forestay, vnf, "change_vnfpkg", changed_to(await packaged(forestay, tmp_path, shipping(6))))
+    [new] = images(forestay)
+    assert await used(forestay) == [new["id"]] != [old["id"]]
     await done(forestay, vnf, "scale", OUT)
     assert await used(forestay) == [new["id"]] * 2
-    back = change | {"vnfdId": await packaged(forestay, tmp_path, as_it_is)}
-    await done(forestay, vnf, "change_vnfpkg", back)
+    await done(forestay, vnf, "change_vnfpkg", changed_to(await packaged(forestay, tmp_path, as_it_is)))
+    assert images(forestay) == []
     await done(forestay, vnf, "scale", OUT)
     assert not {old["id"], new["id"]} & set(await used(forestay)), "the package has none, the VIM knows cirros"
     await done(forestay, vnf, "terminate", FORCEFUL)
-    assert images(forestay) == []
+    assert await forestay.cloud.leftovers() == []
+
+
+async def test_a_former_image_stays_while_another_vnf_uses_it(forestay: TestSite, tmp_path: Path) -> None:
+    vnfd_id, coming = [await packaged(forestay, tmp_path, shipping(seed)) for seed in (9, 10)]
+    first, second = await instantiated(forestay, vnfd_id), await instantiated(forestay, vnfd_id)
+    [old] = images(forestay)
+    await done(forestay, first, "change_vnfpkg", changed_to(coming))
+    assert len(images(forestay)) == 2
+    await done(forestay, second, "heal", {})
+    assert (await used(forestay)).count(old["id"]) == 1
+    await done(forestay, second, "change_vnfpkg", changed_to(coming))
+    [new] = images(forestay)
+    assert (await used(forestay), uploads(forestay)) == ([new["id"]] * 2, 2)
+    for vnf in (first, second):
+        await done(forestay, vnf, "terminate", FORCEFUL)
+    assert await forestay.cloud.leftovers() == []
+
+
+async def test_an_image_that_both_packages_ship_stays(forestay: TestSite, tmp_path: Path) -> None:
+    vnf = await instantiated(forestay, await packaged(forestay, tmp_path, shipping(11)))
+    [image] = images(forestay)
+    await done(forestay, vnf, "change_vnfpkg", changed_to(await packaged(forestay, tmp_path, shipping(11))))
+    assert ([item["id"] for item in images(forestay)], uploads(forestay)) == ([image["id"]], 1)
+    await done(forestay, vnf, "scale", OUT)
+    assert await used(forestay) == [image["id"]] * 2
+    await done(forestay, vnf, "terminate", FORCEFUL)
+    assert await forestay.cloud.leftovers() == []
+
+
+async def test_a_change_that_is_rolled_back_has_the_former_image_and_leaves_no_other(
+    forestay: TestSite, tmp_path: Path
+) -> None:
+    vnf = await instantiated(forestay, await packaged(forestay, tmp_path, shipping(12)))
+    [old] = images(forestay)
+    forestay.simulator.faults.add(ResourceFault(type="OS::Nova::Server", action="UPDATE"))
+    change = changed_to(await packaged(forestay, tmp_path, shipping(13)))
+    failed = await done(forestay, vnf, "change_vnfpkg", change, "FAILED_TEMP")
+    assert len(images(forestay)) == 2
+    await forestay.api.send("POST", f"{OP_OCCS}/{failed['id']}/rollback")
+    await forestay.api.until(f"{OP_OCCS}/{failed['id']}", "operationState", {"ROLLED_BACK"}, {"COMPLETED"})
+    assert ([item["id"] for item in images(forestay)], await used(forestay)) == ([old["id"]], [old["id"]])
+    await done(forestay, vnf, "scale", OUT)
+    assert await used(forestay) == [old["id"]] * 2
+    await done(forestay, vnf, "terminate", FORCEFUL)
+    assert await forestay.cloud.leftovers() == []
+
+
+async def test_a_clean_up_that_fails_is_no_failure_and_in_nobodys_way(forestay: TestSite, tmp_path: Path) -> None:
+    vnfd_id, coming = [await packaged(forestay, tmp_path, shipping(seed)) for seed in (14, 15)]
+    vnf = await instantiated(forestay, vnfd_id)
+    [old] = images(forestay)
+    forestay.simulator.faults.add(
+        CallFault(service="glance", method="DELETE", path=f"/v2/images/{old['id']}$", status=403)
+    )
+    assert "error" not in await done(forestay, vnf, "change_vnfpkg", changed_to(coming))
+    assert len(images(forestay)) == 2
+    await done(forestay, vnf, "change_vnfpkg", changed_to(vnfd_id))
+    [again] = images(forestay)
+    assert await used(forestay) == [again["id"]]
+    await done(forestay, vnf, "terminate", FORCEFUL)
+    assert await forestay.cloud.leftovers() == []
+
+
+async def test_what_a_clean_up_leaves_is_removed_by_the_drift_watch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORESTAY_DRIFT_INTERVAL", "0.3")
+    monkeypatch.setenv("FORESTAY_DRIFT_ORPHAN_AGE", "0")
+    async with site() as forestay:
+        await forestay.api.send("POST", "/v1.0/vims", forestay.cloud.vim())
+        vnf = await instantiated(forestay, await packaged(forestay, tmp_path, shipping(16)))
+        [old] = images(forestay)
+        path = f"/v2/images/{old['id']}"
+        forestay.simulator.faults.add(CallFault(service="glance", method="PUT", path=path, status=403))
+        await done(forestay, vnf, "change_vnfpkg", changed_to(await packaged(forestay, tmp_path, shipping(17))))
+        async with asyncio.timeout(20):
+            while len(images(forestay)) != 1:
+                await asyncio.sleep(0.05)
+        assert await used(forestay) == [image["id"] for image in images(forestay)] != [old["id"]]
+        await done(forestay, vnf, "terminate", FORCEFUL)
+        assert await forestay.cloud.leftovers() == []
+
+
+def changed_to(vnfd_id: str) -> Json:
+    return {
+        "vnfdId": vnfd_id,
+        "additionalParams": {"upgrade_type": "RollingUpdate", "vdu_params": [{"vdu_id": "VDU1"}]},
+    }
 
 
 async def test_user_data_gets_the_id(forestay: TestSite, tmp_path: Path) -> None:

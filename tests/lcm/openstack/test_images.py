@@ -321,6 +321,38 @@ async def test_a_deletion_that_was_cut_short_is_finished(
     assert images(sim) == []
 
 
+async def test_what_was_not_let_go_of_to_the_end_is_so_by_who_wants_it_again(
+    sim: OpenStackSimulator, cloud: Cloud, blobs: FileBlobStore, csar: str
+) -> None:
+    for users in ("v1",), ("v1", "v2"):
+        _, *_, before = [await upload(cloud, job(blobs, csar, user)) for user in ("v1", *users)]
+        images(sim)[0]["tags"].append("deleting-v1")
+        again = await upload(cloud, job(blobs, csar, "v1"))
+        (image,) = images(sim)
+        assert (again["VDU1"], image["status"]) == (image["id"], "active")
+        assert sorted(tag for tag in image["tags"] if tag.startswith(("vnf-", "deleting-"))) == [
+            f"vnf-{user}" for user in users
+        ]
+        assert (again == before) == ("v2" in users), "what somebody else uses is not made anew"
+
+
+async def test_what_the_vnf_is_made_of_is_kept(
+    sim: OpenStackSimulator, cloud: Cloud, blobs: FileBlobStore, csar: str
+) -> None:
+    await upload(cloud, job(blobs, csar))
+    present, booted, former = [image["id"] for image in images(sim)] + [put(sim, "active", "vnf-v1") for _ in "12"]
+    server = {"name": "s", "flavorRef": await flavor(cloud), "imageRef": booted, "networks": "none"}
+    reply = await cloud.request("compute", "POST", "/servers", body={"server": server}, version="compute 2.37")
+    servers = (reply.body["server"]["id"],)
+    drop = ImageJob(vnf_id="v1", op_id="end", fence=_pass, keep=frozenset({present}), servers=servers)
+    assert await delete_images(cloud, drop) == Confirmed({"deleted": [former], "kept": sorted([present, booted])})
+    assert {image["id"] for image in images(sim)} == {present, booted}
+
+
+async def flavor(cloud: Cloud) -> str:
+    return (await cloud.request("compute", "GET", "/flavors")).body["flavors"][0]["id"]
+
+
 async def test_a_worker_whose_turn_is_over_does_nothing(
     sim: OpenStackSimulator, cloud: Cloud, blobs: FileBlobStore, csar: str
 ) -> None:

@@ -116,6 +116,8 @@ def _search(call: Call) -> list[Row]:
     filters = {field: query[key] for key, field in equal.items() if query.get(key)}
     if query.get("name"):
         rows = [row for row in rows if query["name"].strip("^$") in row["name"]]
+    if query.get("image"):
+        rows = [row for row in rows if row["image"] and row["image"]["id"] == query["image"]]
     if query.get("tags"):
         rows = [row for row in rows if set(query["tags"].split(",")) <= set(row["tags"])]
     return [row for row in reversed(rows) if all(row[field] == value for field, value in filters.items())]

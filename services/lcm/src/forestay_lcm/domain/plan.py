@@ -34,6 +34,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     :ivar undo: names of the steps that compensate it, in the order in which they run.
     :ivar retry_from: the step at which a retry continues when this one failed; itself when ``None``.
     :ivar final: once it is intended, the operation cannot be rolled back any more.
+    :ivar optional: when it fails, the operation goes on without it: its work is done already. It is behind the scripts.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     undo: tuple[str, ...] = ()
     retry_from: str | None = None
     final: bool = False
+    optional: bool = False
 
     @property
     def kind(self) -> str:
@@ -60,6 +62,7 @@ class _Kind(NamedTuple):
     undo: tuple[str, ...] = ()
     retry_from: str | None = None
     final: bool = False
+    optional: bool = False
 
 
 #: A wait that ends by itself, however long the requester wants it.
@@ -79,8 +82,9 @@ STEPS: dict[str, _Kind] = {
     "user-data-rollback": _Kind(SCRIPTS, _SCRIPT),
     "graceful-wait": _Kind(ENGINE, _NEVER),
     "upload-images": _Kind("openstack", 3600, undo=("delete-images",)),
-    "add-images": _Kind("openstack", 3600),
+    "add-images": _Kind("openstack", 3600, undo=("drop-images",)),
     "delete-images": _Kind("openstack", 600),
+    "drop-images": _Kind("openstack", 120, final=True, optional=True),
     "create-stack": _Kind("openstack", 600, undo=("delete-stack", "await-deleted")),
     "await-stack": _Kind("openstack", _HALF_HOUR, retry_from="create-stack"),
     "read-back": _Kind("openstack", 600),
@@ -127,8 +131,16 @@ PLANS: dict[tuple[str, str], tuple[str, ...]] = {
     ("openstack", "HEAL"): ("grant", "mark-unhealthy", *_UPDATE),
     ("openstack", RECREATE): ("grant", "keep-stack", "user-data", *_DELETE, *_CREATE),
     ("openstack", "CHANGE_EXT_CONN"): ("grant", *_UPDATE),
-    ("openstack", "CHANGE_FLAVOUR"): ("grant", "add-images", *_UPDATE),
-    ("openstack", "CHANGE_VNFPKG"): ("grant", "add-images", "keep-stack", "user-data", *_EACH_VNFC, *_UPDATE[2:]),
+    ("openstack", "CHANGE_FLAVOUR"): ("grant", "add-images", *_UPDATE, "drop-images"),
+    ("openstack", "CHANGE_VNFPKG"): (
+        "grant",
+        "add-images",
+        "keep-stack",
+        "user-data",
+        *_EACH_VNFC,
+        *_UPDATE[2:],
+        "drop-images",
+    ),
     ("openstack", "OPERATE"): ("grant", "graceful-wait", "operate-servers", "await-servers", "read-back"),
     ("openstack", "CREATE_SNAPSHOT"): ("grant", "claim-snapshot", "create-snapshot", "await-snapshot", "fill-snapshot"),
     ("openstack", "REVERT_TO_SNAPSHOT"): (
@@ -211,7 +223,8 @@ def plan(
     except KeyError:
         raise Rejected(422, f"The {driver} driver has no {operation}.") from None
     granted, acting = ((names[0],), names[1:]) if names[0] == "grant" else ((), names)
-    return steps([*granted, *around(_numbered(acting, count), hook, hooks)], without=without)
+    at = next((at for at, name in enumerate(acting) if STEPS[kind_of(name)].optional), len(acting))
+    return steps([*granted, *around(_numbered(acting[:at], count), hook, hooks), *acting[at:]], without=without)
 
 
 def around(names: Iterable[str], hook: str, hooks: Collection[str]) -> Iterator[str]:

@@ -1,7 +1,8 @@
 """What carries our tag in a VIM and may belong to no VNF instance: stacks, and images that were uploaded for one.
 
 Rules of this module: it only looks, and removes when it is told to. A stack is of the VNF instance that it is named for. An image
-may be used by several: each use is an orphan of its own, and with the last one the image goes (:mod:`images`).
+may be used by several: each use is an orphan of its own, and with the last one the image goes (:mod:`images`). A VNF instance has
+the images of its package, and those that servers boot from.
 """
 
 from __future__ import annotations
@@ -14,11 +15,10 @@ from forestay_sol.streams.drift import Finding
 from forestay_lcm.adapters.openstack.cloud import Cloud
 from forestay_lcm.adapters.openstack.glance import Glance, Image
 from forestay_lcm.adapters.openstack.heat import Stack
-from forestay_lcm.adapters.openstack.images import ImageJob, delete_images
+from forestay_lcm.adapters.openstack.images import let_go
 from forestay_lcm.adapters.openstack.inventory import STACK
 from forestay_lcm.adapters.openstack.steps.stack import OURS
 from forestay_lcm.domain.state import Vnf
-from forestay_lcm.executor import unfenced
 
 IMAGE = "OS::Glance::Image"
 _VNF = "vnf-"
@@ -46,10 +46,8 @@ class Ours:
 async def ours(cloud: Cloud, place: str) -> list[Ours]:
     """What there is in a cloud, which findings call ``place``; raises as :meth:`Transport.request` does."""
     stacks, images = await cloud.heat.tagged(OURS), await Glance(cloud).tagged(OURS)
-    return [
-        *(_stack(cloud, place, stack) for stack in stacks),
-        *(use for it in images for use in _uses(cloud, place, it)),
-    ]
+    uses = [use for it in images for use in _uses(cloud, place, it, booted=await cloud.nova.boots(it.id))]
+    return [*(_stack(cloud, place, stack) for stack in stacks), *uses]
 
 
 def _stack(cloud: Cloud, place: str, stack: Stack) -> Ours:
@@ -71,15 +69,18 @@ def _stack(cloud: Cloud, place: str, stack: Stack) -> Ours:
     )
 
 
-def _uses(cloud: Cloud, place: str, image: Image) -> Iterator[Ours]:
+def _uses(cloud: Cloud, place: str, image: Image, *, booted: bool) -> Iterator[Ours]:
+    def has(vnf: Vnf) -> bool:
+        used = booted or image.id in vnf.images.values()
+        return vnf.open_operation is not None or (vnf.has_images and used)
+
     users = {tag.removeprefix(prefix) for tag in image.tags for prefix in _USES if tag.startswith(prefix)}
     for vnf_id in sorted(users):
         detail = f"Image {image.name} was uploaded for VNF instance {vnf_id}, which does not use it."
-        job = ImageJob(vnf_id=vnf_id, op_id="", fence=unfenced)
         yield Ours(
             vnf_id=vnf_id,
             finding=Finding(kind="ORPHANED", vim=place, resource_type=IMAGE, resource_id=image.id, detail=detail),
             operations=None,
-            has=lambda vnf: vnf.open_operation is not None or vnf.has_images,
-            remove=lambda job=job: delete_images(cloud, job),
+            has=has,
+            remove=lambda vnf_id=vnf_id: let_go(Glance(cloud), image.id, vnf_id),
         )

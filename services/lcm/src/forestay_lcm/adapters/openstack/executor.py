@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from types import TracebackType
 from typing import Self
@@ -20,7 +21,7 @@ from forestay_lcm.adapters.openstack.settings import OpenStackSettings
 from forestay_lcm.adapters.openstack.steps import take
 from forestay_lcm.catalogue import Catalogue
 from forestay_lcm.domain.grants.operations import flavour_after, vnfd_after
-from forestay_lcm.domain.images import chosen, grant_of
+from forestay_lcm.domain.images import chosen, grant_of, servers_of, staying
 from forestay_lcm.domain.state import Operation, StepRun, Vnf
 from forestay_lcm.executor import Confirmed, Outcome, Turn
 from forestay_lcm.secrets import Secrets
@@ -47,7 +48,7 @@ class OpenStackSteps:
         info = vnf.vim_connections[key]
         cloud = self._clouds.cloud(await self._catalogue.open_connection(vnf.project, vnf.id, key, info))
         if run.step.kind in IMAGE_HANDLERS:
-            return await IMAGE_HANDLERS[run.step.kind](cloud, await self._image_job(vnf, operation, turn))
+            return await IMAGE_HANDLERS[run.step.kind](cloud, await self._image_job(vnf, operation, run, turn))
         assert run.since is not None, "an intended step has a time"  # noqa: S101
         secrets = self._catalogue.secrets_of(vnf.id)
         operation = msgspec.structs.replace(operation, params=await secrets.open_params(operation.params))
@@ -71,19 +72,22 @@ class OpenStackSteps:
             return Confirmed(await secrets.seal_result(run.step.name, outcome.result))
         return outcome
 
-    async def _image_job(self, vnf: Vnf, operation: Operation, turn: Turn) -> ImageJob:
-        """The images of the flavour that the VNF is going to have, but for those that the NFVO has chosen; to delete, it does not
-        matter which."""
+    async def _image_job(self, vnf: Vnf, operation: Operation, run: StepRun, turn: Turn) -> ImageJob:
+        """The images of the flavour that the VNF is going to have, but for those that the NFVO has chosen."""
+        of_vnf = ImageJob(vnf_id=vnf.id, op_id=operation.id, fence=turn)
+        if run.step.kind == "delete-images":
+            return of_vnf
+        if run.step.kind == "drop-images":
+            return replace(of_vnf, keep=staying(vnf, operation), servers=servers_of(vnf, operation))
         vnfd = await self._catalogue.vnfd(vnf.project, vnfd_after(vnf, operation))
         digest = await self._catalogue.package(vnf.project, vnfd.vnfd_id)
         flavour = vnfd.flavours.get(flavour_after(vnf, operation) or "")
         others = chosen(grant_of(vnf, operation), flavour) if flavour else ()
-        return ImageJob(
-            vnf_id=vnf.id,
-            op_id=operation.id,
-            fence=turn,
+        return replace(
+            of_vnf,
             images=packaged_images(vnfd, flavour, digest, without=others) if flavour else (),
             package=Package(self._blobs, digest),
+            keep=frozenset(vnf.images.values()),
         )
 
 

@@ -40,6 +40,7 @@ class ImageJob:
     """A step about images.
 
     :ivar images: to upload, from ``package``; neither is needed to delete.
+    :ivar keep: ids of images that are not let go of, and of ``servers`` whose images are neither.
     :ivar fence: called right before each call that acts.
     """
 
@@ -48,6 +49,8 @@ class ImageJob:
     fence: Fence
     images: tuple[PackagedImage, ...] = ()
     package: Package | None = None
+    keep: frozenset[str] = frozenset()
+    servers: tuple[str, ...] = ()
 
 
 async def upload_images(cloud: Cloud, job: ImageJob) -> Outcome:
@@ -67,25 +70,31 @@ async def upload_images(cloud: Cloud, job: ImageJob) -> Outcome:
 
 
 async def delete_images(cloud: Cloud, job: ImageJob) -> Outcome:
-    """Let go of the images that the VNF uses; those that nobody else uses are deleted. Errors as of :func:`upload_images`."""
-    glance, user, mark = Glance(cloud), f"vnf-{job.vnf_id}", f"deleting-{job.vnf_id}"
-    left = {image.id for tag in (user, mark) for image in await glance.tagged(OURS, tag)}
+    """Let go of the VNF's images but those to keep: ``Confirmed`` with the ids of the ``kept``, and of the ``deleted`` ones that
+    nobody else uses. Errors as of :func:`upload_images`."""
+    glance, servers = Glance(cloud), await cloud.nova.servers(job.servers)
+    kept = job.keep | {server.image for server in servers.values()}
+    tags = (f"vnf-{job.vnf_id}", f"deleting-{job.vnf_id}")
+    ours = {image.id for tag in tags for image in await glance.tagged(OURS, tag)}
     deleted: list[str] = []
-    for image_id in sorted(left):
+    for image_id in sorted(ours - kept):
         await job.fence()
-        if await _let_go(glance, image_id, user, mark):
+        if await let_go(glance, image_id, job.vnf_id):
             deleted.append(image_id)
-    return Confirmed({"deleted": deleted})
+    return Confirmed({"deleted": deleted, "kept": sorted(ours & kept)})
 
 
 IMAGE_HANDLERS: Mapping[str, Callable[[Cloud, ImageJob], Awaitable[Outcome]]] = {
     "upload-images": upload_images,
     "add-images": upload_images,
     "delete-images": delete_images,
+    "drop-images": delete_images,
 }
 
 
-async def _let_go(glance: Glance, image_id: str, user: str, mark: str) -> bool:
+async def let_go(glance: Glance, image_id: str, vnf_id: str) -> bool:
+    """Let go of an image; gives whether the VNF was the last to use it, so that it was deleted."""
+    user, mark = f"vnf-{vnf_id}", f"deleting-{vnf_id}"
     try:
         await glance.tag(image_id, mark)
     except NotFound:
@@ -145,10 +154,13 @@ async def _use(glance: Glance, job: ImageJob, wanted: PackagedImage, image: Imag
     try:
         await job.fence()
     except Superseded as late:
-        if _has_ended(late.operation, job):
-            await _let_go(glance, image.id, f"vnf-{job.vnf_id}", f"deleting-{job.vnf_id}")
+        if _has_ended(late.operation, job) and image.id not in job.keep:
+            await let_go(glance, image.id, job.vnf_id)
         raise
     seen = await glance.show(image.id)
+    if seen is not None and f"deleting-{job.vnf_id}" in seen.tags:
+        await let_go(glance, image.id, job.vnf_id)  # an earlier operation has not come to its end with that
+        return Again(_SOON, f"image {image.id} was being let go of")
     if seen is None or any(tag.startswith("deleting-") for tag in seen.tags):
         return Again(_SOON, f"image {image.id} is being deleted")
     return image.id
@@ -156,8 +168,10 @@ async def _use(glance: Glance, job: ImageJob, wanted: PackagedImage, image: Imag
 
 def _has_ended(now: Operation | None, job: ImageJob) -> bool:
     """Whether nobody will let go any more of what was tagged too late for the VNF."""
-    rolled_back = now is not None and (now.id, now.state) == (job.op_id, "ROLLED_BACK")
-    return now is None or now.operation == "TERMINATE" or rolled_back
+    if now is None or now.operation == "TERMINATE":
+        return True
+    undone = now.state == "ROLLED_BACK" or now.has_undone("delete-images") or now.has_undone("drop-images")
+    return now.id == job.op_id and undone
 
 
 async def _fill(glance: Glance, job: ImageJob, wanted: PackagedImage, image: Image) -> str | Again:

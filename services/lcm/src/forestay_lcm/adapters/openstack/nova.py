@@ -46,6 +46,11 @@ class Nova:
         found = await asyncio.gather(*(self._server(server) for server in ids))
         return {server.id: server for server in found if server}
 
+    async def boots(self, image: str) -> bool:
+        """Whether a server boots from an image."""
+        reply = await self._cloud.request(SERVICE, "GET", "/servers", query={"image": image, "limit": 1})
+        return bool(reply.body["servers"])
+
     async def zones(self) -> list[str]:
         """The availability zones that are up, in the order of their names."""
         reply = await self._cloud.request(SERVICE, "GET", "/os-availability-zone")

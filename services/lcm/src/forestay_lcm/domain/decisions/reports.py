@@ -6,6 +6,7 @@ A report about a step that is not the present one (a worker that was paused, a r
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -53,7 +54,7 @@ def report(vnf: Vnf, command: ReportStep, ctx: Context) -> Decided:
     if command.outcome == "NOTED":
         return _noted(operation, run, command)
     if command.outcome == "FAILED":
-        return _failed(operation, command)
+        return _failed(vnf, operation, run, command)
     return _confirmed(vnf, operation, run, command)
 
 
@@ -74,17 +75,22 @@ def _noted(operation: Operation, run: StepRun, command: ReportStep) -> Decided:
     return Decided([noted], f"{command.step}: {', '.join(command.result)} noted")
 
 
-def _failed(operation: Operation, command: ReportStep) -> Decided:
+def _failed(vnf: Vnf, operation: Operation, run: StepRun, command: ReportStep) -> Decided:
     failed = StepFailed(op_id=operation.id, step=command.step, attempt=command.attempt, error=command.error)
-    ended = ended_by(operation, command.error | {"step": command.step})
-    return Decided([failed, ended], f"{command.step} failed: {command.error.get('detail', '')}"[:500])
+    reason = f"{command.step} failed: {command.error.get('detail', '')}"[:500]
+    if run.step.optional:
+        return replace(_gone_on(vnf, operation, run, command, failed), reason=reason)
+    return Decided([failed, ended_by(operation, command.error | {"step": command.step})], reason)
 
 
 def _confirmed(vnf: Vnf, operation: Operation, run: StepRun, command: ReportStep) -> Decided:
-    events: list[VnfEvent] = [
-        StepConfirmed(op_id=operation.id, step=command.step, attempt=command.attempt, result=command.result)
-    ]
-    runs = operation.runs
+    confirmed = StepConfirmed(op_id=operation.id, step=command.step, attempt=command.attempt, result=command.result)
+    return _gone_on(vnf, operation, run, command, confirmed)
+
+
+def _gone_on(vnf: Vnf, operation: Operation, run: StepRun, command: ReportStep, outcome: VnfEvent) -> Decided:
+    """The outcome of a step with what comes behind it: another step, or the operation's end."""
+    events, runs = [outcome], operation.runs
     following = runs[runs.index(run) + 1 :]
     if following and operation.cancel_mode is not None:
         after = following[0].step.name

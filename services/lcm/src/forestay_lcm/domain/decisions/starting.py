@@ -90,7 +90,7 @@ def _needless(vnf: Vnf, variant: str, flavour: Flavour | None, params: KeyValueP
     if USER_DATA[0] not in (params or {}):
         needless |= _USER_DATA_STEPS - ({"keep-stack"} if variant == RECREATE else set())
     if flavour is None or not any(image.path for image in flavour.software_images().values()):
-        needless |= _IMAGE_STEPS
+        needless |= _IMAGE_STEPS if vnf.has_images else {*_IMAGE_STEPS, "drop-images"}
     if variant == "TERMINATE" and not vnf.has_images:
         needless |= {"delete-images"}
     return needless
