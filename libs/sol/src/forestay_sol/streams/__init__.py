@@ -1,1 +1,1 @@
-"""What services read of each other's streams. An event type lives here when another service than its owner folds it."""
+"""What services read of each other's streams, and ask of each other: types that another service than their owner uses."""

@@ -55,7 +55,7 @@ class OrphanRemovalIntended(DriftEventBase, frozen=True, kw_only=True):
 
 
 class DriftEnded(DriftEventBase, frozen=True, kw_only=True):
-    """A later comparison did not find it any more."""
+    """A later comparison did not find it any more, or finds it anew as it has outlived an operation."""
 
 
 DriftEvent = DriftFound | OrphanRemovalIntended | DriftEnded

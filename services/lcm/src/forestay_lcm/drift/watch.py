@@ -2,7 +2,8 @@
 
 Rules of this module:
 
-* One process at a time compares. A VNF instance with an open operation is in motion: nothing is said of it.
+* One process at a time compares. A VNF instance with an open operation is in motion, as is one whose stack Heat is busy with:
+  nothing is said of it.
 * The VIM is looked at first, the log behind it, and again before anything is said or done: what an operation does meanwhile
   is no drift.
 * A stack or an image is an orphan when it carries our tag and no VNF instance has it (:mod:`orphans`). It is removed only if
@@ -208,7 +209,7 @@ class DriftWatch:
         except (Permanent, Rejected, Retryable) as error:
             log.warning("drift.passed_over", vnf=vnf_id, vim=place.name, reason=str(error))
             return None
-        if (await self._vnfs.load(vnf_id)).seq != before.seq:
+        if seen.in_motion or (await self._vnfs.load(vnf_id)).seq != before.seq:
             return None
         return differences(place.name, info, seen, after=state.operation.id if state.operation else None)
 

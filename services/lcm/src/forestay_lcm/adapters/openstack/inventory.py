@@ -38,12 +38,14 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
 
     :ivar info: what is read back now, ``None`` when its stack is gone.
     :ivar stack_state: the stack's, such as ``UPDATE_COMPLETE``.
+    :ivar in_motion: Heat was busy with the stack at the beginning or the end of the look: what it shows does not fit together.
     :ivar gone: ids of resources that their service does not know.
     :ivar broken: faults of servers in error, by id.
     """
 
     info: InstantiatedVnfInfo | None
     stack_state: str = ""
+    in_motion: bool = False
     gone: frozenset[str] = frozenset()
     broken: dict[str, str] = {}
 

@@ -41,10 +41,14 @@ async def look(cloud: Cloud, info: InstantiatedVnfInfo, flavour: Flavour, connec
         cloud.neutron.networks(_of(resources, NET)),
         cloud.neutron.ports(_of(resources, PORT)),
     )
+    then = await cloud.heat.show(name, stack_id)
+    if then is None:
+        return Seen(info=None)
     there = {*servers, *volumes, *networks, *(port.id for port in ports)}
     return Seen(
         info=now,
-        stack_state=f"{stack.action}_{stack.status}",
+        stack_state=f"{then.action}_{then.status}",
+        in_motion="IN_PROGRESS" in (stack.status, then.status),
         gone=frozenset(resources.keys() - there),
         broken={server.id: server.fault or "ERROR" for server in servers.values() if server.status == "ERROR"},
     )
