@@ -159,11 +159,11 @@ class Catalogue:
 
         :raises Permanent: the VIM is not registered any more, or its secrets cannot be opened.
         """
-        if info.vim_id is None or any(is_sealed(value) for value in (info.access_info or {}).values()):
+        if brings_access(info):
             path = f"/vimConnectionInfo/{key}/accessInfo"
             access = await self._platform.vault.open_members(vnf_id, info.access_info or {}, path=path)
             return msgspec.structs.replace(info, access_info=access)
-        known = await self.vim(project, info.vim_id)
+        known = await self.vim(project, info.vim_id or "")
         if known is None:
             raise Permanent(f"VIM {info.vim_id} is not registered any more.", title="VIM not found")
         credentials = await self._platform.vault.open_members(known.id, known.auth_cred, path="/auth_cred")
@@ -179,6 +179,11 @@ class Catalogue:
     async def _value(self, query: str, *parameters: str) -> bytes | None:
         with answering():
             return await self._platform.pool.fetchval(query, *parameters)
+
+
+def brings_access(info: VimConnectionInfo) -> bool:
+    """Whether a VNF's VIM connection says itself how to log in; else it leads to a registered VIM."""
+    return info.vim_id is None or any(is_sealed(value) for value in (info.access_info or {}).values())
 
 
 def _names(csar: Path) -> frozenset[str]:

@@ -11,6 +11,7 @@ from typing import Any, Self
 from urllib.parse import urlencode
 
 from forestay_events.errors import Permanent
+from forestay_sol.egress import Egress
 from forestay_sol.vnflcm import VimConnectionInfo
 
 from forestay_lcm.adapters.openstack.cinder import Cinder
@@ -18,7 +19,7 @@ from forestay_lcm.adapters.openstack.heat import Heat
 from forestay_lcm.adapters.openstack.keystone import Credential, Keystone, Token, credential
 from forestay_lcm.adapters.openstack.neutron import Neutron
 from forestay_lcm.adapters.openstack.nova import Nova
-from forestay_lcm.adapters.openstack.transport import Reply, Transport, Unauthorized
+from forestay_lcm.adapters.openstack.transport import ANYWHERE, Reply, Transport, Unauthorized
 
 Query = Mapping[str, str | int | Sequence[str]]
 
@@ -27,10 +28,12 @@ _ALIASES: Mapping[str, tuple[str, ...]] = {"block-storage": ("volumev3",)}
 
 
 class Clouds:
-    """The clouds of this process: async context manager; see :class:`Transport` for the limits."""
+    """The clouds of this process: async context manager; see :class:`Transport` for the parameters."""
 
-    def __init__(self, *, limit: int = 300, timeout: float = 60, connect_timeout: float = 10) -> None:
-        self._transport = Transport(limit=limit, timeout=timeout, connect_timeout=connect_timeout)
+    def __init__(
+        self, *, limit: int = 100, timeout: float = 60, connect_timeout: float = 10, egress: Egress = ANYWHERE
+    ) -> None:
+        self._transport = Transport(limit=limit, timeout=timeout, connect_timeout=connect_timeout, egress=egress)
         self._keystone = Keystone(self._transport)
 
     async def __aenter__(self) -> Self:
@@ -46,7 +49,7 @@ class Clouds:
     def cloud(self, connection: VimConnectionInfo) -> Cloud:
         """The cloud behind a VIM connection whose secrets are open; nothing is called yet.
 
-        :raises Permanent: 422, the connection lacks a member.
+        :raises Permanent: 422, the connection lacks a member, or has one that is not what it has to be.
         """
         return Cloud(self._transport, self._keystone, credential(connection))
 
@@ -68,9 +71,13 @@ class Cloud:
         """How it is logged in to: clouds with the same credential are the same."""
         return self._credential
 
+    async def token(self) -> Token:
+        """A token that is good for a while, with what Keystone says about the project."""
+        return await self._keystone.token(self._credential)
+
     async def project(self) -> str:
         """The project's name, as Keystone says it."""
-        return (await self._keystone.token(self._credential)).project
+        return (await self.token()).project
 
     async def request(
         self,
@@ -107,7 +114,9 @@ class Cloud:
                 status=422,
                 title="VIM lacks a service",
             )
-        return f"{token.endpoints[service]}{path}" + (f"?{urlencode(query, doseq=True)}" if query else "")
+        # A catalog may name the service with its version or without.
+        endpoint = token.endpoints[service].removesuffix(f"/{path.split('/', 2)[1]}")
+        return f"{endpoint}{path}" + (f"?{urlencode(query, doseq=True)}" if query else "")
 
     async def _send(self, token: Token, method: str, url: str, body: Any, acts: bool, version: str | None) -> Reply:
         headers = {"X-Auth-Token": token.id, **({"OpenStack-API-Version": version} if version else {})}

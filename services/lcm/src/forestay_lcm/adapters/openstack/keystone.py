@@ -1,7 +1,7 @@
 """Keystone v3: authentication by password or application credential, one token for all calls with the same credential.
 
 Rules of this module: a token is renewed before it ends, and once when a service no longer accepts it; calls that need a
-token at the same time wait for one authentication. Secrets stay in memory and out of every message.
+token at the same time wait for one authentication, and fail with it. Secrets stay in memory and out of every message.
 """
 
 from __future__ import annotations
@@ -9,17 +9,17 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from collections import defaultdict
 from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
 import msgspec
-from forestay_events.errors import Permanent
+from forestay_events.errors import Permanent, Rejected
 from forestay_sol.vnflcm import VimConnectionInfo
 
-from forestay_lcm.adapters.openstack.transport import Transport, Unauthorized
+from forestay_lcm.adapters.openstack.transport import Reply, Transport, Unauthorized
+from forestay_lcm.domain.vim_login import Access, Interface, login_of
 
 Json = dict[str, Any]
 
@@ -85,10 +85,13 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Token(msgspec.Struct, frozen=True, kw_only=True):
-    """A token with its end (:func:`time.monotonic`), its project's name, and the endpoints of its catalog by service type."""
+    """A token with its end (:func:`time.monotonic`), its project's name and id, and the endpoints of its catalog by service
+    type; ``region`` is where its stacks are."""
 
     id: str
     project: str
+    project_id: str
+    region: str
     renew_at: float
     endpoints: dict[str, str]
 
@@ -103,39 +106,48 @@ _NEEDED: Mapping[str, tuple[str, ...]] = {
 def credential(connection: VimConnectionInfo) -> Credential:
     """The credential in a VIM connection: that of an application if there is one, else a password.
 
-    :raises Permanent: 422, a member is missing; the message names it.
+    :raises Permanent: 422, a member is missing or is not what it has to be; the message names it.
     """
-    interface, access = connection.interface_info or {}, connection.access_info or {}
+    given, access = connection.interface_info or {}, connection.access_info or {}
     way = "v3applicationcredential" if "applicationCredentialId" in access else "v3password"
-    needed = {"interfaceInfo": (interface, ("endpoint",)), "accessInfo": (access, _NEEDED[way])}
+    needed = {"interfaceInfo": (given, ("endpoint",)), "accessInfo": (access, _NEEDED[way])}
     if missing := [f"{part}.{key}" for part, (info, keys) in needed.items() for key in keys if not info.get(key)]:
-        raise Permanent(
-            f"The VIM connection lacks {', '.join(missing)}.", status=422, title="VIM connection is incomplete"
-        )
-    url = str(interface["endpoint"]).rstrip("/")
+        raise _incomplete(f"The VIM connection lacks {', '.join(missing)}.")
+    try:
+        login = login_of(given, access)
+    except Rejected as error:
+        raise _incomplete(f"The VIM connection cannot be used: {error}") from None
+    interface, members = login.interface_info or Interface(), login.access_info or Access()
+    url = (interface.endpoint or "").rstrip("/")
     return Credential(
         auth_url=url if url.endswith("/v3") else f"{url}/v3",
-        login=_application(access) if way == "v3applicationcredential" else _password(access),
-        region=access.get("region"),
-        interface=interface.get("interface") or "public",
-        verify=not _flag(interface.get("skipCertificateVerification")),
-        verify_hostname=not _flag(interface.get("skipCertificateHostnameCheck")),
-        ca=interface.get("ssl_ca_cert"),
+        login=_application(members) if way == "v3applicationcredential" else _password(members),
+        region=members.region,
+        interface=interface.interface or "public",
+        verify=not _flag(interface.skip_verification),
+        verify_hostname=not _flag(interface.skip_hostname_check),
+        ca=interface.ssl_ca_cert,
     )
 
 
-def _application(access: Mapping[str, Any]) -> ApplicationCredential:
-    return ApplicationCredential(id=access["applicationCredentialId"], secret=access["applicationCredentialSecret"])
+def _incomplete(detail: str) -> Permanent:
+    return Permanent(detail, status=422, title="VIM connection is incomplete")
 
 
-def _password(access: Mapping[str, Any]) -> Password:
-    domain = access.get("domain") or "Default"
+def _application(access: Access) -> ApplicationCredential:
+    return ApplicationCredential(
+        id=access.application_credential_id or "", secret=access.application_credential_secret or ""
+    )
+
+
+def _password(access: Access) -> Password:
+    domain = access.domain or "Default"
     return Password(
-        username=access["username"],
-        password=access["password"],
-        project=access["project"],
-        user_domain=access.get("userDomain") or domain,
-        project_domain=access.get("projectDomain") or domain,
+        username=access.username or "",
+        password=access.password or "",
+        project=access.project or "",
+        user_domain=access.user_domain or domain,
+        project_domain=access.project_domain or domain,
     )
 
 
@@ -162,26 +174,63 @@ def tls(verify: bool, verify_hostname: bool, ca: str | None) -> ssl.SSLContext |
     return context
 
 
+class _Endpoint(msgspec.Struct):
+    url: str
+    interface: str
+    region: str | None = None
+    region_id: str | None = None
+
+
+class _Service(msgspec.Struct):
+    type: str
+    endpoints: tuple[_Endpoint, ...] = ()
+
+
+class _Project(msgspec.Struct):
+    name: str
+
+
+class _Given(msgspec.Struct):
+    """The member ``token`` of Keystone's answer."""
+
+    issued_at: datetime
+    expires_at: datetime
+    project: _Project | None = None
+    catalog: tuple[_Service, ...] = ()
+
+
+class _Answer(msgspec.Struct):
+    token: _Given
+
+
 class Keystone:
     """Gives tokens. One for the process, shared by all clouds."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
         self._tokens: dict[Credential, Token] = {}
-        self._locks: defaultdict[Credential, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._asking: dict[Credential, asyncio.Task[Token]] = {}
 
     async def token(self, credential: Credential, *, refused: Token | None = None) -> Token:
         """A token that is good for a while.
 
         :param refused: a token that a service has just refused with 401: it is not given again.
-        :raises Permanent: 401, Keystone does not accept the credential.
+        :raises Permanent: 401, Keystone does not accept the credential; 502, what answers is no Keystone.
         :raises Retryable: Keystone cannot be reached.
         """
-        async with self._locks[credential]:
-            token = self._tokens.get(credential)
-            if token is None or token == refused or token.renew_at <= time.monotonic():
-                token = self._tokens[credential] = await self._authenticate(credential)
+        token = self._tokens.get(credential)
+        if token is not None and token != refused and token.renew_at > time.monotonic():
             return token
+        asking = self._asking.get(credential)
+        if asking is None:
+            asking = self._asking[credential] = asyncio.create_task(self._authenticate(credential))
+            asking.add_done_callback(lambda done: self._asked(credential, done))
+        return await asyncio.shield(asking)
+
+    def _asked(self, credential: Credential, done: asyncio.Task[Token]) -> None:
+        del self._asking[credential]
+        if not done.cancelled() and done.exception() is None:
+            self._tokens[credential] = done.result()
 
     async def _authenticate(self, credential: Credential) -> Token:
         url, body = f"{credential.auth_url}/auth/tokens", {"auth": credential.login.auth()}
@@ -193,22 +242,31 @@ class Keystone:
                 status=401,
                 title="VIM authentication failed",
             ) from error
-        return _token(reply.headers["X-Subject-Token"], reply.body["token"], credential)
+        return _token(reply, credential)
 
 
-def _token(token_id: str, body: dict[str, Any], credential: Credential) -> Token:
+def _token(reply: Reply, credential: Credential) -> Token:
+    try:
+        token_id, given = reply.headers["X-Subject-Token"], msgspec.convert(reply.body, _Answer).token
+    except (KeyError, msgspec.ValidationError) as error:
+        raise Permanent(
+            f"What answers at {credential.auth_url} is no Keystone: it gives no token.",
+            status=502,
+            title="VIM is no OpenStack",
+        ) from error
     # The life is the server's; when it ends is counted on our own clock, which may differ from the server's.
-    life = (datetime.fromisoformat(body["expires_at"]) - datetime.fromisoformat(body["issued_at"])).total_seconds()
+    life = (given.expires_at - given.issued_at).total_seconds()
     endpoints = {
-        service["type"]: endpoint["url"].rstrip("/")
-        for service in body.get("catalog", ())
-        for endpoint in reversed(service["endpoints"])
-        if endpoint["interface"] == credential.interface
-        and credential.region in (None, endpoint.get("region_id"), endpoint.get("region"))
+        service.type: endpoint.url.rstrip("/")
+        for service in given.catalog
+        for endpoint in reversed(service.endpoints)
+        if endpoint.interface == credential.interface
+        and credential.region in (None, endpoint.region_id, endpoint.region)
+        and not {"?", "#"}.intersection(endpoint.url)
     }
     return Token(
         id=token_id,
-        project=(body.get("project") or {}).get("name", ""),
+        project=given.project.name if given.project else "",
         renew_at=time.monotonic() + life - min(_EARLY, life / 10),
         endpoints=endpoints,
     )
