@@ -1,7 +1,7 @@
 """Follows stream LCM for what differs between VIMs and the log: a fault stands as long as one of its findings does.
 
-Of a VNF instance that is terminated nothing is missing any more. Of one that this log does not have, or not any more, nobody is
-waiting for an alarm: what it has left in a VIM is told by ``/drift/v1``, and may be another VNF manager's.
+Of a VNF instance that is terminated nothing is missing any more. Orphans of one that this log does not have, or not any more,
+are no fault: what it has left in a VIM is told by ``/drift/v1``, and may be another VNF manager's.
 """
 
 from __future__ import annotations
@@ -55,12 +55,15 @@ class DriftFaults(Faults):
 
     async def _compared(self, connection: Connection, schema: str, commit: Commit) -> list[str]:
         events = drift.facts(commit)
-        found = [event for event in events if isinstance(event, drift.DriftFound)]
+        known = f"SELECT EXISTS (SELECT FROM {schema}.instance WHERE id = $1)"
+        ours = await connection.fetchval(known, commit.aggregate_id)
+        found = [
+            event
+            for event in events
+            if isinstance(event, drift.DriftFound) and (ours or event.finding.kind != "ORPHANED")
+        ]
         ended = [event.finding_id for event in events if isinstance(event, drift.DriftEnded)]
         changed = await _end(connection, schema, ended, FOUND_ANEW if found else ENDED, commit.at)
-        known = f"SELECT EXISTS (SELECT FROM {schema}.instance WHERE id = $1)"
-        if not found or not await connection.fetchval(known, commit.aggregate_id):
-            return changed
         orphans = {event.finding_id for event in found if event.finding.kind == "ORPHANED"}
         for raised, findings in drifted(found, commit):
             about = f"{raised.cause} {raised.probable_cause}"
