@@ -187,6 +187,7 @@ class _Service(msgspec.Struct):
 
 
 class _Project(msgspec.Struct):
+    id: str
     name: str
 
 
@@ -257,16 +258,19 @@ def _token(reply: Reply, credential: Credential) -> Token:
     # The life is the server's; when it ends is counted on our own clock, which may differ from the server's.
     life = (given.expires_at - given.issued_at).total_seconds()
     endpoints = {
-        service.type: endpoint.url.rstrip("/")
+        service.type: endpoint
         for service in given.catalog
         for endpoint in reversed(service.endpoints)
         if endpoint.interface == credential.interface
         and credential.region in (None, endpoint.region_id, endpoint.region)
         and not {"?", "#"}.intersection(endpoint.url)
     }
+    home = endpoints.get("orchestration")
     return Token(
         id=token_id,
         project=given.project.name if given.project else "",
+        project_id=given.project.id if given.project else "",
+        region=(home.region_id or home.region or "") if home else "",
         renew_at=time.monotonic() + life - min(_EARLY, life / 10),
-        endpoints=endpoints,
+        endpoints={kind: endpoint.url.rstrip("/") for kind, endpoint in endpoints.items()},
     )

@@ -9,21 +9,36 @@ Rules of this module, by what is known of the call:
 
 A body is JSON, or :class:`Content` that is sent as it is read and takes as long as that takes.
 
-A redirect is not followed: it would carry the token to another host.
+Where a VIM is, users say. So what it answers is told only if it is said in the way of OpenStack; where it may be, the egress
+policy says; and a redirect is not followed: it would carry the token to another host. A host that hangs takes no connections
+from others.
 """
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
+from html import unescape
 from types import TracebackType
 from typing import Any, NamedTuple, Self, cast
 
 import aiohttp
 import msgspec
-from forestay_events.errors import ForestayError, Permanent, Retryable, UnknownOutcome
+from forestay_events.errors import ForestayError, Permanent, Rejected, Retryable, UnknownOutcome
 from forestay_events.telemetry import inject
+from forestay_sol.egress import Denied, Egress, EgressResolver
+from yarl import URL
+
+ANYWHERE = Egress(loopback=True)
+"""Where a VIM may be, unless an operator says more."""
+
+_LONGEST_WAIT = 60.0
+"""Seconds for which a VIM is believed that it wants to be left alone."""
+_WORDS = 2000
+_PAGE = re.compile(rb"<h1>\d{3} [^<]*</h1>\s*(.*?)<br", re.DOTALL)
+"""How OpenStack's services say in HTML why they refuse (Glance does for all errors)."""
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,14 +72,20 @@ class AlreadyExists(Permanent):
 class Transport:
     """The connections to all VIMs. Use as an async context manager, or call :meth:`close`.
 
-    :param limit: connections at the same time, to all VIMs together.
-    :param timeout: seconds for a whole call, from its start in the connection pool to the end of the answer.
+    :param limit: connections at the same time, to one host.
+    :param timeout: seconds for which a call may wait for a connection, and then for its answer.
     :param connect_timeout: seconds to connect.
+    :param egress: where VIMs may be.
     """
 
-    def __init__(self, *, limit: int = 300, timeout: float = 60, connect_timeout: float = 10) -> None:
+    def __init__(
+        self, *, limit: int = 100, timeout: float = 60, connect_timeout: float = 10, egress: Egress = ANYWHERE
+    ) -> None:
         self._limit = limit
-        self._timeout = aiohttp.ClientTimeout(total=timeout, sock_connect=connect_timeout)
+        self._egress = egress
+        self._timeout = aiohttp.ClientTimeout(
+            total=2 * timeout, connect=timeout, sock_connect=connect_timeout, sock_read=timeout
+        )
         self._endless = aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout)
         self._session: aiohttp.ClientSession | None = None
 
@@ -96,11 +117,11 @@ class Transport:
         :raises Permanent: refused; :class:`Unauthorized`, :class:`NotFound`, :class:`AlreadyExists` where they apply.
         """
         call = f"{method} {url.partition('?')[0]}"
-        sent = _sent(body)
+        target, sent = self._permitted(url), _sent(body)
         try:
             async with self._opened().request(
                 method,
-                url,
+                target,
                 headers=inject({"Accept": "application/json", **sent.headers, **headers}),
                 data=sent.data,
                 timeout=self._endless if isinstance(body, Content) else self._timeout,
@@ -111,19 +132,32 @@ class Transport:
         except aiohttp.ClientConnectorCertificateError as error:
             raise Permanent(str(error), status=502, title="VIM certificate not trusted") from error
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, Denied):
+                raise _denied(f"{call}: {error.os_error}") from error
             raise Retryable(f"{call}: cannot connect: {error}") from error
-        except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as error:
-            raise Permanent(f"{url!r} is no URL of a VIM.", status=422, title="Invalid VIM endpoint") from error
+        except aiohttp.ClientResponseError as error:  # its text would have what was answered
+            raise _lost(acts)(f"{call}: what answers does not speak HTTP") from error
         except (aiohttp.ClientError, TimeoutError) as error:
             raise _lost(acts)(f"{call}: no answer: {str(error) or type(error).__name__}") from error
         if response.status < 300:
             return Reply(status=response.status, headers=response.headers, body=_decoded(content))
         raise _refusal(response.status, f"{call}: {response.status}: {words(content)}", response.headers, acts, content)
 
+    def _permitted(self, url: str) -> URL:
+        """The URL. :raises Permanent: 422, it is none, or no VIM may be there."""
+        try:
+            return self._egress.check(url, "")
+        except Rejected as error:
+            if error.status == 422:
+                raise _denied(f"{url.partition('?')[0]}: {error}") from None
+            raise Permanent(f"{url!r} is no URL of a VIM.", status=422, title="Invalid VIM endpoint") from error
+
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=self._limit),
+                connector=aiohttp.TCPConnector(
+                    limit=0, limit_per_host=self._limit, resolver=EgressResolver(self._egress)
+                ),
                 timeout=self._timeout,
                 headers={"User-Agent": "forestay", "Content-Type": "application/json"},
             )
@@ -142,9 +176,11 @@ def _sent(body: Any) -> _Sent:
 
 
 def words(content: bytes) -> str:
-    """What an OpenStack error body says: its ``message``, which each service wraps in another way."""
+    """What an OpenStack error body says: its ``message``, which each service wraps in another way, or its page."""
     found = next(_messages(_decoded(content)), None)
-    return found or content.decode(errors="replace").replace("\0", "\ufffd").strip()[:500] or "no reason given"
+    if found is None and (page := _PAGE.search(content[: 4 * _WORDS])):
+        found = unescape(page[1].decode(errors="replace")).replace("\0", "\ufffd").strip()
+    return (found or "no reason given")[:_WORDS]
 
 
 def _messages(node: Any) -> Iterator[str]:
@@ -165,6 +201,14 @@ def _decoded(content: bytes) -> Any:
         return None
 
 
+def _denied(text: str) -> Permanent:
+    return Permanent(
+        f"{text} FORESTAY_VIM_ALLOW and FORESTAY_VIM_DENY say where VIMs may be.",
+        status=422,
+        title="VIM address is denied",
+    )
+
+
 def _lost(acts: bool) -> type[Retryable] | type[UnknownOutcome]:
     return UnknownOutcome if acts else Retryable
 
@@ -172,7 +216,7 @@ def _lost(acts: bool) -> type[Retryable] | type[UnknownOutcome]:
 def _refusal(status: int, text: str, headers: Mapping[str, str], acts: bool, content: bytes) -> ForestayError:
     if status in (429, 503):
         after = headers.get("Retry-After", "")
-        return Retryable(text, delay=float(after) if after.isdecimal() else None)
+        return Retryable(text, delay=min(float(after), _LONGEST_WAIT) if after.isdecimal() else None)
     if status >= 500:
         return _lost(acts)(text)
     if status == 409 and b"ActionInProgress" in content:
