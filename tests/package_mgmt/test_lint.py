@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import forestay_lcm
 import pytest
 import yaml
 from forestay_csar import RULES, Finding, build_csar, inspect
+from forestay_csar.lint.scripts import TACKER
 
 from tests.packages.bad.making import HOT
 from tests.packages.third_party import csar, tree, with_manifest, zipped
@@ -59,6 +61,17 @@ def with_hot(text: str) -> Files:
     return csar() | {HOT: (HEAT + text).encode()}
 
 
+def with_a_trunk() -> Files:
+    cp = {"type": f"{NFV}VduCp", "properties": {"trunk_mode": True}, "requirements": [{"virtual_binding": "worker"}]}
+    return with_template(topology({"worker": compute(), "cp": cp}))
+
+
+def with_bitrates() -> Files:
+    profile = {"max_bitrate_requirements": {"root": 1000}}
+    link = {"type": f"{NFV}VnfVirtualLink", "properties": {"vl_profile": profile}}
+    return with_template(topology({"worker": compute(), "link": link}))
+
+
 def with_two_host_rules() -> Files:
     template = simple()
     template["policies"] += [policy(name, "AntiAffinityRule", ["worker"], scope="nfvi_node") for name in ("one", "two")]
@@ -91,6 +104,8 @@ CASES: dict[str, tuple[Callable[[], Files], str | None, str | None]] = {
     "software-image-external": (csar, TOP, "worker:"),
     "software-image-hash": (with_wrong_image, "Files/image.qcow2", None),
     "script-import": (lambda: csar() | {"Scripts/a.py": b"import os\nimport numpy\n"}, "Scripts/a.py", "import numpy"),
+    "vnfd-not-built": (with_a_trunk, TOP, "trunk_mode"),
+    "vnfd-quality": (with_bitrates, TOP, "max_bitrate_requirements"),
     "user-data-class": (lambda: csar() | {"UserData/a.py": b"def instantiate(): ...\n"}, "UserData/a.py", None),
 }  # fmt: skip
 
@@ -132,18 +147,43 @@ def test_several_mistakes_are_found_at_once(tmp_path: Path) -> None:
 
 
 def test_user_data_can_fill_every_parameter(tmp_path: Path) -> None:
-    text = b"from tacker import x\nclass Mine(x.Base):\n    pass\n"
+    text = b"from tacker.sol_refactored.infra_drivers.openstack import userdata_default as x\nclass Mine(x.Base):\n    pass\n"
     files = with_hot("parameters: {size: {type: string}}\n") | {"UserData/mine.py": text}
     assert {finding.rule for finding in findings(files, tmp_path)} == {"manifest-none", "software-image-external"}
 
 
 def test_modules_of_the_package_can_be_imported(tmp_path: Path) -> None:
     files = csar() | {
-        "Scripts/a.py": b"import json, helper, more.deep\nfrom . import x\nfrom tacker.common import y\n",
+        "Scripts/a.py": b"import json, helper, more.deep\nfrom . import x\nfrom tacker.common import exceptions\n",
         "Scripts/helper.py": b"",
         "Scripts/more/deep.py": b"",
     }
     assert "script-import" not in {finding.rule for finding in findings(files, tmp_path)}
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("from tacker.sol_refactored.common import common_script_utils, vnfd_utils", ""),
+        ("import tacker.vnfm.lcm_user_data.utils as tools", ""),
+        ("from tacker.vnfm.lcm_user_data.abstract_user_data import AbstractUserData", ""),
+        ("from tacker.sol_refactored.common import http_client", "tacker.sol_refactored.common.http_client"),
+        ("import tacker.conductor.conductor_server", "tacker.conductor.conductor_server"),
+        ("from tacker.vnflcm.utils import x", "tacker.vnflcm.utils"),
+        ("from tacker import objects", "tacker.objects"),
+    ],
+)
+def test_tacker_s_modules(tmp_path: Path, line: str, told: str) -> None:
+    found = findings(csar() | {"Scripts/a.py": f"{line}\n".encode()}, tmp_path)
+    messages = [finding.message for finding in found if finding.rule == "script-import"]
+    assert [f" imports {told}, " in message for message in messages] == ([True] if told else [])
+
+
+def test_they_are_what_scripts_find() -> None:
+    shim = Path(forestay_lcm.__file__).parent / "sandbox" / "shim"
+    files = [path.relative_to(shim).with_suffix("") for path in (shim / "tacker").rglob("*.py")]
+    names = {".".join(path.parent.parts if path.name == "__init__" else path.parts) for path in files}
+    assert {name for name in names if "._" not in name} == TACKER
 
 
 def test_nothing_of_a_package_is_run(tmp_path: Path) -> None:

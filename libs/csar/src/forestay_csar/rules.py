@@ -116,6 +116,7 @@ _WARNINGS = {
     "default-level-missing": "Add default_level: without it every request has to name a level.",
     "level-instances": "Let the level's instances lie within min_ and max_number_of_instances of the VDU's profile.",
     "affinity-host-rules": "Put the targets that share a VDU into one rule, or say in a BaseHOT how servers are grouped.",
+    "vnfd-not-built": "Say it in a BaseHOT, which is taken as it stands, or take it out.",
     "template-nfv-unknown": "Name a VDU, storage or connection point of the flavour, or give it in additionalParams.nfv.",
     "software-image-hash": "Correct checksum of sw_image_data, or ship the image that it describes.",
     "script-import": "Pack the module beside the script, or use what the script runner has.",
@@ -124,6 +125,7 @@ _WARNINGS = {
 }
 _INFOS = {
     "base-hot-made": "Nothing to do, unless the template should say more than the VNFD: then add a BaseHOT.",
+    "vnfd-quality": "Nothing to do, unless the VIM should keep to it: then say it in a BaseHOT, as a QoS policy.",
     "software-image-external": "Have the image in the VIM under its name, or ship its file.",
 }
 

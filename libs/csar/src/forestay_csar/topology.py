@@ -12,7 +12,7 @@ Meaning of nodes and properties: ETSI GS NFV-SOL 001 clause 6.8; scripts and Bas
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from forestay_sol.vnfd import (
     BaseHot,
@@ -30,6 +30,7 @@ from forestay_sol.vnfd import (
     VnfVirtualLink,
 )
 
+from forestay_csar import details
 from forestay_csar.archive import Archive
 from forestay_csar.definitions import YAML, Definitions
 from forestay_csar.documents import Documents, Tree
@@ -82,12 +83,14 @@ class FlavourReader:
         cps = {name: _vdu_cp(name, node, kinds) for name, node in kinds["cps"].items()}
         vdus = {name: self._vdu(name, node, kinds, cps) for name, node in kinds["vdus"].items()}
         policies = read_policies(topology, self._definitions, vdus, [name for name, _ in nodes])
+        ext_cps = _ext_cps(topology, kinds)
+        rules = self._definitions.of_type(topology.at("policies").named(), details.SECURITY_RULE)
         return Flavour(
             id=flavour_id,
             description=description,
             vdus=policies.vdus,
             cps=cps,
-            ext_cps=_ext_cps(topology, kinds),
+            ext_cps=ext_cps,
             storages={name: self._storage(name, node) for name, node in kinds["storages"].items()},
             virtual_links={name: _virtual_link(name, node) for name, node in kinds["links"].items()},
             scaling_aspects=policies.aspects,
@@ -99,6 +102,9 @@ class FlavourReader:
             mciops={name: self._mciop(name, node, kinds) for name, node in kinds["mciops"].items()},
             vip_cps={name: _floating_cp(name, node, kinds) for name, node in kinds["vip_cps"].items()},
             virtual_cps={name: _floating_cp(name, node, kinds) for name, node in kinds["virtual_cps"].items()},
+            security_rules=details.security_rules(
+                rules.items(), _ports([name for name, _ in nodes], vdus, cps, ext_cps)
+            ),
             lcm_scripts=self._scripts(nodes),
             base_hot=self._base_hot(flavour_id),
         )
@@ -124,6 +130,10 @@ class FlavourReader:
             container_ids=_targets(node, "container", kinds["containers"]),
             virtual_cpus=None if cpus.value is None else cpus.number(),
             virtual_memory=None if memory.value is None else memory.size(),
+            local_storage=details.local_storage(compute),
+            extra_specs=details.extra_specs(compute),
+            boot_data=details.boot_data(properties, lambda source: self._archive.text(self._place_of(source))),
+            boot_order=details.boot_order(properties),
         )
 
     def _container(self, name: str, node: Tree) -> OsContainer:
@@ -218,7 +228,9 @@ class FlavourReader:
         return LcmScript(path=self._file(artifact), type=artifact.at("type").text())
 
     def _file(self, artifact: Tree) -> str:
-        place = _place(artifact)
+        return self._place_of(_place(artifact))
+
+    def _place_of(self, place: Tree) -> str:
         for path in _candidates(place):
             if path in self._archive:
                 return path
@@ -276,6 +288,7 @@ def _vdu_cp(name: str, node: Tree, kinds: Mapping[str, Mapping[str, Tree]]) -> V
         virtual_link_id=links[0] if links else None,
         order=None if order.value is None else order.number(),
         layer_protocols=node.at("properties", "layer_protocols").texts(),
+        vnic_type=details.vnic_type(node.at("properties")),
     )
 
 
@@ -304,15 +317,28 @@ def _ext_cps(topology: Tree, kinds: Mapping[str, Mapping[str, Tree]]) -> dict[st
     return mapped
 
 
+def _ports(
+    nodes: Collection[str], vdus: Mapping[str, Vdu], cps: Mapping[str, VduCp], ext_cps: Mapping[str, VnfExtCp]
+) -> dict[str, tuple[str, ...]]:
+    """The connection points of VDUs that a name stands for: itself, those of a VDU, the one behind an external one."""
+    return {
+        **dict.fromkeys(nodes, ()),
+        **{name: vdu.cp_ids for name, vdu in vdus.items()},
+        **{name: (name,) for name in cps},
+        **{name: (cp.vdu_cp_id,) for name, cp in ext_cps.items() if cp.vdu_cp_id},
+    }
+
+
 def _virtual_link(name: str, node: Tree) -> VnfVirtualLink:
     properties = node.at("properties")
-    protocols = properties.at("vl_profile", "virtual_link_protocol_data").elements()
-    cidrs = (each.at("l3_protocol_data", "cidr").optional_text() for each in protocols)
+    subnets = details.subnets(properties)
     return VnfVirtualLink(
         id=name,
         description=properties.at("description").text(""),
         layer_protocols=properties.at("connectivity_type", "layer_protocols").texts(),
-        cidrs=tuple(cidr for cidr in cidrs if cidr),
+        cidrs=tuple(subnet.cidr for subnet in subnets if subnet.cidr),
+        subnets=subnets,
+        segment=details.segment(properties),
     )
 
 

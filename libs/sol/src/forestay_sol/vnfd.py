@@ -61,12 +61,20 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     non_mano_set: str | None = None
 
 
+class BootData(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a server is given to boot with (SOL001 6.2.34): a text for its own start-up, and pairs that it can look up."""
+
+    content: str | None = None
+    pairs: dict[str, str] = {}
+
+
 class Vdu(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A VDU (``tosca.nodes.nfv.Vdu.Compute`` or ``Vdu.OsContainerDeployableUnit``).
 
     ``id`` is the node's name, which HOT resources use; ``name`` the property, which Kubernetes objects use.
-    ``requested_capability`` is the name of the VIM's compute flavour that the VNFD asks for; ``virtual_cpus`` and
-    ``virtual_memory`` (bytes) are the size that it asks for.
+    ``requested_capability`` is the name of the VIM's compute flavour that the VNFD asks for; ``virtual_cpus``,
+    ``virtual_memory`` and ``local_storage`` (bytes) are the size that it asks for, ``extra_specs`` what else of such a
+    flavour, in Nova's words. ``boot_order`` names storages, the first to boot from first.
     """
 
     id: str
@@ -82,6 +90,10 @@ class Vdu(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     container_ids: tuple[str, ...] = ()
     virtual_cpus: int | None = None
     virtual_memory: int | None = None
+    local_storage: int = 0
+    extra_specs: dict[str, str] = {}
+    boot_data: BootData | None = None
+    boot_order: tuple[str, ...] = ()
 
 
 class OsContainer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -115,13 +127,17 @@ class FloatingCp(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class VduCp(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A connection point of a VDU. Without ``virtual_link_id`` it is external: requests name its ``id`` (cpdId)."""
+    """A connection point of a VDU. Without ``virtual_link_id`` it is external: requests name its ``id`` (cpdId).
+
+    ``vnic_type`` is in Neutron's words.
+    """
 
     id: str
     vdu_id: str
     virtual_link_id: str | None = None
     order: int | None = None
     layer_protocols: tuple[str, ...] = ()
+    vnic_type: str | None = None
 
     @property
     def is_external(self) -> bool:
@@ -148,13 +164,39 @@ class VirtualStorage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     software_image: SoftwareImage | None = None
 
 
+class Subnet(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A range of addresses of a virtual link (SOL001 6.2.15). ``pools`` are first and last addresses; ``cidr`` may be missing."""
+
+    cidr: str | None = None
+    ip_version: int = 4
+    name: str | None = None
+    gateway: str | None = None
+    dhcp: bool | None = None
+    pools: tuple[tuple[str, str], ...] = ()
+    ipv6_address_mode: str | None = None
+
+
+class SecurityRule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Traffic that connection points take or send (SOL001 6.10.13): ``cp_ids`` are VduCps; ``ports`` first and last, or all."""
+
+    id: str
+    cp_ids: tuple[str, ...]
+    direction: Literal["ingress", "egress"] = "ingress"
+    ip_version: int = 4
+    protocol: str | None = None
+    ports: tuple[int, int] | None = None
+    description: str = ""
+
+
 class VnfVirtualLink(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An internal virtual link of the VNF."""
+    """An internal virtual link of the VNF. ``cidrs`` are those of ``subnets``; ``segment`` is its network in Neutron's words."""
 
     id: str
     description: str = ""
     layer_protocols: tuple[str, ...] = ()
     cidrs: tuple[str, ...] = ()
+    subnets: tuple[Subnet, ...] = ()
+    segment: dict[str, Any] = {}
 
 
 class ScalingAspect(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -229,6 +271,7 @@ class Flavour(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     mciops: dict[str, Mciop] = {}
     vip_cps: dict[str, FloatingCp] = {}
     virtual_cps: dict[str, FloatingCp] = {}
+    security_rules: tuple[SecurityRule, ...] = ()
     lcm_scripts: dict[str, LcmScript] = {}
     base_hot: BaseHot | None = None
 

@@ -1,4 +1,4 @@
-"""What can be known of a package before its first operation, and is no breach of form: four families of rules.
+"""What can be known of a package before its first operation, and is no breach of form: five families of rules.
 
 Rules of this package: a rule is a generator from a :class:`Subject` to findings; it reads, and runs nothing. What was read
 without an error is given: a rule can rely on every reference being resolved.
@@ -14,6 +14,7 @@ from forestay_csar.lint.scripts import check_scripts
 from forestay_csar.lint.subject import Subject
 from forestay_csar.lint.templates import check_templates
 from forestay_csar.lint.topology import check_topology, check_types
+from forestay_csar.lint.unbuilt import check_unbuilt
 
 __all__ = ["Subject", "check_types", "lint"]
 
@@ -21,6 +22,7 @@ _CHECKS: tuple[Callable[[Subject], Iterator[Finding]], ...] = (
     check_manifest,
     check_topology,
     check_templates,
+    check_unbuilt,
     check_scripts,
 )
 

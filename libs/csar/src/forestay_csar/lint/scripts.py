@@ -13,7 +13,22 @@ from forestay_csar.lint.subject import Subject
 
 _PYTHON = "tosca.artifacts.Implementation.Python"
 #: What the script runner has beside Python's own library.
-_AT_HAND = sys.stdlib_module_names | {"tacker", "oslo_log", "yaml"}
+_AT_HAND = sys.stdlib_module_names | {"oslo_log", "yaml"}
+
+_V2, _OPENSTACK, _V1 = "sol_refactored.common", "sol_refactored.infra_drivers.openstack", "vnfm.lcm_user_data"
+
+#: Of Tacker's modules those that scripts find, with the packages that they are in.
+TACKER = frozenset(
+    {"tacker", "tacker.common", "tacker.sol_refactored", "tacker.sol_refactored.infra_drivers", "tacker.vnfm"}
+    | {f"tacker.{package}" for package in (_V2, _OPENSTACK, _V1)}
+    | {f"tacker.common.{name}" for name in ("cmd_executer", "exceptions")}
+    | {
+        f"tacker.{_V2}.{name}"
+        for name in ("common_script_utils", "coord_client", "exceptions", "vnf_instance_utils", "vnfd_utils")
+    }
+    | {f"tacker.{_OPENSTACK}.{name}" for name in ("userdata_default", "userdata_standard", "userdata_utils")}
+    | {f"tacker.{_V1}.{name}" for name in ("abstract_user_data", "constants", "utils")}
+)
 
 
 def check_scripts(subject: Subject) -> Iterator[Finding]:
@@ -45,7 +60,7 @@ def _script(subject: Subject, name: str) -> Iterator[Finding]:
     beside = {posixpath.basename(each).removesuffix(".py") for each in _siblings(subject, name)}
     for node in tree.body:
         for module in _imported(node):
-            if module not in _AT_HAND and module not in beside:
+            if module not in _AT_HAND and module not in TACKER and module not in beside:
                 message = f"{name} imports {module}, which is neither in the package nor in the script runner."
                 yield finding("script-import", message, file=name, line=node.lineno)
     if (
@@ -67,11 +82,22 @@ def _siblings(subject: Subject, name: str) -> Iterator[str]:
 
 
 def _imported(node: ast.stmt) -> list[str]:
+    """What a statement imports: the first parts of names, but of Tacker's modules the whole ones."""
     if isinstance(node, ast.Import):
-        return [alias.name.partition(".")[0] for alias in node.names]
-    if isinstance(node, ast.ImportFrom) and node.module and not node.level:
-        return [node.module.partition(".")[0]]
-    return []
+        return [_first(alias.name) for alias in node.names]
+    if not isinstance(node, ast.ImportFrom) or not node.module or node.level:
+        return []
+    inside = [f"{node.module}.{alias.name}" for alias in node.names]
+    return (
+        inside
+        if node.module in TACKER and any(name.startswith(f"{node.module}.") for name in TACKER)
+        else [_first(node.module)]
+    )
+
+
+def _first(module: str) -> str:
+    first = module.partition(".")[0]
+    return module if first == "tacker" else first
 
 
 def _has_class(tree: ast.Module) -> bool:

@@ -20,7 +20,18 @@ from math import ceil
 from typing import Any
 
 import yaml
-from forestay_sol.vnfd import AffinityRule, BaseHot, Flavour, FloatingCp, Vdu, VduCp, VirtualStorage
+from forestay_sol.vnfd import (
+    AffinityRule,
+    BaseHot,
+    Flavour,
+    FloatingCp,
+    SecurityRule,
+    Subnet,
+    Vdu,
+    VduCp,
+    VirtualStorage,
+    VnfVirtualLink,
+)
 
 from forestay_lcm.adapters.openstack.groups import SERVER
 from forestay_lcm.adapters.openstack.hot import Json
@@ -37,6 +48,7 @@ def base_hot_of(flavour: Flavour) -> BaseHot:
         **dict(_links(flavour)),
         **{vip.id: _vip(flavour, vip) for vip in flavour.vip_cps.values()},
         **{rule.id: _server_group(rule) for rule in _host_rules(flavour)},
+        **{f"{cp}_security": _security_group(flavour, cp) for cp in flavour.cps if _rules_for(flavour, cp)},
         **{f"{vdu.id}_flavor": _sized(vdu) for vdu in flavour.vdus.values() if _is_sized(vdu)},
         **{vdu.id: _member(flavour, vdu) for vdu in flavour.vdus.values()},
     }
@@ -74,14 +86,38 @@ def _nfv(*path: str) -> Json:
 
 def _links(flavour: Flavour) -> Iterator[tuple[str, Json]]:
     for number, link in enumerate(flavour.virtual_links.values()):
-        yield link.id, {"type": "OS::Neutron::Net"}
-        for at, cidr in enumerate(link.cidrs or (f"192.168.{100 + number % 100}.0/24",)):
-            properties = {"network": {"get_resource": link.id}, "ip_version": 6 if ":" in cidr else 4, "cidr": cidr}
-            yield _subnet(link.id, at), {"type": "OS::Neutron::Subnet", "properties": properties}
+        yield link.id, {"type": "OS::Neutron::Net"} | _with({"value_specs": link.segment})
+        for at, subnet in enumerate(_ranges(link) or [Subnet(cidr=f"192.168.{100 + number % 100}.0/24")]):
+            yield _subnet(link.id, at), {"type": "OS::Neutron::Subnet"} | _with(_range(link, subnet))
+
+
+def _with(properties: Json) -> Json:
+    """A resource's properties, those that are said."""
+    said = {name: value for name, value in properties.items() if value not in (None, [], {})}
+    return {"properties": said} if said else {}
+
+
+def _ranges(link: VnfVirtualLink) -> list[Subnet]:
+    said = {subnet.cidr: subnet for subnet in link.subnets}
+    return [said.get(cidr) or Subnet(cidr=cidr, ip_version=6 if ":" in cidr else 4) for cidr in link.cidrs]
+
+
+def _range(link: VnfVirtualLink, subnet: Subnet) -> Json:
+    return {
+        "network": {"get_resource": link.id},
+        "ip_version": subnet.ip_version,
+        "cidr": subnet.cidr,
+        "name": subnet.name,
+        "gateway_ip": subnet.gateway,
+        "enable_dhcp": subnet.dhcp,
+        "allocation_pools": [{"start": start, "end": end} for start, end in subnet.pools],
+        "ipv6_address_mode": subnet.ipv6_address_mode,
+        "ipv6_ra_mode": subnet.ipv6_address_mode,
+    }
 
 
 def _subnets(flavour: Flavour, link: str) -> list[str]:
-    return [_subnet(link, at) for at in range(max(1, len(flavour.virtual_links[link].cidrs)))]
+    return [_subnet(link, at) for at in range(max(1, len(_ranges(flavour.virtual_links[link]))))]
 
 
 def _subnet(link: str, at: int) -> str:
@@ -113,14 +149,30 @@ def _server_group(rule: AffinityRule) -> Json:
     return {"type": "OS::Nova::ServerGroup", "properties": {"policies": [_POLICIES[rule.kind]]}}
 
 
+def _rules_for(flavour: Flavour, cp: str) -> list[SecurityRule]:
+    return [rule for rule in flavour.security_rules if cp in rule.cp_ids]
+
+
+def _security_group(flavour: Flavour, cp: str) -> Json:
+    """What a connection point lets through. Neutron lets everything out of one whose rules are about what comes in."""
+    rules = [_security_rule(rule) for rule in _rules_for(flavour, cp)]
+    return {"type": "OS::Neutron::SecurityGroup", "properties": {"rules": rules}}
+
+
+def _security_rule(rule: SecurityRule) -> Json:
+    ports = {} if rule.ports is None else {"port_range_min": rule.ports[0], "port_range_max": rule.ports[1]}
+    protocol = {} if rule.protocol is None else {"protocol": rule.protocol}
+    return {"direction": rule.direction, "ethertype": f"IPv{rule.ip_version}"} | protocol | ports
+
+
 def _is_sized(vdu: Vdu) -> bool:
     return vdu.requested_capability is None and None not in (vdu.virtual_cpus, vdu.virtual_memory)
 
 
 def _sized(vdu: Vdu) -> Json:
-    disk = vdu.software_image.min_disk if vdu.software_image else 0
-    properties = {"vcpus": vdu.virtual_cpus, "ram": ceil((vdu.virtual_memory or 0) / 2**20), "disk": ceil(disk / 2**30)}
-    return {"type": "OS::Nova::Flavor", "properties": properties}
+    disk = max(vdu.local_storage, vdu.software_image.min_disk if vdu.software_image else 0)
+    size = {"vcpus": vdu.virtual_cpus, "ram": ceil((vdu.virtual_memory or 0) / 2**20), "disk": ceil(disk / 2**30)}
+    return {"type": "OS::Nova::Flavor"} | _with(size | {"extra_specs": vdu.extra_specs})
 
 
 # A VNFC in the top template: its parameters.
@@ -146,6 +198,8 @@ def _member(flavour: Flavour, vdu: Vdu) -> Json:
             subnets += _subnets(flavour, cp.virtual_link_id)
         if vips := _vips_of(flavour, cp):
             properties[f"{cp.id}_vips"] = vips
+        if _rules_for(flavour, cp.id):
+            properties[f"{cp.id}_security"] = {"get_resource": f"{cp.id}_security"}
     after = {"depends_on": list(dict.fromkeys(subnets))} if subnets else {}
     return {"type": _file(vdu), **after, "properties": properties}
 
@@ -174,7 +228,11 @@ def _nested(flavour: Flavour, vdu: Vdu) -> str:
         parameters[f"{cp.id}_network"] = {"type": "string"}
         vips = {"allowed_address_pairs": {"get_param": f"{cp.id}_vips"}} if _vips_of(flavour, cp) else {}
         parameters |= {f"{cp.id}_vips": {"type": "json", "default": []}} if vips else {}
-        resources[cp.id] = _port(cp, vips)
+        if secured := _rules_for(flavour, cp.id):
+            parameters[f"{cp.id}_security"] = {"type": "string"}
+        groups = {"security_groups": [{"get_param": f"{cp.id}_security"}]} if secured else {}
+        kind = {"binding:vnic_type": cp.vnic_type} if cp.vnic_type else {}
+        resources[cp.id] = _port(cp, vips | groups | kind)
         if cp.is_external:
             parameters |= {f"{cp.id}_{leaf}": _optional() for leaf in ("mac_address", "link_port")}
             parameters[f"{cp.id}_fixed_ips"] = {"type": "json", "default": []}
@@ -208,6 +266,9 @@ def _server(flavour: Flavour, vdu: Vdu, volumes: list[VirtualStorage], cps: tupl
         "user_data_format": "RAW",
     }
     properties |= {"image": {"get_param": "image"}} if vdu.software_image else {}
+    if boot := vdu.boot_data:
+        properties |= {"user_data": boot.content} if boot.content is not None else {}
+        properties |= {"metadata": boot.pairs} if boot.pairs else {}
     properties |= {"scheduler_hints": {"group": {"get_param": "group"}}} if _rule_of(flavour, vdu) else {}
     if boot := _boot(vdu, volumes):
         device = {"volume_id": {"get_resource": boot.id}, "boot_index": 0, "delete_on_termination": False}
@@ -217,8 +278,10 @@ def _server(flavour: Flavour, vdu: Vdu, volumes: list[VirtualStorage], cps: tupl
 
 
 def _boot(vdu: Vdu, volumes: list[VirtualStorage]) -> VirtualStorage | None:
-    """What a server without an image of its own boots from: the first volume that has one."""
-    return next((each for each in volumes if each.software_image), None) if vdu.software_image is None else None
+    """What a server without an image of its own boots from: of the volumes that have one, the first in the VDU's boot order."""
+    bootable = [each for each in volumes if each.software_image] if vdu.software_image is None else []
+    bootable.sort(key=lambda each: vdu.boot_order.index(each.id) if each.id in vdu.boot_order else len(vdu.boot_order))
+    return next(iter(bootable), None)
 
 
 def _attachment(vdu: Vdu, volume: VirtualStorage) -> Json:
@@ -232,8 +295,8 @@ def _port_of(cp: VduCp) -> Json:
     return {"if": [f"{cp.id}_made", made, {"get_param": f"{cp.id}_link_port"}]} if cp.is_external else made
 
 
-def _port(cp: VduCp, vips: Json) -> Json:
-    network = {"network": {"get_param": f"{cp.id}_network"}} | vips
+def _port(cp: VduCp, more: Json) -> Json:
+    network = {"network": {"get_param": f"{cp.id}_network"}} | more
     if not cp.is_external:
         return {"type": PORT, "properties": network}
     addresses = {
