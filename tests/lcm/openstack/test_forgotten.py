@@ -87,8 +87,13 @@ async def test_an_update(slow: OpenStackSimulator, cloud: Cloud, asg: Flavour) -
     await confirmed(cloud, job("update-stack", order, before=info))
     await until_built(cloud, 2)
     slow.cloud.heat.die()
-    again = await carry_out(cloud, order, info, "update-stack", "await-update", "read-back", attempt=2)
-    assert server_ids(info) < server_ids(read(again))
+    again = read(await carry_out(cloud, order, info, "update-stack", "await-update", "read-back", attempt=2))
+    assert server_ids(info) < server_ids(again)
+    # Heat would let no other server have the ports of one that it has half made: it was made anew, and can be replaced.
+    heal = ("mark-unhealthy", "update-stack", "await-update", "read-back")
+    healed = read(await carry_out(cloud, order_for("HEAL", again, asg), again, *heal, op_id="op2"))
+    assert not server_ids(healed) & server_ids(again)
+    assert slow.cloud.counts()["servers"] == 2
 
 
 async def test_the_rollback_of_an_update(slow: OpenStackSimulator, cloud: Cloud, asg: Flavour) -> None:

@@ -144,7 +144,7 @@ async def test_somebody_elses_update_is_waited_for(
     await cloud.heat.update(stack, {"tags": "theirs"})
     outcome = await take(cloud, job("update-stack", order, before=one))
     assert isinstance(outcome, Again)
-    assert "UPDATE_IN_PROGRESS by somebody else" in outcome.note
+    assert "UPDATE_IN_PROGRESS (by somebody else)" in outcome.note
     sim.faults.remove(stuck.id)
     assert len(read(await carry_out(cloud, order, one, *UPDATE)).vnfc_resource_info) == 2
 

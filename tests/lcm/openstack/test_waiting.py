@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from forestay_lcm.adapters.openstack.cloud import Cloud
-from forestay_lcm.adapters.openstack.steps.stack import delay
+from forestay_lcm.adapters.openstack.steps.waiting import delay
 from forestay_lcm.executor import Failed
 from forestay_simvim import OpenStackSimulator, ResourceFault
 from forestay_sol.vnfd import Flavour

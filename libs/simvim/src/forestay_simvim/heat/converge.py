@@ -158,6 +158,10 @@ class Walk:
         type_ = self.engine.types.find(definition.type, self.stack.blueprint)
         if resource.status == IN_PROGRESS:
             resource.set_state(resource.action, FAILED, f"Worker went down during resource {resource.action}")
+            if resource.action == "CREATE" and type_.is_usable(resource):
+                resource.half_made = True
+                reason = "Update status to COMPLETE for FAILED resource neither update nor replace."
+                resource.set_state("CREATE", COMPLETE, reason)
         if type_ is not resource.type or (resource.status == FAILED and self._is_lost(resource)):
             raise ReplaceNeeded
         before = resource.properties

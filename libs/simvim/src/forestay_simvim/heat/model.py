@@ -96,7 +96,7 @@ class Resource:
     """One resource of a stack. ``properties`` are those of the last action, evaluated."""
 
     __slots__ = (
-        "action", "created", "data", "definition", "id", "metadata", "name", "needs", "nested", "physical_id",
+        "action", "created", "data", "definition", "half_made", "id", "metadata", "name", "needs", "nested", "physical_id",
         "physical_name", "properties", "reason", "stack", "status", "type", "updated",
     )  # fmt: skip
 
@@ -115,6 +115,7 @@ class Resource:
         self.metadata: dict[str, Any] = {}
         self.data: dict[str, Any] = {}
         self.nested: Stack | None = None
+        self.half_made = False
 
     @property
     def state(self) -> str:

@@ -183,7 +183,13 @@ class Server(ResourceType):
                 f"{row['name']} is not active {message}",
             )
 
+    def is_usable(self, resource: Resource) -> bool:
+        row = self.cloud.nova.servers.get(resource.physical_id or "")
+        return row is not None and row["status"] != "ERROR"
+
     def prepare_for_replace(self, resource: Resource) -> None:
+        if resource.half_made:
+            return  # Heat has not noted its ports
         row = self.cloud.nova.servers.get(resource.physical_id or "")
         own: set[str] = row["_own_ports"] if row else set()
         for port in self.cloud.neutron.ports.find(device_id=resource.physical_id) if row else []:

@@ -1,9 +1,8 @@
 """Members of OS::Heat::AutoScalingGroup: which of them goes when a group shrinks.
 
-Heat removes the unhealthy members first, then the oldest. So a member that the grant removes, or that an operation that was
-given up has left, is marked unhealthy before its group shrinks. One that was not there before an operation that is rolled back
-is taken out of the group's own stack, which a member that cannot be marked, because Heat is at work on it or a killed engine
-has it locked, does not stop.
+Heat removes the unhealthy members first, then the oldest. So a member that shall go (because the grant names it, or because
+it is left over) is marked unhealthy before its group shrinks. One that an operation has added which is rolled back is taken out
+of the group's own stack: Heat may be at work on it, or a killed engine have it locked, and then it cannot be marked.
 """
 
 from __future__ import annotations

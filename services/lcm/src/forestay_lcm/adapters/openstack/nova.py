@@ -64,6 +64,13 @@ class Nova:
         """
         await self._cloud.request(SERVICE, "POST", f"/servers/{server}/action", body={action: arguments}, acts=True)
 
+    async def delete(self, server: str) -> None:
+        """Start to delete a server; one that is gone is fine."""
+        try:
+            await self._cloud.request(SERVICE, "DELETE", f"/servers/{server}", acts=True)
+        except NotFound:
+            return
+
     async def attach(self, server: str, volume: str) -> None:
         """Start to attach a volume."""
         body = {"volumeAttachment": {"volumeId": volume}}

@@ -9,14 +9,12 @@ from forestay_lcm.adapters.openstack.cloud import Cloud
 from forestay_lcm.adapters.openstack.heat import Stack
 from forestay_lcm.adapters.openstack.job import Job
 from forestay_lcm.adapters.openstack.steps.placing import placed_anew
-from forestay_lcm.adapters.openstack.steps.stack import OURS, awaited, delay, is_of_operation, reasons, sent, tags
+from forestay_lcm.adapters.openstack.steps.stack import OURS, is_of_operation, reasons, sent, tags
+from forestay_lcm.adapters.openstack.steps.waiting import RESUMABLE, awaited, delay, mended
 from forestay_lcm.adapters.openstack.transport import AlreadyExists
 from forestay_lcm.adapters.openstack.wanted import stack_after
 from forestay_lcm.domain.state import Operation
 from forestay_lcm.executor import Again, Confirmed, Failed, Outcome, Superseded
-
-#: What Heat is at, or has forgotten to be at: it is sent again, and Heat goes on with it.
-_GOES_ON = frozenset({"CREATE", "UPDATE"})
 
 
 async def create_stack(cloud: Cloud, job: Job) -> Outcome:
@@ -63,9 +61,9 @@ async def _settle(cloud: Cloud, job: Job, stack: Stack) -> Outcome:
     if is_of_operation(stack, job):
         if f"attempt-{job.attempt}" in stack.tags or stack.status == "COMPLETE":
             return sent(stack)
-        if stack.status == "IN_PROGRESS" and stack.action in _GOES_ON:
+        if stack.status == "IN_PROGRESS" and stack.action in RESUMABLE:
             await job.fence()
-            await cloud.heat.update(stack, {"tags": tags(job)})
+            await cloud.heat.update(stack, {"tags": tags(job, stack)})
             return sent(stack)
     await job.fence()
     await cloud.heat.delete(stack)
@@ -83,7 +81,7 @@ async def await_stack(cloud: Cloud, job: Job) -> Outcome:
             return again
         return _failed(await reasons(cloud, stack))
     if stack.status == "COMPLETE":
-        return Confirmed({})
+        return await mended(cloud, job, stack) or Confirmed({})
     return await awaited(cloud, job, stack)
 
 

@@ -16,7 +16,7 @@ from forestay_lcm.adapters.openstack.groups import SERVER
 from forestay_lcm.adapters.openstack.heat import StackResource
 from forestay_lcm.adapters.openstack.job import Job, existing, ordered
 from forestay_lcm.adapters.openstack.steps.marks import mark, unmark
-from forestay_lcm.adapters.openstack.steps.stack import vnf_stack
+from forestay_lcm.adapters.openstack.steps.stack import others, vnf_stack
 from forestay_lcm.adapters.openstack.view import VOLUME
 from forestay_lcm.adapters.openstack.vnfcs import by_node, is_home
 from forestay_lcm.domain.grants import vnfcs_of
@@ -26,6 +26,8 @@ from forestay_lcm.executor import Confirmed, Outcome
 async def mark_unhealthy(cloud: Cloud, job: Job) -> Outcome:
     """Mark what is to be replaced. A server that is not there any more was replaced by an earlier try."""
     stack = await vnf_stack(cloud, job)
+    if waits := await others(cloud, job, stack):
+        return waits
     resources = await cloud.heat.resources(stack.name, stack.id)
     doomed = list(_doomed(job, resources))
     await mark(cloud, job, doomed)

@@ -15,10 +15,10 @@ _MARK = "Marked by Forestay for operation"
 
 
 async def mark(cloud: Cloud, job: Job, resources: Iterable[StackResource]) -> None:
-    """Mark what is not marked yet."""
+    """Mark what is not marked yet, nor on its way out."""
     reason = f"{_MARK} {job.op_id}"
     for resource in resources:
-        if not resource.is_marked:
+        if not resource.is_marked and not resource.status.startswith("DELETE_"):
             await job.fence()
             await cloud.heat.mark(resource, unhealthy=True, reason=reason)
 

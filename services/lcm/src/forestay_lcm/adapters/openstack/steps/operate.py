@@ -15,7 +15,7 @@ from forestay_sol.vnflcm import OperateVnfRequest
 from forestay_lcm.adapters.openstack.cloud import Cloud
 from forestay_lcm.adapters.openstack.job import Job, existing, ordered
 from forestay_lcm.adapters.openstack.nova import STOPPED, Server
-from forestay_lcm.adapters.openstack.steps.stack import delay
+from forestay_lcm.adapters.openstack.steps.waiting import delay
 from forestay_lcm.adapters.openstack.transport import AlreadyExists
 from forestay_lcm.domain.grants import vnfcs_of
 from forestay_lcm.executor import Again, Confirmed, Failed, Outcome

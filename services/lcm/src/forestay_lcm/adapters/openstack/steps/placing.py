@@ -16,7 +16,7 @@ from forestay_lcm.adapters.openstack.heat import Stack, StackResource
 from forestay_lcm.adapters.openstack.hot import Json
 from forestay_lcm.adapters.openstack.job import Job, Order
 from forestay_lcm.adapters.openstack.steps.marks import mark
-from forestay_lcm.adapters.openstack.steps.stack import delay
+from forestay_lcm.adapters.openstack.steps.waiting import delay
 from forestay_lcm.adapters.openstack.view import VOLUME
 from forestay_lcm.adapters.openstack.vnfcs import Name, by_node, vnfcs_after
 from forestay_lcm.adapters.openstack.zones import Shortage, moved
@@ -52,7 +52,7 @@ async def placed_anew(cloud: Cloud, job: Job, stack: Stack) -> Again | None:
         return None
     kept = [tag for tag in stack.tags if not tag.startswith(_TRIED)]
     tags = ",".join([*kept, *(f"{_TRIED}{zone}" for zone in sorted(move.tried))])
-    await mark(cloud, job, _held(found, resources, movable))
+    await mark(cloud, job, _held(found, resources, move.moving))
     await job.fence()
     await cloud.heat.update(stack, {"parameters": {"nfv": move.nfv}, "tags": tags})
     return Again(
@@ -69,20 +69,20 @@ def _found_no_room(resource: StackResource, error: str) -> bool:
 
 
 def _held(
-    found: Sequence[StackResource], resources: Sequence[StackResource], movable: Container[str]
+    found: Sequence[StackResource], resources: Sequence[StackResource], moving: Container[str]
 ) -> list[StackResource]:
-    """The volumes that servers hold that were not made: Heat makes another server before it removes such a one."""
-    failed = {
+    """The volumes of servers that move: Heat makes the new server before it removes the old one, which holds them."""
+    leaving = {
         (item.stack, item.name)
         for item, node in zip(found, resources, strict=True)
-        if item.type == SERVER and item.status.endswith("_FAILED") and str(Name(node.name, node.index)) in movable
+        if item.type == SERVER and str(Name(node.name, node.index)) in moving
     }
     return [
         volume
         for volume in found
         if volume.type == VOLUME
         and volume.status.endswith("_COMPLETE")
-        and any((volume.stack, server) in failed for server in volume.required_by)
+        and any((volume.stack, server) in leaving for server in volume.required_by)
     ]
 
 

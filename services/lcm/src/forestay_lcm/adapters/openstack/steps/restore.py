@@ -13,7 +13,6 @@ from forestay_lcm.adapters.openstack.job import Job, existing, ordered
 from forestay_lcm.adapters.openstack.steps.marks import unmark
 from forestay_lcm.adapters.openstack.steps.stack import (
     changed,
-    delay,
     is_of_operation,
     is_sent,
     is_started,
@@ -21,6 +20,7 @@ from forestay_lcm.adapters.openstack.steps.stack import (
     sent,
     vnf_stack,
 )
+from forestay_lcm.adapters.openstack.steps.waiting import delay
 from forestay_lcm.adapters.openstack.wanted import change_of, stack_after, stack_restored
 from forestay_lcm.executor import Again, Confirmed, Outcome, Superseded, unfenced
 

@@ -21,7 +21,7 @@ from forestay_lcm.adapters.openstack.job import Job, existing, ordered
 from forestay_lcm.adapters.openstack.nova import Server
 from forestay_lcm.adapters.openstack.snapshots import Found, Image, find, image_name, volume_name
 from forestay_lcm.adapters.openstack.steps.snapshot import snapshot_of, vnf_servers, volumes_of
-from forestay_lcm.adapters.openstack.steps.stack import delay
+from forestay_lcm.adapters.openstack.steps.waiting import delay
 from forestay_lcm.adapters.openstack.transport import AlreadyExists
 from forestay_lcm.executor import Again, Confirmed, Failed, Outcome
 

@@ -29,7 +29,8 @@ from forestay_lcm.adapters.openstack.heat import Stack
 from forestay_lcm.adapters.openstack.hot import Json, nfv_path, value_at
 from forestay_lcm.adapters.openstack.job import Job, Order, existing, ordered
 from forestay_lcm.adapters.openstack.steps.restore import take_back_if_late
-from forestay_lcm.adapters.openstack.steps.stack import changed, delay, is_started, send, sent, vnf_stack
+from forestay_lcm.adapters.openstack.steps.stack import changed, is_started, send, sent, vnf_stack
+from forestay_lcm.adapters.openstack.steps.waiting import delay
 from forestay_lcm.adapters.openstack.view import PORT
 from forestay_lcm.adapters.openstack.vnfcs import Name, index_of, name_of, nodes_of
 from forestay_lcm.adapters.openstack.wanted import stack_after, stack_before

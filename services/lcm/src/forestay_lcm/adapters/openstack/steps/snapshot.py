@@ -32,7 +32,7 @@ from forestay_lcm.adapters.openstack.snapshots import (
     remove,
     volume_name,
 )
-from forestay_lcm.adapters.openstack.steps.stack import delay
+from forestay_lcm.adapters.openstack.steps.waiting import delay
 from forestay_lcm.adapters.openstack.transport import AlreadyExists
 from forestay_lcm.executor import Again, Confirmed, Failed, Outcome, Superseded, unfenced
 

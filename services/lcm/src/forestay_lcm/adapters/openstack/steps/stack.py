@@ -1,9 +1,6 @@
-"""The VNF's stack: which one it is, what has been sent to it, why it failed, and when to look at it again."""
+"""The VNF's stack: which one it is, what has been sent to it, and why it failed."""
 
 from __future__ import annotations
-
-from datetime import UTC, datetime
-from zlib import crc32
 
 from forestay_events.errors import Permanent
 
@@ -11,6 +8,7 @@ from forestay_lcm.adapters.openstack.blueprint import Change, stack_name
 from forestay_lcm.adapters.openstack.cloud import Cloud
 from forestay_lcm.adapters.openstack.heat import Stack
 from forestay_lcm.adapters.openstack.job import Job
+from forestay_lcm.adapters.openstack.steps.waiting import RESUMED, awaited, mended
 from forestay_lcm.executor import Again, Confirmed, Failed, Outcome
 
 OURS = "forestay"
@@ -43,9 +41,10 @@ async def _known(cloud: Cloud, job: Job) -> tuple[str, str]:
     return stack_name(job.vnf_id), found.id if found else ""
 
 
-def tags(job: Job) -> str:
-    """The tags of a stack that the job's step touches."""
-    return ",".join((OURS, f"op-{job.op_id}", f"step-{job.step}", f"attempt-{job.attempt}"))
+def tags(job: Job, stack: Stack | None = None) -> str:
+    """The tags of a stack that the job's step touches; ``stack`` as it is, unless it is made."""
+    resumed = (RESUMED,) if stack and stack.status == "IN_PROGRESS" else ()
+    return ",".join((OURS, f"op-{job.op_id}", f"step-{job.step}", f"attempt-{job.attempt}", *resumed))
 
 
 def is_of_operation(stack: Stack, job: Job) -> bool:
@@ -63,6 +62,14 @@ def sent(stack: Stack) -> Confirmed:
     return Confirmed({"stack_id": stack.id, "stack_name": stack.name})
 
 
+async def others(cloud: Cloud, job: Job, stack: Stack) -> Again | None:
+    """Wait for what somebody else has begun, such as an operation that was given up; ``None`` when nobody has."""
+    if stack.action == "DELETE" or is_of_operation(stack, job):
+        return None
+    waits = await (awaited if stack.status == "IN_PROGRESS" else mended)(cloud, job, stack)
+    return waits and Again(delay=waits.delay, note=f"{waits.note} (by somebody else)")
+
+
 async def send(cloud: Cloud, job: Job, stack: Stack, change: Change) -> Again | None:
     """Start to change a stack, unless the step has started it; ``None`` when it is started.
 
@@ -72,10 +79,10 @@ async def send(cloud: Cloud, job: Job, stack: Stack, change: Change) -> Again | 
         return None
     if stack.action == "DELETE":
         raise Permanent(f"Stack {stack.path} is being deleted.", status=409, title="Stack is being deleted")
-    if stack.status == "IN_PROGRESS" and not is_of_operation(stack, job) and not await _is_quiet(cloud, job, stack):
-        return Again(delay=delay(job), note=f"stack {stack.id} is {stack.action}_{stack.status} by somebody else")
+    if waits := await others(cloud, job, stack):
+        return waits
     await job.fence()
-    limits = {"tags": tags(job), "timeout_mins": job.settings.openstack_timeout_mins}
+    limits = {"tags": tags(job, stack), "timeout_mins": job.settings.openstack_timeout_mins}
     await cloud.heat.update(stack, change.fields | limits, existing=change.existing)
     return None
 
@@ -92,35 +99,7 @@ async def changed(cloud: Cloud, job: Job, stack: Stack, step: str) -> Outcome:
         return await awaited(cloud, job, stack)
     if stack.status == "FAILED" or stack.action == "ROLLBACK":
         return Failed(title="Stack update failed", status=422, detail=await reasons(cloud, stack))
-    return Confirmed({})
-
-
-async def awaited(cloud: Cloud, job: Job, stack: Stack) -> Again:
-    """Look again later. Heat is sent its work once more when nothing has happened in the stack for long.
-
-    A heat-engine that is killed leaves what it worked on IN_PROGRESS, and locked, for ever; nobody can tell that from slow
-    work. But the stack's next update (which need not change anything) or deletion takes the locks of an engine that does
-    not answer, and waits for one that does.
-    """
-    note = f"stack {stack.id} is {stack.action}_{stack.status}"
-    if stack.status != "IN_PROGRESS" or stack.action not in _RESUMABLE or not await _is_quiet(cloud, job, stack):
-        return Again(delay=delay(job), note=note)
-    await job.fence()
-    if stack.action == "DELETE":
-        await cloud.heat.delete(stack)
-    else:
-        left = job.settings.openstack_timeout_mins - int(_waited(job) // 60)
-        await cloud.heat.update(stack, {"timeout_mins": max(1, left)})
-    return Again(delay=delay(job), note=f"{note} and nothing happens: Heat is sent it again")
-
-
-_RESUMABLE = frozenset({"CREATE", "UPDATE", "DELETE"})
-
-
-async def _is_quiet(cloud: Cloud, job: Job, stack: Stack) -> bool:
-    """Whether nothing has happened in the stack for long: the longer it takes, the more patience, for a Heat with much to do."""
-    patience = max(job.settings.openstack_quiet_secs, _waited(job) / 2)
-    return _waited(job) >= patience and await cloud.heat.quiet(stack) >= patience
+    return await mended(cloud, job, stack) or Confirmed({})
 
 
 async def reasons(cloud: Cloud, stack: Stack) -> str:
@@ -128,14 +107,3 @@ async def reasons(cloud: Cloud, stack: Stack) -> str:
     resources = await cloud.heat.resources(stack.name, stack.id)
     failed = sorted((item.name, item.type, item.reason) for item in resources if item.status.endswith("_FAILED"))
     return "; ".join([stack.reason, *(f"{name} ({kind}): {reason}" for name, kind, reason in failed)])
-
-
-def delay(job: Job) -> float:
-    """A quarter of the time that was waited already, within 0.3 s and 5 s; VNFs are spread by up to a quarter of it."""
-    spread = crc32(job.vnf_id.encode()) % 100 / 400
-    return min(5.0, max(0.3, _waited(job) / 4)) * (1 - spread)
-
-
-def _waited(job: Job) -> float:
-    """Seconds since this try of the step began."""
-    return (datetime.now(UTC) - job.started_at).total_seconds()

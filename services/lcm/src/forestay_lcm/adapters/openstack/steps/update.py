@@ -10,7 +10,7 @@ from forestay_lcm.adapters.openstack.job import Job, existing, ordered
 from forestay_lcm.adapters.openstack.steps.marks import mark, unmark_others
 from forestay_lcm.adapters.openstack.steps.placing import placed_anew
 from forestay_lcm.adapters.openstack.steps.restore import take_back_if_late
-from forestay_lcm.adapters.openstack.steps.stack import changed, is_of_operation, is_started, send, vnf_stack
+from forestay_lcm.adapters.openstack.steps.stack import changed, is_of_operation, is_started, others, send, vnf_stack
 from forestay_lcm.adapters.openstack.wanted import change_of, stack_after, stack_before
 from forestay_lcm.executor import Confirmed, Failed, Outcome
 
@@ -26,6 +26,8 @@ async def update_stack(cloud: Cloud, job: Job) -> Outcome:
     stack = await vnf_stack(cloud, job)
     change = change_of(job, stack_after(job), stack_before(job))
     if not is_started(stack, job):
+        if waits := await others(cloud, job, stack):
+            return waits
         await _mark_leaving(cloud, job, stack)
     if waits := await send(cloud, job, stack, change):
         return waits
