@@ -157,6 +157,7 @@ def test_modules_of_the_package_can_be_imported(tmp_path: Path) -> None:
         "Scripts/a.py": b"import json, helper, more.deep\nfrom . import x\nfrom tacker.common import exceptions\n",
         "Scripts/helper.py": b"",
         "Scripts/more/deep.py": b"",
+        "UserData/a.py": b"import UserData.words\nfrom Scripts import helper\nclass A:\n    def instantiate(): ...\n",
     }
     assert "script-import" not in {finding.rule for finding in findings(files, tmp_path)}
 

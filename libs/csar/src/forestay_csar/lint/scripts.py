@@ -58,17 +58,20 @@ def _script(subject: Subject, name: str) -> Iterator[Finding]:
         yield finding("script-syntax", f"{name} cannot be parsed: {error}.", file=name)
         return
     beside = {posixpath.basename(each).removesuffix(".py") for each in _siblings(subject, name)}
+    if _is_user_data(name):
+        beside |= {each.split("/")[0].removesuffix(".py") for each in subject.archive.names if each.endswith(".py")}
     for node in tree.body:
         for module in _imported(node):
             if module not in _AT_HAND and module not in TACKER and module not in beside:
                 message = f"{name} imports {module}, which is neither in the package nor in the script runner."
                 yield finding("script-import", message, file=name, line=node.lineno)
-    if (
-        "userdata" in posixpath.dirname(name).lower()
-        and not posixpath.basename(name).startswith("__")
-        and not _has_class(tree)
-    ):
+    if _is_user_data(name) and not posixpath.basename(name).startswith("__") and not _has_class(tree):
         yield finding("user-data-class", f"{name} has no class with a method 'instantiate'.", file=name)
+
+
+def _is_user_data(name: str) -> bool:
+    """Whether a script says what stacks are made of: then it is a module of its package, and may import all of it."""
+    return "userdata" in posixpath.dirname(name).lower()
 
 
 def _siblings(subject: Subject, name: str) -> Iterator[str]:
