@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from forestay_sol.streams.drift import Finding
 
+from forestay_lcm.adapters.openstack.blueprint import stack_name
 from forestay_lcm.adapters.openstack.cloud import Cloud
 from forestay_lcm.adapters.openstack.glance import Glance, Image
 from forestay_lcm.adapters.openstack.heat import Stack
@@ -19,6 +20,7 @@ from forestay_lcm.adapters.openstack.images import let_go
 from forestay_lcm.adapters.openstack.inventory import STACK
 from forestay_lcm.adapters.openstack.steps.stack import OURS
 from forestay_lcm.domain.state import Vnf
+from forestay_lcm.executor import Fence
 
 IMAGE = "OS::Glance::Image"
 _VNF = "vnf-"
@@ -32,15 +34,20 @@ class Ours:
     :ivar vnf_id: the VNF instance that it is for; its own id, if it does not say.
     :ivar finding: what is to be told if it is an orphan.
     :ivar operations: those that have made it, according to its tags; ``None``: that is not known.
-    :ivar has: whether a VNF instance that exists has it, or is about to have or to delete it.
-    :ivar remove: begin to remove it.
+    :ivar has: whether a VNF instance that exists has it, or is about to have or to delete it; whether it lives elsewhere is
+        the second parameter.
+    :ivar remove: begin to remove it; the fence is called before each call that acts.
     """
 
     vnf_id: str
     finding: Finding
     operations: tuple[str, ...] | None
-    has: Callable[[Vnf], bool]
-    remove: Callable[[], Awaitable[object]]
+    has: Callable[[Vnf, bool], bool]
+    remove: Callable[[Fence], Awaitable[object]]
+
+    def is_orphan(self, vnf: Vnf | None, *, elsewhere: bool) -> bool:
+        """Whether no VNF instance has it: not the one that it is for, if that exists and does not live ``elsewhere``."""
+        return vnf is None or not self.has(vnf, elsewhere)
 
 
 async def ours(cloud: Cloud, place: str) -> list[Ours]:
@@ -55,22 +62,29 @@ def _stack(cloud: Cloud, place: str, stack: Stack) -> Ours:
     made_by = next(iter(operations), "unknown")
     detail = f"No VNF instance has the stack {stack.path}, which operation {made_by} has made."
 
-    def has(vnf: Vnf) -> bool:
+    def has(vnf: Vnf, elsewhere: bool) -> bool:
         metadata = vnf.instantiated_vnf_info.metadata if vnf.instantiated_vnf_info else None
         recorded = str((metadata or {}).get("stack_id", ""))
-        return vnf.open_operation is not None or stack.action == "DELETE" or recorded in (stack.id, stack.path)
+        in_motion = vnf.open_operation is not None or (stack.action, stack.status) == ("DELETE", "IN_PROGRESS")
+        # The log may name the stack before: an operation that made the VNF anew was given up, and the VNF lives in this one.
+        lives_here = vnf.instantiation_state == "INSTANTIATED" and not elsewhere and stack.name == stack_name(vnf.id)
+        return in_motion or lives_here or recorded in (stack.id, stack.path)
+
+    async def remove(fence: Fence) -> None:
+        await fence()
+        await cloud.heat.delete(stack)
 
     return Ours(
         vnf_id=stack.name.removeprefix(_VNF) if stack.name.startswith(_VNF) else stack.id,
         finding=Finding(kind="ORPHANED", vim=place, resource_type=STACK, resource_id=stack.id, detail=detail),
         operations=operations,
         has=has,
-        remove=lambda: cloud.heat.delete(stack),
+        remove=remove,
     )
 
 
 def _uses(cloud: Cloud, place: str, image: Image, *, booted: bool) -> Iterator[Ours]:
-    def has(vnf: Vnf) -> bool:
+    def has(vnf: Vnf, _: bool) -> bool:
         used = booted or image.id in vnf.images.values()
         return vnf.open_operation is not None or (vnf.has_images and used)
 
@@ -82,5 +96,5 @@ def _uses(cloud: Cloud, place: str, image: Image, *, booted: bool) -> Iterator[O
             finding=Finding(kind="ORPHANED", vim=place, resource_type=IMAGE, resource_id=image.id, detail=detail),
             operations=None,
             has=has,
-            remove=lambda vnf_id=vnf_id: let_go(Glance(cloud), image.id, vnf_id),
+            remove=lambda fence, vnf_id=vnf_id: let_go(Glance(cloud), image.id, vnf_id, fence),
         )

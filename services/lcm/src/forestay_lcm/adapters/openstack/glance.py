@@ -68,12 +68,13 @@ class Glance:
         """Add a tag; it may be there already. :raises NotFound: no such image."""
         await self._cloud.request(SERVICE, "PUT", f"/v2/images/{image_id}/tags/{tag}")
 
-    async def untag(self, image_id: str, tag: str) -> None:
-        """Take a tag away; neither it nor the image need to be there."""
+    async def untag(self, image_id: str, tag: str) -> bool:
+        """Take a tag away; gives whether it was there."""
         try:
             await self._cloud.request(SERVICE, "DELETE", f"/v2/images/{image_id}/tags/{tag}")
         except NotFound:
-            return
+            return False
+        return True
 
     async def delete(self, image_id: str) -> None:
         """Delete an image; it need not be there."""

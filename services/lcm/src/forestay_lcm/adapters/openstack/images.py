@@ -26,7 +26,7 @@ from forestay_lcm.adapters.openstack.glance import Glance, Image
 from forestay_lcm.adapters.openstack.packaged import Package, PackagedImage
 from forestay_lcm.adapters.openstack.transport import AlreadyExists, NotFound
 from forestay_lcm.domain.state import Operation
-from forestay_lcm.executor import Again, Confirmed, Fence, Outcome, Superseded
+from forestay_lcm.executor import Again, Confirmed, Fence, Outcome, Superseded, unfenced
 
 OURS = "forestay"
 
@@ -76,11 +76,7 @@ async def delete_images(cloud: Cloud, job: ImageJob) -> Outcome:
     kept = job.keep | {server.image for server in servers.values()}
     tags = (f"vnf-{job.vnf_id}", f"deleting-{job.vnf_id}")
     ours = {image.id for tag in tags for image in await glance.tagged(OURS, tag)}
-    deleted: list[str] = []
-    for image_id in sorted(ours - kept):
-        await job.fence()
-        if await let_go(glance, image_id, job.vnf_id):
-            deleted.append(image_id)
+    deleted = [it for it in sorted(ours - kept) if await let_go(glance, it, job.vnf_id, job.fence)]
     return Confirmed({"deleted": deleted, "kept": sorted(ours & kept)})
 
 
@@ -92,14 +88,27 @@ IMAGE_HANDLERS: Mapping[str, Callable[[Cloud, ImageJob], Awaitable[Outcome]]] = 
 }
 
 
-async def let_go(glance: Glance, image_id: str, vnf_id: str) -> bool:
-    """Let go of an image; gives whether the VNF was the last to use it, so that it was deleted."""
-    user, mark = f"vnf-{vnf_id}", f"deleting-{vnf_id}"
+async def let_go(glance: Glance, image_id: str, vnf_id: str, fence: Fence = unfenced) -> bool:
+    """Let go of an image; gives whether the VNF was the last to use it, so that it was deleted.
+
+    :param fence: of two that are at it at the same time, who marks and then asks it, and who begins an operation and then looks
+        for a mark, one sees the other. If it does not let through, the image is left as it was.
+    """
+    user, mark, used = f"vnf-{vnf_id}", f"deleting-{vnf_id}", False
+    await fence()
     try:
         await glance.tag(image_id, mark)
     except NotFound:
         return False
-    await glance.untag(image_id, user)
+    try:
+        await fence()
+        used = await glance.untag(image_id, user)
+        await fence()
+    except Superseded:
+        if used:
+            await glance.tag(image_id, user)
+        await glance.untag(image_id, mark)
+        raise
     image = await glance.show(image_id)
     if image is not None and any(tag.startswith("vnf-") for tag in image.tags):
         await glance.untag(image_id, mark)

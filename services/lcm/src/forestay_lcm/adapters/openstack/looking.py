@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import asyncio
 
+from forestay_events.errors import Permanent
 from forestay_sol.vnfd import Flavour
 from forestay_sol.vnflcm import InstantiatedVnfInfo
 
 from forestay_lcm.adapters.openstack.cloud import Cloud
 from forestay_lcm.adapters.openstack.connectivity import ext_links_of, managed_of
 from forestay_lcm.adapters.openstack.groups import SERVER
+from forestay_lcm.adapters.openstack.heat import Stack
 from forestay_lcm.adapters.openstack.inventory import Seen, resources_of
 from forestay_lcm.adapters.openstack.read_back import instantiated_vnf_info
 from forestay_lcm.adapters.openstack.steps.read import observe
+from forestay_lcm.adapters.openstack.steps.stack import OURS
 from forestay_lcm.adapters.openstack.view import NET, PORT, VOLUME, Known
 
 
 async def look(cloud: Cloud, info: InstantiatedVnfInfo, flavour: Flavour, connection_id: str) -> Seen:
-    """What the VIM shows of a VNF; raises as :meth:`Transport.request` does."""
-    name, _, stack_id = str((info.metadata or {}).get("stack_id", "")).rpartition("/")
-    stack = await cloud.heat.show(name, stack_id) if stack_id else None
+    """What the VIM shows of a VNF.
+
+    :raises Permanent: 409, there is no stack, but the project is not that in which the VNF was read back; else as
+        :meth:`Transport.request` does.
+    """
+    stack = await _stack(cloud, info)
     if stack is None:
         return Seen(info=None)
     known = Known(
@@ -35,16 +41,18 @@ async def look(cloud: Cloud, info: InstantiatedVnfInfo, flavour: Flavour, connec
     observed = await observe(cloud, stack, known)
     now = instantiated_vnf_info(observed, known)
     resources = resources_of(info) | resources_of(now)
+    unseen = {key: kind for key, kind in resources.items() if key not in observed.servers and key not in observed.ports}
     servers, volumes, networks, ports = await asyncio.gather(
-        cloud.nova.servers(_of(resources, SERVER)),
-        cloud.cinder.volumes(_of(resources, VOLUME)),
-        cloud.neutron.networks(_of(resources, NET)),
-        cloud.neutron.ports(_of(resources, PORT)),
+        cloud.nova.servers(_of(unseen, SERVER)),
+        cloud.cinder.volumes(_of(unseen, VOLUME)),
+        cloud.neutron.networks(_of(unseen, NET)),
+        cloud.neutron.ports(_of(unseen, PORT)),
     )
-    then = await cloud.heat.show(name, stack_id)
+    then = await cloud.heat.show(stack.name, stack.id)
     if then is None:
         return Seen(info=None)
-    there = {*servers, *volumes, *networks, *(port.id for port in ports)}
+    servers |= observed.servers
+    there = {*servers, *volumes, *networks, *observed.ports, *(port.id for port in ports)}
     return Seen(
         info=now,
         stack_state=f"{then.action}_{then.status}",
@@ -52,6 +60,20 @@ async def look(cloud: Cloud, info: InstantiatedVnfInfo, flavour: Flavour, connec
         gone=frozenset(resources.keys() - there),
         broken={server.id: server.fault or "ERROR" for server in servers.values() if server.status == "ERROR"},
     )
+
+
+async def _stack(cloud: Cloud, info: InstantiatedVnfInfo) -> Stack | None:
+    """The stack that the VNF lives in, ``None`` if it is gone."""
+    recorded = info.metadata or {}
+    name, _, stack_id = str(recorded.get("stack_id", "")).rpartition("/")
+    stack = await cloud.heat.show(name, stack_id) if stack_id else None
+    if stack is None and (made := await cloud.heat.find(name) if name else None) is not None and OURS in made.tags:
+        # The VNF was made anew by an operation that was given up before that was read back.
+        stack = await cloud.heat.show(made.name, made.id)
+    project = await cloud.project()
+    if stack is None and (home := recorded.get("tenant", project)) != project:
+        raise Permanent(f"Project {project} has no stack {name}: the VNF was made in project {home}.", status=409)
+    return stack
 
 
 def _of(resources: dict[str, str], kind: str) -> list[str]:
