@@ -41,9 +41,10 @@ class Shortage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Move(msgspec.Struct, frozen=True, kw_only=True):
-    """The new parameter ``nfv``, and the zones that lacked resources by now."""
+    """The new parameter ``nfv``, the names of the VNFCs that move, and the zones that lacked resources by now."""
 
     nfv: Json
+    moving: frozenset[str]
     tried: frozenset[str]
 
 
@@ -61,7 +62,7 @@ def moved(shortage: Shortage, flavour: Flavour) -> Move | None:
     vdus = {
         name: {**leaves, _LEAF: chosen} if name in affected else leaves for name, leaves in _vdus(shortage.nfv).items()
     }
-    return Move(nfv=shortage.nfv | {"VDU": vdus}, tried=tried)
+    return Move(nfv=shortage.nfv | {"VDU": vdus}, moving=frozenset(affected), tried=tried)
 
 
 def not_kept(order: Order, before: InstantiatedVnfInfo | None, now: InstantiatedVnfInfo) -> dict[str, list[str]]:
