@@ -162,6 +162,12 @@ async def test_no_credential_is_anywhere(config: BaseConfig) -> None:
         assert opened.access_info == INLINE["vim1"]["accessInfo"], "the driver can read them"
 
 
+def inline(**members: Any) -> dict[str, Any]:
+    """INSTANTIATE to a VIM whose ``interfaceInfo`` or ``accessInfo`` has other members."""
+    known: dict[str, Any] = INLINE["vim1"]
+    return to_vim(known | {name: known[name] | given for name, given in members.items()})
+
+
 BODIES_AT_FAULT: tuple[tuple[str, dict[str, Any], int, str], ...] = (
     ("", {}, 400, "/vnfdId"),
     ("", {"vnfdId": 1}, 400, "/vnfdId"),
@@ -175,6 +181,14 @@ BODIES_AT_FAULT: tuple[tuple[str, dict[str, Any], int, str], ...] = (
     ("/{id}/instantiate", to_vim({"vimType": OPENSTACK}), 400, "/vimConnectionInfo/a"),
     ("/{id}/instantiate", to_vim({"vimType": OPENSTACK, "vimId": UNKNOWN}), 404, "/vimConnectionInfo/a/vimId"),
     ("/{id}/instantiate", to_vim(INLINE["vim1"] | {"vimType": "ETSINFV.OPENVIM.V_1"}), 422, "/vimConnectionInfo"),
+    ("/{id}/instantiate", inline(accessInfo={"username": ["x"]}), 400, "/vimConnectionInfo/a/accessInfo/username"),
+    ("/{id}/instantiate", inline(interfaceInfo={"ssl_ca_cert": 5}), 400, "/vimConnectionInfo/a/interfaceInfo/ssl_ca_cert"),
+    ("/{id}/instantiate", inline(interfaceInfo={"endpoint": "http://h/admin?x="}), 400,
+     "/vimConnectionInfo/a/interfaceInfo/endpoint"),
+    ("/{id}/instantiate", inline(interfaceInfo={"endpoint": "file:///etc/passwd"}), 400,
+     "/vimConnectionInfo/a/interfaceInfo/endpoint"),
+    ("/{id}/instantiate", inline(interfaceInfo={"endpoint": "http://169.254.169.254/v3"}), 422,
+     "/vimConnectionInfo/a/interfaceInfo/endpoint"),
     ("/{id}/terminate", {"terminationType": "SOFT"}, 400, "/terminationType"),
     ("/{id}/terminate", {"terminationType": "GRACEFUL", "gracefulTerminationTimeout": 0}, 400,
      "/gracefulTerminationTimeout"),

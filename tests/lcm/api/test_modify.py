@@ -108,6 +108,12 @@ async def test_of_vim_connections(config: BaseConfig) -> None:
             ({"vim1": {"vimType": "ETSINFV.OPENVIM.V_1"}}, 422, "/vimConnectionInfo"),
             ({"vim2": {"vimType": OPENSTACK, "vimId": UNKNOWN}}, 404, "/vimConnectionInfo/vim2/vimId"),
             ({"vim2": 1}, 400, "/vimConnectionInfo/vim2"),
+            ({"vim1": {"accessInfo": {"username": ["x"]}}}, 400, "/vimConnectionInfo/vim1/accessInfo/username"),
+            (
+                {"vim1": {"interfaceInfo": {"endpoint": "http://169.254.169.254"}}},
+                422,
+                "/vimConnectionInfo/vim1/interfaceInfo/endpoint",
+            ),
         ):
             problem = (await patch(api, path, {"vimConnectionInfo": entry})).problem(status)
             assert problem["invalidParams"][0]["pointer"] == pointer, entry

@@ -6,6 +6,7 @@ import asyncio
 import socket
 import ssl
 import subprocess
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from aiohttp import web
 from forestay_events.errors import ForestayError, Permanent, Retryable, UnknownOutcome
 from forestay_lcm.adapters.openstack.keystone import tls
 from forestay_lcm.adapters.openstack.transport import AlreadyExists, NotFound, Transport, Unauthorized
+from forestay_sol.egress import Egress, networks
 
 HEAT_409 = {
     "explanation": "There was a conflict when trying to complete your request.",
@@ -45,6 +47,27 @@ def _status(status: int, body: object = None, **headers: str) -> Callable[[web.R
     return answer
 
 
+_GLANCE_413 = (
+    "<html>\n <head>\n  <title>413 Request Entity Too Large</title>\n </head>\n <body>\n  <h1>413 Request Entity Too Large</h1>\n"
+    "  Image tag limit exceeded for image a&amp;b<br /><br />\n\n\n </body>\n</html>"
+)
+
+
+def _page(status: int, text: str) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(status=status, text=text)
+
+    return answer
+
+
+async def _greeting(request: web.Request) -> web.Response:
+    """What another server says that speaks first."""
+    assert request.transport is not None
+    request.transport.write(b'INFO {"server_id":"secret"}\r\n')
+    await asyncio.sleep(5)
+    return web.Response()
+
+
 HANDLERS: dict[str, Callable[[web.Request], Awaitable[web.StreamResponse]]] = {
     "reset": _reset,
     "slow": _slow,
@@ -59,6 +82,11 @@ HANDLERS: dict[str, Callable[[web.Request], Awaitable[web.StreamResponse]]] = {
     "409busy": _status(409, BUSY_409),
     "302": _status(302, None, Location="http://127.0.0.1:1/elsewhere"),
     "html": _status(200),
+    "impatient": _status(429, None, Retry_After="31536000"),
+    "internal": _page(403, "internal: the token is abc"),
+    "glance": _page(413, _GLANCE_413),
+    "nats": _greeting,
+    "long": _status(400, {"error": {"message": "x" * 100_000}}),
 }
 
 
@@ -124,6 +152,9 @@ async def test_each_failure_has_its_error(
         ("400", 400, "Invalid input for fixed_ips."),
         ("409", 409, r"The Stack \(vnf-1\) already exists"),
         ("302", 502, "302"),
+        ("glance", 413, "413: Image tag limit exceeded for image a&b$"),
+        ("internal", 403, "403: no reason given$"),
+        ("long", 400, "400: x{2000}$"),
     ],
 )
 async def test_a_refusal_has_the_vims_status_and_words(
@@ -138,6 +169,43 @@ async def test_retry_after_is_obeyed(transport: Transport, url: str) -> None:
     with pytest.raises(Retryable, match="slow down") as caught:
         await transport.request("POST", f"{url}/429", headers={}, acts=True)
     assert caught.value.delay == 7
+
+
+async def test_no_vim_may_ask_to_be_left_alone_for_a_year(transport: Transport, url: str) -> None:
+    with pytest.raises(Retryable) as caught:
+        await transport.request("POST", f"{url}/impatient", headers={}, acts=True)
+    assert caught.value.delay == 60
+
+
+async def test_what_does_not_speak_http_is_not_told(transport: Transport, url: str) -> None:
+    with pytest.raises(Retryable, match="does not speak HTTP") as caught:
+        await transport.request("GET", f"{url}/nats", headers={})
+    assert "secret" not in str(caught.value)
+
+
+async def test_a_host_that_hangs_takes_no_connections_from_others(url: str) -> None:
+    """And what waits for a connection to it, has not been sent."""
+    runner, port = await _serve()
+    async with Transport(limit=10, timeout=0.5) as transport:
+        hanging = [
+            asyncio.create_task(transport.request("POST", f"{url}/slow", headers={}, acts=True)) for _ in range(30)
+        ]
+        await asyncio.sleep(0.1)
+        async with asyncio.timeout(0.3):
+            assert (await transport.request("GET", f"http://127.0.0.1:{port}/html", headers={})).status == 200
+        outcomes = Counter(type(outcome) for outcome in await asyncio.gather(*hanging, return_exceptions=True))
+    await runner.cleanup()
+    assert outcomes == {UnknownOutcome: 10, Retryable: 20}
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "localhost", "0x7f000001", "[::ffff:127.0.0.1]"])
+async def test_where_no_vim_may_be_nothing_is_sent(url: str, address: str) -> None:
+    """However the address is written or found."""
+    elsewhere = Egress(denied=networks(["127.0.0.0/8", "::1/128"]), loopback=True)
+    async with Transport(timeout=0.3, egress=elsewhere) as transport:
+        with pytest.raises(Permanent, match="denies") as caught:
+            await transport.request("GET", f"{url}/html".replace("127.0.0.1", address), headers={})
+    assert (caught.value.status, caught.value.title) == (422, "VIM address is denied")
 
 
 async def test_nothing_was_sent_to_a_closed_port(transport: Transport) -> None:

@@ -18,6 +18,7 @@ from forestay_events.errors import Permanent, Rejected
 from forestay_events.freshness import caught_up_with_all
 from forestay_events.platform import Platform
 from forestay_events.sealing import is_sealed, is_secret_name
+from forestay_sol.egress import vim_egress
 from forestay_sol.vnfd import Vnfd
 from forestay_sol.vnflcm import VimConnectionInfo
 
@@ -46,10 +47,12 @@ Fetch = Callable[[str, str], Awaitable[None]]
 class Catalogue:
     """VNFDs and VIMs as LCM knows them.
 
+    :ivar egress: where VIMs may be.
     :param fetch: where a package comes from that nobody has onboarded here; ``None``: there is no such place.
     """
 
     def __init__(self, platform: Platform, fetch: Fetch | None = None) -> None:
+        self.egress = vim_egress(platform.config)
         self._platform = platform
         self._fetch = fetch
 

@@ -8,6 +8,7 @@ import msgspec
 from forestay_events.errors import Rejected
 from forestay_events.sealing import Vault
 from forestay_lcm.catalogue import Catalogue, reference_to
+from forestay_lcm.domain.vim_login import check_logins
 from forestay_sol.faults import pointer as json_pointer
 from forestay_sol.vnflcm import (
     ChangeCurrentVnfPkgRequest,
@@ -56,8 +57,9 @@ async def named_connections(
 ) -> VimConnections:
     """The connections to record; of a registered VIM no secret is copied (its id leads to them).
 
-    :raises Rejected: 404 unknown vimId; 400 an entry says too little.
+    :raises Rejected: 404 unknown vimId; 400 an entry says too little, or what cannot be; 422 no VIM may be there.
     """
+    check_logins(msgspec.to_builtins(given), catalogue.egress)
     return {key: await _connection(catalogue, vault, project, vnf_id, key, info) for key, info in given.items()}
 
 
@@ -84,8 +86,9 @@ async def _connection(
 async def patched_connections(catalogue: Catalogue, vault: Vault, project: str, vnf_id: str, patch: Patch) -> Patch:
     """A merge patch of connections.
 
-    :raises Rejected: 404 unknown vimId.
+    :raises Rejected: 404 unknown vimId; 400, 422 as of :func:`named_connections`.
     """
+    check_logins(patch, catalogue.egress)
     for key, entry in patch.items():
         vim_id = (entry or {}).get("vimId")
         if isinstance(vim_id, str) and await catalogue.vim(project, vim_id) is None:

@@ -7,18 +7,19 @@ of VIM have is none of this.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
+from forestay_events.errors import Rejected
 from forestay_lcm.domain.plan import DRIVERS
-from forestay_sol.faults import rejection
-from msgspec import Meta
+from forestay_sol.egress import Egress
+from forestay_sol.faults import pointer, rejection
 
 
 class Interface(msgspec.Struct, frozen=True, kw_only=True):
     """``interfaceInfo``; ``endpoint`` is Keystone's, ``interface`` that of the catalog, ``ssl_ca_cert`` is PEM."""
 
-    endpoint: Annotated[str, Meta(pattern="^[^?#]*$")] | None = None
+    endpoint: str | None = None
     interface: str | None = None
     ssl_ca_cert: str | None = None
     skip_verification: Any = msgspec.field(default=None, name="skipCertificateVerification")
@@ -52,13 +53,34 @@ class _Body(msgspec.Struct, rename="camel"):
 
 def login_of(interface: Any, access: Any) -> VimLogin:
     """How to log in. :raises Rejected: 400, a member is not what it has to be; the pointer names it."""
-    return _converted({"interfaceInfo": interface, "accessInfo": access}, VimLogin)
+    login: VimLogin = _converted({"interfaceInfo": interface, "accessInfo": access}, VimLogin)
+    _check_endpoint(login)
+    return login
 
 
-def check_logins(connections: Mapping[str, Any]) -> None:
-    """Look at the ``vimConnectionInfo`` of a request, or at a merge patch of it. :raises Rejected: as :func:`login_of`."""
+def check_logins(connections: Mapping[str, Any], egress: Egress) -> None:
+    """Look at the ``vimConnectionInfo`` of a request, or at a merge patch of it.
+
+    :param egress: where VIMs may be.
+    :raises Rejected: as :func:`login_of`; 422, no VIM may be there.
+    """
     ours = {key: entry for key, entry in connections.items() if _may_be_openstack(entry)}
-    _converted({"vimConnectionInfo": ours}, _Body)
+    body: _Body = _converted({"vimConnectionInfo": ours}, _Body)
+    for key, login in body.vim_connection_info.items():
+        if login and login.interface_info and login.interface_info.endpoint is not None:
+            where = ("vimConnectionInfo", key)
+            _check_endpoint(login, *where)
+            egress.check(login.interface_info.endpoint, pointer([*where, *_ENDPOINT]))
+
+
+_ENDPOINT = ("interfaceInfo", "endpoint")
+
+
+def _check_endpoint(login: VimLogin, *where: str) -> None:
+    endpoint = login.interface_info.endpoint if login.interface_info else None
+    if {"?", "#"}.intersection(endpoint or ""):
+        detail = "The endpoint of a VIM must have neither query nor fragment."
+        raise Rejected(400, detail, pointer=pointer([*where, *_ENDPOINT]))
 
 
 def _may_be_openstack(entry: Any) -> bool:

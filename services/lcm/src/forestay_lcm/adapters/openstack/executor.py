@@ -34,7 +34,7 @@ class OpenStackSteps:
         self._catalogue = catalogue
         self._settings = settings
         self._blobs = blobs
-        self._clouds = Clouds()
+        self._clouds = Clouds(egress=catalogue.egress)
 
     async def __aenter__(self) -> Self:
         await self._clouds.__aenter__()

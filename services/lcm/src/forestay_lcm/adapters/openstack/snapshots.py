@@ -104,7 +104,7 @@ class SnapshotRemover:
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
-        self._clouds = Clouds()
+        self._clouds = Clouds(egress=catalogue.egress)
 
     async def __aenter__(self) -> Self:
         await self._clouds.__aenter__()
