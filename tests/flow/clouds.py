@@ -19,6 +19,10 @@ from forestay_simvim import OpenStackSimulator
 
 from tests.flow.cloud import TestCloud
 
+#: What an operator of Forestay has set: each VNFC is in the first of these zones, but for rules that keep VNFCs apart, and
+#: where one has no room, in another one. The first is there always, the second as long as a scenario makes it.
+SETTINGS = {"FORESTAY_NFVO_ZONES": "nova,edge", "FORESTAY_OPENSTACK_RESELECT_ZONES": "true"}
+
 
 @dataclass(frozen=True, kw_only=True)
 class ScenarioCloud(TestCloud, ABC):
@@ -36,6 +40,10 @@ class ScenarioCloud(TestCloud, ABC):
     @abstractmethod
     def slow(self) -> AbstractAsyncContextManager[None]:
         """Servers take seconds to be made as long as the context lasts, if they have the metadata ``lab_delay``."""
+
+    @abstractmethod
+    def zone(self, name: str, hosts: int) -> AbstractAsyncContextManager[None]:
+        """A zone of so many of the five hosts of zone ``nova`` as long as the context lasts, in which no server may be left."""
 
     @abstractmethod
     async def kill_engine(self) -> None:
@@ -65,6 +73,15 @@ class SimulatedCloud(ScenarioCloud):
         self.simulator.settings.build["server"] = 1.0
         yield
         self.simulator.settings.build["server"] = 0.0
+
+    @asynccontextmanager
+    async def zone(self, name: str, hosts: int) -> AsyncGenerator[None]:
+        zones = self.simulator.cloud.nova.zones
+        before = dict(zones)
+        zones |= {"nova": before["nova"][hosts:], name: before["nova"][:hosts]}
+        yield
+        zones.clear()
+        zones |= before
 
     async def kill_engine(self) -> None:
         self.simulator.cloud.heat.die()
@@ -100,6 +117,24 @@ class RealCloud(ScenarioCloud):
     @asynccontextmanager
     async def slow(self) -> AsyncGenerator[None]:
         yield
+
+    @asynccontextmanager
+    async def zone(self, name: str, hosts: int) -> AsyncGenerator[None]:
+        async with Clouds() as clouds:
+            admin = clouds.cloud(self.admin.connection)
+            services = (await admin.request("compute", "GET", "/os-services?binary=nova-compute")).body["services"]
+            chosen = [service["host"] for service in services][:hosts]
+            body = {"aggregate": {"name": name, "availability_zone": name}}
+            made = (await admin.request("compute", "POST", "/os-aggregates", body=body)).body["aggregate"]
+            path = f"/os-aggregates/{made['id']}"
+            for host in chosen:
+                await admin.request("compute", "POST", f"{path}/action", body={"add_host": {"host": host}})
+            try:
+                yield
+            finally:
+                for host in chosen:
+                    await admin.request("compute", "POST", f"{path}/action", body={"remove_host": {"host": host}})
+                await admin.request("compute", "DELETE", path)
 
     async def kill_engine(self) -> None:
         pid, _ = (self.home / "run" / "heat-engine.pid").read_text().split()

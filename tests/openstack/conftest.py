@@ -14,7 +14,7 @@ from forestay_standalone.rest import RestApi
 from forestay_standalone.substrate import Options, substrate
 
 from tests.exchanges import recorder
-from tests.flow.clouds import RealCloud
+from tests.flow.clouds import SETTINGS, RealCloud
 from tests.openstack.lab import lab
 
 
@@ -27,9 +27,10 @@ def real() -> RealCloud:
 async def api(real: RealCloud) -> AsyncIterator[RestApi]:
     with (
         TemporaryDirectory(prefix="forestay-test-", ignore_cleanup_errors=True) as directory,
-        pytest.MonkeyPatch.context() as impatient,
+        pytest.MonkeyPatch.context() as environment,
     ):
-        impatient.setenv("FORESTAY_OPENSTACK_QUIET_SECS", "10")
+        for name, value in (SETTINGS | {"FORESTAY_OPENSTACK_QUIET_SECS": "10"}).items():
+            environment.setenv(name, value)
         async with (
             substrate(Options(data_dir=Path(directory), port=0)) as config,
             all_in_one(config) as (_, url),

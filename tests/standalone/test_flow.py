@@ -15,7 +15,7 @@ from forestay_standalone.rest import RestApi
 from forestay_standalone.substrate import Options, substrate
 
 from tests.exchanges import recorder
-from tests.flow.clouds import SimulatedCloud
+from tests.flow.clouds import SETTINGS, SimulatedCloud
 from tests.flow.scenarios import SCENARIOS, Scenario
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -31,9 +31,10 @@ async def cloud() -> AsyncIterator[SimulatedCloud]:
 async def api(cloud: SimulatedCloud) -> AsyncIterator[RestApi]:
     with (
         TemporaryDirectory(prefix="forestay-test-", ignore_cleanup_errors=True) as directory,
-        pytest.MonkeyPatch.context() as impatient,
+        pytest.MonkeyPatch.context() as environment,
     ):
-        impatient.setenv("FORESTAY_OPENSTACK_QUIET_SECS", "1")
+        for name, value in (SETTINGS | {"FORESTAY_OPENSTACK_QUIET_SECS": "1"}).items():
+            environment.setenv(name, value)
         async with (
             substrate(Options(data_dir=Path(directory), port=0)) as config,
             all_in_one(config) as (_, url),

@@ -11,7 +11,7 @@ from pathlib import Path
 from forestay_standalone.rest import RestApi
 
 from tests.flow.clouds import ScenarioCloud
-from tests.flow.scenarios import access, failures, lives, networks, packages
+from tests.flow.scenarios import access, failures, lives, networks, packages, volumes, zones
 
 Scenario = Callable[[RestApi, ScenarioCloud, Path], Awaitable[None]]
 
@@ -43,5 +43,8 @@ REST: tuple[Scenario, ...] = (
     networks.virtual_addresses,
     networks.ports_of_others,
     networks.parts_of_the_template,
+    volumes.volumes_of_vnfcs,
+    zones.no_room_in_a_zone,
+    zones.apart_and_together,
 )
 SCENARIOS = (*CI, *REST)

@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
+from hashlib import sha224
 from typing import Any
 
 from forestay_simvim.cinder.volumes import Volumes
 from forestay_simvim.config import Flavor, SimConfig
 from forestay_simvim.errors import NetworkError, ServiceError
 from forestay_simvim.glance.images import Images
-from forestay_simvim.ids import hex_id, isotime, new_id, short_id
+from forestay_simvim.ids import isotime, new_id, short_id
 from forestay_simvim.keystone.identity import Token
 from forestay_simvim.neutron.network import Networking, visible
 from forestay_simvim.quota import Quota
@@ -92,7 +93,9 @@ class Compute:
         self._use(row, +1)
         for port in ports:
             self.networking.bind_port(port, row["id"], f"compute:{zone}", host or "")
-        self.servers.change(row, **{"OS-EXT-SRV-ATTR:host": host, "OS-EXT-SRV-ATTR:hypervisor_hostname": host})
+        host_id = sha224(f"{project}{host}".encode()).hexdigest() if host else ""
+        where = {"OS-EXT-SRV-ATTR:host": host, "OS-EXT-SRV-ATTR:hypervisor_hostname": host, "hostId": host_id}
+        self.servers.change(row, **where)
         self._start(row, host, spec)
         return row
 
@@ -100,7 +103,7 @@ class Compute:
         now = isotime(time.time())
         return {
             "id": new_id(), "name": spec.get("name", ""), "project_id": project, "tenant_id": project,
-            "user_id": owner.user["id"], "status": "BUILD", "created": now, "updated": now, "hostId": hex_id() + hex_id(),
+            "user_id": owner.user["id"], "status": "BUILD", "created": now, "updated": now, "hostId": "",
             "metadata": dict(spec.get("metadata") or {}), "tags": list(spec.get("tags") or []), "accessIPv4": "",
             "accessIPv6": "", "config_drive": "True" if spec.get("config_drive") else "", "progress": 0,
             "key_name": spec.get("key_name"), "OS-EXT-AZ:availability_zone": zone, "OS-DCF:diskConfig": "MANUAL",
