@@ -3,116 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import msgspec
 import pytest
-import pytest_asyncio
-from aiohttp import ClientSession
-from forestay_csar import read_package
-from forestay_events.config import BaseConfig
-from forestay_events.platform import open_platform
-from forestay_lcm.adapters.openstack.cloud import Clouds
-from forestay_lcm.adapters.openstack.executor import OpenStackSteps
 from forestay_lcm.adapters.openstack.glance import Glance
 from forestay_lcm.adapters.openstack.inventory import Seen, differences
-from forestay_lcm.adapters.openstack.settings import OpenStackSettings
-from forestay_lcm.catalogue import Catalogue
-from forestay_lcm.domain.commands import CreateVnf, Instantiate
 from forestay_lcm.domain.decide import VNF
 from forestay_lcm.drift.finding import DRIFT
 from forestay_lcm.drift.orphans import ours
-from forestay_lcm.drift.settings import DriftSettings
-from forestay_lcm.drift.watch import DriftWatch
-from forestay_simvim import OpenStackSimulator, ResourceFault, SimConfig
-from forestay_sol.streams import vim
-from forestay_sol.vnfd import Vnfd
-from forestay_sol.vnflcm import CreateVnfRequest, InstantiatedVnfInfo, InstantiateVnfRequest, VimConnectionInfo
-from forestay_standalone.embedded import EmbeddedNats
+from forestay_simvim import ResourceFault
+from forestay_sol.vnflcm import InstantiatedVnfInfo
 
-from tests.lcm.engine.running import Clock, Lcm, append, configuration, onboard, running
-from tests.lcm.openstack.conftest import connection, ext_cp, ext_link
-from tests.lcm.samples import PROJECT, heal, modify, terminate
-from tests.packages.build import build_csar
-
-VIM_ID = "2c4e9a0e-8f43-4d3f-9a55-6d5dd1f2b7aa"
-SETTINGS = DriftSettings(drift_interval=0, drift_orphan_age=60)
-
-
-class Site:
-    """An LCM with a real driver on a simulated cloud, and a watch that compares when it is told to."""
-
-    def __init__(self, lcm: Lcm, sim: OpenStackSimulator, clouds: Clouds, clock: Clock, vnfd: Vnfd) -> None:
-        self.lcm, self.sim, self.clock, self.vnfd = lcm, sim, clock, vnfd
-        self.cloud = clouds.cloud(connection(sim))
-        self.watch = DriftWatch(lcm.platform, Catalogue(lcm.platform), lcm.vnfs, SETTINGS)
-
-    async def instantiated(self) -> str:
-        vnf_id = str(uuid4())
-        await self.lcm.ask(vnf_id, CreateVnf(CreateVnfRequest(vnfd_id=self.vnfd.vnfd_id), self.vnfd))
-        private = self.sim.cloud.neutron.networks.find(name="private")[0]["id"]
-        links = [ext_link(ext_cp("VDU1_CP1"), network=private)]
-        request = msgspec.convert({"flavourId": "simple", "extVirtualLinks": links}, InstantiateVnfRequest)
-        where = {"vim1": VimConnectionInfo(vim_id=VIM_ID, vim_type="ETSINFV.OPENSTACK_KEYSTONE.V_3")}
-        await self.lcm.ask(vnf_id, Instantiate(request, self.vnfd, where))
-        await self.lcm.until(vnf_id, "COMPLETED")
-        return vnf_id
-
-    async def info(self, vnf_id: str) -> InstantiatedVnfInfo:
-        state = (await self.lcm.vnfs.load(vnf_id)).state
-        assert state is not None
-        assert state.instantiated_vnf_info is not None
-        return state.instantiated_vnf_info
-
-    async def server(self, vnf_id: str) -> str:
-        return (await self.info(vnf_id)).vnfc_resource_info[0].id
-
-    async def findings(self, query: str = "") -> list[dict[str, Any]]:
-        await self.watch.compare()
-        async with ClientSession() as session, session.get(f"{self.lcm.url}/drift/v1/findings{query}") as answer:
-            assert answer.status == 200
-            return await answer.json()
-
-    async def finding(self, key: str) -> dict[str, Any]:
-        async with ClientSession() as session, session.get(f"{self.lcm.url}/drift/v1/findings/{key}") as answer:
-            assert answer.status == 200
-            return await answer.json()
-
-    async def told(self, vnf_id: str) -> list[str]:
-        """The events of a VNF instance's drift."""
-        stored = await self.lcm.platform.store.load(DRIFT.subject(vnf_id))
-        return [type(event).__name__ for commit in stored for event in DRIFT.codec.decode(commit.commit)]
-
-
-@pytest_asyncio.fixture
-async def config(nats_server: EmbeddedNats, database: str, tmp_data_dir: Path) -> BaseConfig:
-    return configuration(nats_server.url, database, tmp_data_dir)
-
-
-@pytest_asyncio.fixture
-async def site(config: BaseConfig, tmp_path: Path) -> AsyncIterator[Site]:
-    csar = build_csar(Path(__file__).parents[2] / "packages" / "sample-asg", tmp_path / "asg.zip")
-    vnfd, clock = read_package(csar).vnfd, Clock()
-    async with OpenStackSimulator(SimConfig()).serve() as sim, open_platform(config, "setup") as platform:
-        await onboard(platform, vnfd)
-        rc = sim.openrc()
-        credentials = {"username": rc["OS_USERNAME"], "password": rc["OS_PASSWORD"], "user_domain_name": "Default"}
-        event = vim.VimRegistered(
-            name="vim", vim_type="openstack", auth_url=rc["OS_AUTH_URL"],
-            auth_cred=await platform.vault.seal_members(VIM_ID, credentials, path="/auth_cred"),
-            vim_project={"name": rc["OS_PROJECT_NAME"], "project_domain_name": "Default"}, is_default=True,
-            placement_attr={"regions": ["RegionOne"]},
-        )  # fmt: skip
-        await append(platform, "VIM", "vim", VIM_ID, vim.CODEC, event, project=PROJECT)
-        steps = OpenStackSteps(Catalogue(platform), platform.blobs, OpenStackSettings())
-        async with steps, Clouds() as clouds, running(config, steps, clock=clock) as lcm:
-            site = Site(lcm, sim, clouds, clock, vnfd)
-            async with site.watch:
-                yield site
+from tests.lcm.drift.site import Site, gone, image_of, none, some, stack
+from tests.lcm.samples import heal, modify, terminate
 
 
 async def test_nothing_is_said_of_a_vnf_that_is_as_it_was_left(site: Site) -> None:
@@ -223,13 +128,6 @@ async def test_a_vnf_has_the_images_of_its_package_and_those_that_servers_boot_f
     }  # fmt: skip
 
 
-async def image_of(site: Site, *users: str) -> str:
-    image = await Glance(site.cloud).create(
-        name="left", tags=("forestay", *users), container_format="bare", disk_format="raw"
-    )
-    return image.id
-
-
 async def test_a_stack_of_another_vnf_manager_is_told_and_left_alone(site: Site) -> None:
     stranger, operation = str(uuid4()), str(uuid4())
     await stack(site, f"vnf-{stranger}", f"forestay,op-{operation},step-create-stack,attempt-1")
@@ -289,31 +187,6 @@ def test_a_stack_that_has_failed_is_made_anew_unless_its_servers_run_on(state: s
     info = InstantiatedVnfInfo(flavour_id="simple", vnf_state="STARTED", metadata={"stack_id": "vnf-a/b"})
     [found] = differences("east", info, Seen(info=info, stack_state=state))
     assert (found.kind, found.resource_id, found.healing) == ("CHANGED", "b", healing)
-
-
-async def some(site: Site, query: str = "") -> list[dict[str, Any]]:
-    """The findings, as soon as there are any: a cloud takes its time."""
-    async with asyncio.timeout(5):
-        while not (found := await site.findings(query)):
-            await asyncio.sleep(0.05)
-        return found
-
-
-async def none(site: Site) -> None:
-    async with asyncio.timeout(5):
-        while await site.findings():
-            await asyncio.sleep(0.05)
-
-
-async def stack(site: Site, name: str, tags: str) -> str:
-    fields = {"template": {"heat_template_version": "2018-08-31", "resources": {}}, "tags": tags}
-    return await site.cloud.heat.create(name, fields)
-
-
-async def gone(site: Site, name: str) -> None:
-    async with asyncio.timeout(5):
-        while await site.cloud.heat.find(name) is not None:
-            await asyncio.sleep(0.05)
 
 
 def test_drift_is_beside_the_instances_in_the_log() -> None:
