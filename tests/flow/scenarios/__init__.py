@@ -33,6 +33,7 @@ REST: tuple[Scenario, ...] = (
     packages.user_data_class,
     packages.newer_flavour,
     packages.newer_image,
+    packages.newer_image_of_the_package,
     packages.newer_boot_volume,
     failures.engine_killed_in_mid_update,
     failures.engine_killed_unnoticed,

@@ -55,7 +55,7 @@ async def another_region(api: RestApi, cloud: ScenarioCloud, directory: Path) ->
 
 
 async def snapshots(api: RestApi, cloud: ScenarioCloud, directory: Path) -> None:
-    """Of a server and of a volume: taken, reverted to, deleted."""
+    """Of a server and of a volume: taken, reverted to, though the server is another one since; deleted."""
     for sample, kind in ((GROUP, "computeSnapshotResource"), (PAIR, "storageSnapshotResources")):
         life = await born(api, cloud, directory, sample)
         await life.instantiated()
@@ -67,6 +67,14 @@ async def snapshots(api: RestApi, cloud: ScenarioCloud, directory: Path) -> None
         if sample is GROUP:
             await life.done("revert_to_snapshot", {"vnfSnapshotInfoId": snapshot})
             assert (await life.vnfcs()).keys() == before
+            await life.done("heal", {})
+            healed = (await life.vnfcs()).keys()
+            assert not healed & before
+            await life.done("revert_to_snapshot", {"vnfSnapshotInfoId": snapshot})
+            [part] = shown["vnfcSnapshots"]
+            [server] = await life.servers()
+            assert server["image"]["id"] == part["computeSnapshotResource"]["resourceId"]
+            assert (await life.vnfcs()).keys() == healed
         await api.send("DELETE", f"{SNAPSHOTS}/{snapshot}")
         await life.ends()
 

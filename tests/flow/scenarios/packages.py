@@ -21,16 +21,7 @@ FILE = "Files/images/app.img"
 
 async def image_of_the_package(api: RestApi, cloud: ScenarioCloud, directory: Path) -> None:
     """Uploaded once for two VNFs, gone with the last of them."""
-
-    content = randbytes(64 << 10)
-
-    def ships(flavour: Json, _: Path) -> None:
-        vdu = flavour["topology_template"]["node_templates"]["VDU1"]
-        vdu["artifacts"] = {"sw_image": {"type": "tosca.artifacts.nfv.SwImage", "file": f"../{FILE}"}}
-        checksum = {"algorithm": "sha-256", "hash": sha256(content).hexdigest()}
-        vdu["properties"]["sw_image_data"] |= {"name": "scenario-app", "checksum": checksum}
-
-    vnfd_id = await package(api, directory, GROUP, files={FILE: content}, edit=ships)
+    vnfd_id = await package(api, directory, GROUP, **shipping(randbytes(64 << 10)))
     lives = [await another(api, cloud, vnfd_id, GROUP) for _ in range(2)]
     for life in lives:
         await life.instantiated()
@@ -41,6 +32,37 @@ async def image_of_the_package(api: RestApi, cloud: ScenarioCloud, directory: Pa
     assert len(await images(cloud, "scenario-app")) == 1
     await lives[1].ends()
     assert await images(cloud, "scenario-app") == []
+
+
+async def newer_image_of_the_package(api: RestApi, cloud: ScenarioCloud, directory: Path) -> None:
+    """CHANGE_VNFPKG to another image file: the former one goes with the last VNF that is made of it."""
+    vnfd_id = await package(api, directory, GROUP, **shipping(randbytes(64 << 10)))
+    first, second = [await another(api, cloud, vnfd_id, GROUP) for _ in range(2)]
+    for life in (first, second):
+        await life.instantiated()
+    [former] = await images(cloud, "scenario-app")
+    newer = shipping(randbytes(64 << 10))
+    for life, there in ((first, 2), (second, 1)):
+        await changed(life, directory, GROUP, **newer)
+        left = await images(cloud, "scenario-app")
+        assert len(left) == there
+        [server] = await life.servers()
+        assert server["image"]["id"] in {image["id"] for image in left} - {former["id"]}
+    for life in (first, second):
+        await life.ends()
+    assert await images(cloud, "scenario-app") == []
+
+
+def shipping(content: bytes) -> Json:
+    """The changes that give a package an image file for VDU1."""
+
+    def edit(flavour: Json, _: Path) -> None:
+        vdu = flavour["topology_template"]["node_templates"]["VDU1"]
+        vdu["artifacts"] = {"sw_image": {"type": "tosca.artifacts.nfv.SwImage", "file": f"../{FILE}"}}
+        checksum = {"algorithm": "sha-256", "hash": sha256(content).hexdigest()}
+        vdu["properties"]["sw_image_data"] |= {"name": "scenario-app", "checksum": checksum}
+
+    return {"files": {FILE: content}, "edit": edit}
 
 
 async def hooks(api: RestApi, cloud: ScenarioCloud, directory: Path) -> None:
@@ -127,9 +149,11 @@ async def newer_boot_volume(api: RestApi, cloud: ScenarioCloud, directory: Path)
     await life.ends()
 
 
-async def changed(life: Life, directory: Path, sample: Sample, edit: Any, state: str = "COMPLETED") -> Json:
+async def changed(
+    life: Life, directory: Path, sample: Sample, edit: Any, state: str = "COMPLETED", **changes: Any
+) -> Json:
     """The operation that brings a VNF to an edited package."""
-    coming = await package(life.api, directory, sample, edit=edit)
+    coming = await package(life.api, directory, sample, edit=edit, **changes)
     params = {"upgrade_type": "RollingUpdate", "vdu_params": [{"vdu_id": "VDU1"}]}
     operation = await life.done("change_vnfpkg", {"vnfdId": coming, "additionalParams": params}, state)
     assert ((await life.shown())["vnfdId"] == coming) == (state == "COMPLETED")

@@ -238,6 +238,16 @@ async def test_a_server_on_a_volume_is_saved_but_not_reverted(site: Site) -> Non
     assert site.left(snapshot) == 0
 
 
+async def test_a_volume_goes_only_after_its_snapshots(site: Site) -> None:
+    path = await site.instantiated("sample-two-vdus")
+    snapshot = await site.taken(path)
+    accepted = await site.api.post(f"{path}/terminate", {"terminationType": "FORCEFUL"})
+    assert "have snapshots" in (await site.failed(accepted))["error"]["detail"]
+    assert (await site.api.delete(f"{SNAPSHOTS}/{snapshot}")).status == 204
+    await site.handle(accepted, "retry", "COMPLETED")
+    assert list(site.sim.cloud.cinder.volumes) == []
+
+
 class TestTakingFails:
     FAULTS = (
         CallFault(
