@@ -15,7 +15,7 @@ from forestay_lcm.adapters.openstack.neutron import FixedIp, Port
 from forestay_lcm.adapters.openstack.nova import Server
 from forestay_lcm.adapters.openstack.read_back import instantiated_vnf_info
 from forestay_lcm.adapters.openstack.view import Known, Observed
-from forestay_lcm.domain.resource_changes import resource_changes
+from forestay_lcm.domain.resource_changes import Vnfds, resource_changes
 from forestay_sol.vnfd import Flavour
 from forestay_sol.vnflcm import InstantiatedVnfInfo
 
@@ -251,6 +251,11 @@ def test_a_vnfc_that_stays_is_modified_by_another_port_or_volume(two_vdus: Flavo
     assert {item.change_type for item in changed.values()} == {"MODIFIED"}
     assert changed["s1"].affected_vnfc_cp_ids == ("VDU1_CP1-s1",)
     assert (changed["s2"].added_storage_resource_ids, changed["s2"].removed_storage_resource_ids) == (("v9",), ("v1",))
+    named = resource_changes(before, after, vnfds=Vnfds("old", "new")).affected_virtual_storages
+    assert [(item.id, item.change_type, item.vnfd_id) for item in named] == [
+        ("v9", "ADDED", "new"),
+        ("v1", "REMOVED", "old"),
+    ]
 
 
 def test_names_properties_and_metadata_survive(two_vdus: Flavour) -> None:

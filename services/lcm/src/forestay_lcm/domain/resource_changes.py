@@ -9,7 +9,7 @@ SOL003 clauses 5.5.3.12 (AffectedVnfc) to 5.5.3.15 (AffectedExtLinkPort).
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Literal, Protocol, TypeVar
+from typing import Literal, NamedTuple, Protocol, TypeVar
 
 from forestay_sol.vnflcm import (
     AffectedExtLinkPort,
@@ -24,6 +24,7 @@ from forestay_sol.vnflcm import (
     VipCpInfo,
     VnfVirtualLinkResourceInfo,
 )
+from msgspec.structs import replace
 
 AddedOrRemoved = Literal["ADDED", "REMOVED"]
 _Link = VnfVirtualLinkResourceInfo | ExtManagedVirtualLinkInfo
@@ -40,21 +41,29 @@ class _Identified(Protocol):
 
 
 _T = TypeVar("_T", bound=_Identified)
+_A = TypeVar("_A", AffectedVnfc, AffectedVirtualLink, AffectedVirtualStorage, AffectedVipCp)
+
+
+class Vnfds(NamedTuple):
+    """The VNFDs (ids) that a change of the VNF package leads from and to."""
+
+    old: str
+    new: str
 
 
 def resource_changes(
-    before: InstantiatedVnfInfo | None, after: InstantiatedVnfInfo | None, *, updates: bool = False
+    before: InstantiatedVnfInfo | None, after: InstantiatedVnfInfo | None, *, vnfds: Vnfds | None = None
 ) -> ResourceChanges:
     """The changes that lead from ``before`` to ``after``; ``None`` stands for a VNF of which nothing exists.
 
-    :param updates: whether a VNFC that stays and has other metadata was modified, too; one with other storages or CPs is.
+    :param vnfds: of a change of the VNF package. Then a VNFC that stays and has other metadata was modified, too.
     """
     old, new = (info or InstantiatedVnfInfo(flavour_id="-", vnf_state="STOPPED") for info in (before, after))
     return ResourceChanges(
-        affected_vnfcs=(*_vnfcs(old, new), *_modified(old, new, updates=updates)),
-        affected_virtual_links=(*_virtual_links(old, new), *_managed_links(old, new)),
+        affected_vnfcs=_of(vnfds, (*_vnfcs(old, new), *_modified(old, new, updates=vnfds is not None))),
+        affected_virtual_links=_of(vnfds, (*_virtual_links(old, new), *_managed_links(old, new))),
         affected_ext_link_ports=tuple(_ext_link_ports(old, new)),
-        affected_virtual_storages=tuple(_storages(old, new)),
+        affected_virtual_storages=_of(vnfds, tuple(_storages(old, new))),
     )
 
 
@@ -95,7 +104,7 @@ def changed_ext_connectivity(
 
 
 def affected_vip_cps(
-    before: InstantiatedVnfInfo | None, after: InstantiatedVnfInfo | None
+    before: InstantiatedVnfInfo | None, after: InstantiatedVnfInfo | None, *, vnfds: Vnfds | None = None
 ) -> tuple[AffectedVipCp, ...]:
     """The VIP CPs that are new, gone, or have other addresses or other VNFCs behind them (SOL003 clause 5.5.2.13)."""
     was, now = ({vip.cp_instance_id: vip for vip in info.vip_cp_info} if info else {} for info in (before, after))
@@ -104,11 +113,19 @@ def affected_vip_cps(
         key = vip.cp_instance_id
         return "ADDED" if key not in was else "REMOVED" if key not in now else "MODIFIED"
 
-    return tuple(
+    found = tuple(
         AffectedVipCp(cp_instance_id=vip.cp_instance_id, cpd_id=vip.cpd_id, change_type=change(vip))
         for vip in (was | now).values()
         if was.get(vip.cp_instance_id) != now.get(vip.cp_instance_id)
     )
+    return _of(vnfds, found)
+
+
+def _of(vnfds: Vnfds | None, affected: tuple[_A, ...]) -> tuple[_A, ...]:
+    """Each with its VNFD, which SOL003 wants of a change of the VNF package: what is gone was of the old one."""
+    if vnfds is None:
+        return affected
+    return tuple(replace(each, vnfd_id=vnfds.old if "REMOVED" in each.change_type else vnfds.new) for each in affected)
 
 
 def _connectivity(link: ExtVirtualLinkInfo) -> object:

@@ -26,6 +26,7 @@ from forestay_lcm.domain.events import (
     VnfEvent,
 )
 from forestay_lcm.domain.resource_changes import (
+    Vnfds,
     affected_vip_cps,
     changed_ext_connectivity,
     resource_changes,
@@ -117,6 +118,7 @@ def _ended(vnf: Vnf, operation: Operation, results: Sequence[dict[str, Any]]) ->
     if operation.operation == "MODIFY_INFO" and change is not None:
         return completed_modification(vnf, operation.id, operation.params, change, info)
     state, after = _end_state(operation, before, info)
+    vnfds = Vnfds(vnf.vnfd_id, operation.params["vnfdId"]) if operation.operation == "CHANGE_VNFPKG" else None
     completed = OperationCompleted(
         op_id=operation.id,
         instantiation_state=state,
@@ -124,12 +126,12 @@ def _ended(vnf: Vnf, operation: Operation, results: Sequence[dict[str, Any]]) ->
         resource_changes=(
             reverted(after)
             if operation.operation == "REVERT_TO_SNAPSHOT" and after
-            else resource_changes(before, after, updates=operation.operation == "CHANGE_VNFPKG")
+            else resource_changes(before, after, vnfds=vnfds)
         ),
         extensions=operation.params.get("extensions") or {},
         configurable_properties=operation.params.get("vnfConfigurableProperties") or {},
         modifications=modifications(change) if change else {},
-        affected_vip_cps=affected_vip_cps(before, after),
+        affected_vip_cps=affected_vip_cps(before, after, vnfds=vnfds),
         changed_ext_connectivity=(
             changed_ext_connectivity(before, after) if operation.operation in _RECONNECTING else ()
         ),
