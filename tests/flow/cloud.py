@@ -105,11 +105,13 @@ class TestCloud:
             ("image", "/v2/images", "images"),
         )
         ours = [
+            # Heat lists a stack that is deleted for a moment longer.
+            *(stack for stack in stacks if stack["stack_status"] != "DELETE_COMPLETE"),
             *(port for port in ports if not port["device_owner"].startswith("network:")),
             *(network for network in networks if network["name"] not in FIRST_DAY),
             *(image for image in images if image["visibility"] == "private"),
         ]
-        return sorted(item["id"] for item in (*stacks, *servers, *groups, *volumes, *snapshots, *ours))
+        return sorted(item["id"] for item in (*servers, *groups, *volumes, *snapshots, *ours))
 
 
 async def _list(cloud: Cloud, service: str, path: str, member: str) -> list[Json]:

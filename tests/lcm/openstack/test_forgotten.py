@@ -72,6 +72,7 @@ async def test_a_creation_that_is_tried_again(slow: OpenStackSimulator, cloud: C
 async def test_who_is_impatient_with_an_engine_that_works_changes_nothing(
     slow: OpenStackSimulator, cloud: Cloud, asg: Flavour
 ) -> None:
+    slow.settings.build["server"] = 2.5
     order = await asg_order(cloud, asg)
     made = await confirmed(cloud, job("create-stack", order))
     await until_built(cloud, 1)

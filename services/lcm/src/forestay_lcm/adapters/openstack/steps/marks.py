@@ -14,9 +14,9 @@ from forestay_lcm.adapters.openstack.job import Job
 _MARK = "Marked by Forestay for operation"
 
 
-async def mark(cloud: Cloud, job: Job, resources: Iterable[StackResource]) -> None:
-    """Mark what is not marked yet, nor on its way out."""
-    reason = f"{_MARK} {job.op_id}"
+async def mark(cloud: Cloud, job: Job, resources: Iterable[StackResource], *, why: str = "") -> None:
+    """Mark what is not marked yet, nor on its way out. ``why`` is added to the reason."""
+    reason = f"{_MARK} {job.op_id}{why}"
     for resource in resources:
         if not resource.is_marked and not resource.status.startswith("DELETE_"):
             await job.fence()

@@ -43,7 +43,7 @@ async def _known(cloud: Cloud, job: Job) -> tuple[str, str]:
 
 def tags(job: Job, stack: Stack | None = None) -> str:
     """The tags of a stack that the job's step touches; ``stack`` as it is, unless it is made."""
-    resumed = (RESUMED,) if stack and stack.status == "IN_PROGRESS" else ()
+    resumed = (RESUMED,) if stack and (stack.status == "IN_PROGRESS" or RESUMED in stack.tags) else ()
     return ",".join((OURS, f"op-{job.op_id}", f"step-{job.step}", f"attempt-{job.attempt}", *resumed))
 
 

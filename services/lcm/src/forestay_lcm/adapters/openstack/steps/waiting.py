@@ -29,6 +29,8 @@ RESUMABLE = frozenset({"CREATE", "UPDATE"})
 _HALF_MADE = "Update status to COMPLETE for FAILED resource neither update nor replace."
 """Heat's reason of a resource that it has found half made, and takes for made."""
 
+_WHY = ": half made"
+
 
 async def awaited(cloud: Cloud, job: Job, stack: Stack) -> Again:
     """Look again later. Heat is sent its work once more when nothing has happened in the stack for long."""
@@ -63,8 +65,8 @@ async def mended(cloud: Cloud, job: Job, stack: Stack) -> Again | None:
             await job.fence()
             await cloud.nova.delete(server)
         return Again(delay=delay(job), note=f"half made servers are deleted: {', '.join(there)}")
-    await mark(cloud, job, half)
-    if not half and not any(item.is_marked and job.op_id in item.reason for item in servers):
+    await mark(cloud, job, half, why=_WHY)
+    if not half and not any(item.is_marked and item.reason.endswith(_WHY) for item in servers):
         return None
     await job.fence()
     await cloud.heat.update(stack, {"tags": ",".join(tag for tag in stack.tags if tag != RESUMED)})
