@@ -14,7 +14,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from forestay_lcm.adapters.openstack.cloud import Clouds
+from forestay_lcm.adapters.openstack.cloud import Cloud, Clouds
 from forestay_simvim import OpenStackSimulator
 
 from tests.flow.cloud import TestCloud
@@ -123,18 +123,10 @@ class RealCloud(ScenarioCloud):
         async with Clouds() as clouds:
             admin = clouds.cloud(self.admin.connection)
             services = (await admin.request("compute", "GET", "/os-services?binary=nova-compute")).body["services"]
-            chosen = [service["host"] for service in services][:hosts]
-            body = {"aggregate": {"name": name, "availability_zone": name}}
-            made = (await admin.request("compute", "POST", "/os-aggregates", body=body)).body["aggregate"]
-            path = f"/os-aggregates/{made['id']}"
-            for host in chosen:
-                await admin.request("compute", "POST", f"{path}/action", body={"add_host": {"host": host}})
-            try:
+            known = [service["host"] for service in services]
+            # A default zone that has no aggregate keeps no server away from the hosts of others.
+            async with _aggregate(admin, name, known[:hosts]), _aggregate(admin, "nova", known[hosts:]):
                 yield
-            finally:
-                for host in chosen:
-                    await admin.request("compute", "POST", f"{path}/action", body={"remove_host": {"host": host}})
-                await admin.request("compute", "DELETE", path)
 
     async def kill_engine(self) -> None:
         pid, _ = (self.home / "run" / "heat-engine.pid").read_text().split()
@@ -143,3 +135,19 @@ class RealCloud(ScenarioCloud):
             self.up, env=os.environ | {"OPENSTACK_LAB_HOME": str(self.home)}, stdout=asyncio.subprocess.DEVNULL
         )
         assert await started.wait() == 0
+
+
+@asynccontextmanager
+async def _aggregate(admin: Cloud, zone: str, hosts: list[str]) -> AsyncGenerator[None]:
+    """Hosts that are a zone."""
+    body = {"aggregate": {"name": zone, "availability_zone": zone}}
+    made = (await admin.request("compute", "POST", "/os-aggregates", body=body)).body["aggregate"]
+    path = f"/os-aggregates/{made['id']}"
+    for host in hosts:
+        await admin.request("compute", "POST", f"{path}/action", body={"add_host": {"host": host}})
+    try:
+        yield
+    finally:
+        for host in hosts:
+            await admin.request("compute", "POST", f"{path}/action", body={"remove_host": {"host": host}})
+        await admin.request("compute", "DELETE", path)
