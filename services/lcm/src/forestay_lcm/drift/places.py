@@ -18,18 +18,20 @@ from dataclasses import dataclass, field
 
 import msgspec
 from forestay_events.database import answering
+from forestay_events.freshness import caught_up_with_all
 from forestay_events.platform import Platform
 from forestay_sol.vnflcm import VimConnectionInfo
 
 from forestay_lcm.adapters.openstack.cloud import Cloud, Clouds
 from forestay_lcm.adapters.openstack.connections import living_in
 from forestay_lcm.adapters.openstack.keystone import Credential
-from forestay_lcm.catalogue import Catalogue, brings_access
+from forestay_lcm.catalogue import SCHEMA, Catalogue, brings_access
 from forestay_lcm.domain.plan import DRIVERS
 from forestay_lcm.domain.state import Vnf
 from forestay_lcm.drift.turns import Turns, passing_over
 from forestay_lcm.projections.catalogue import KnownVim, decode_vim
 from forestay_lcm.projections.instances import decode_state
+from forestay_lcm.reads import STREAM
 
 _BATCH = 100
 _OPENSTACK = next(kind for kind, driver in DRIVERS.items() if driver == "openstack")
@@ -106,8 +108,10 @@ class Directory:
         self._clouds = clouds
 
     async def homes(self) -> Homes:
-        """:raises Unavailable: the copy does not answer."""
+        """:raises Unavailable: the log or the copy does not answer, or the copy is behind."""
         homes = Homes()
+        for stream in ("VIM", STREAM):
+            await caught_up_with_all(self._platform, SCHEMA, stream)
         registered: dict[tuple[str, str | None], Login | None] = {}
         for vim in await self._registered():
             info = VimConnectionInfo(vim_id=vim.id, vim_type=_OPENSTACK)
