@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import zipfile
+from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -191,6 +192,41 @@ async def test_vnfs_share_an_image_and_the_last_one_takes_it_along(
     await delete(cloud, "v2")
     await delete(cloud, "v2")
     assert images(sim) == []
+
+
+async def test_more_vnfs_than_an_image_has_room_for_share_the_next(
+    sim: OpenStackSimulator, cloud: Cloud, blobs: FileBlobStore, csar: str
+) -> None:
+    """Glance lets an image have 128 tags, three of which are not VNFs."""
+    assert sim.cloud.quota.limit("image_tags") == 128
+    ids = [(await upload(cloud, job(blobs, csar, f"v{number}")))["VDU1"] for number in range(130)]
+    assert Counter(Counter(ids).values()) == Counter((125, 5))
+    assert (await upload(cloud, job(blobs, csar, "v129")))["VDU1"] == ids[129], "another try finds the same"
+    for number in range(130):
+        await delete(cloud, f"v{number}")
+    assert images(sim) == []
+
+
+async def test_a_crowd_comes_and_goes_though_images_are_full(
+    sim: OpenStackSimulator, cloud: Cloud, blobs: FileBlobStore, csar: str
+) -> None:
+    sim.cloud.settings.quota["image_tags"] = 8  # three of which are not VNFs
+    ids = await asyncio.gather(*(upload(cloud, job(blobs, csar, f"v{number}")) for number in range(20)))
+    there = {image["id"]: image for image in images(sim)}
+    for number, used in enumerate(ids):
+        assert f"vnf-v{number}" in there[used["VDU1"]]["tags"]
+    assert len(there) == 4
+    await asyncio.gather(*(_let_go(cloud, f"v{number}") for number in range(20)))
+    assert images(sim) == []
+
+
+async def _let_go(cloud: Cloud, vnf: str) -> None:
+    """As the engine does."""
+    while True:
+        try:
+            return await delete(cloud, vnf)
+        except Retryable:
+            await asyncio.sleep(0.01)
 
 
 async def test_another_content_or_name_is_another_image(

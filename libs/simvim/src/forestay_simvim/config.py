@@ -57,6 +57,7 @@ _QUOTA = {
     "volumes": 50_000,
     "gigabytes": 10_000_000,
     "stacks": 100_000,
+    "image_tags": 128,
 }
 
 
@@ -65,13 +66,17 @@ class Settings(msgspec.Struct, kw_only=True):
 
     ``latency`` and ``error_rate`` have the key ``*`` for all services, or a service's name (``heat``, ``nova``, …);
     ``build`` has ``server``, ``volume`` and ``stack`` (a pause before each stack action); ``quota`` has Nova's, Neutron's and
-    Cinder's own names (``instances``, ``cores``, ``ram``, ``network``, ``port``, ``volumes``, ``gigabytes``, ``stacks``, …).
+    Cinder's own names (``instances``, ``cores``, ``ram``, ``network``, ``port``, ``volumes``, ``gigabytes``, ``stacks``, …), and
+    ``image_tags`` of one image; ``page`` is the most rows that a service (``nova``, ``neutron``) shows at once, if there is such;
+    ``trusts`` has ``application_credential``: 1 when such a login may make trusts, which Heat needs for each new stack.
     """
 
     latency: dict[str, float] = {}
     error_rate: dict[str, float] = {}
     build: dict[str, float] = msgspec.field(default_factory=lambda: {"server": 0.0, "volume": 0.0, "stack": 0.0})
     quota: dict[str, int] = msgspec.field(default_factory=lambda: dict(_QUOTA))
+    page: dict[str, int] = {}
+    trusts: dict[str, int] = msgspec.field(default_factory=lambda: {"application_credential": 0})
 
 
 class SimConfig(msgspec.Struct, frozen=True, kw_only=True):

@@ -25,8 +25,17 @@ _CONTROL = {
 }
 
 
+_TITLES = {
+    404: "Not Found",
+    409: "Conflict",
+    403: "Forbidden",
+    400: "Bad Request",
+    413: "Request Entity Too Large",
+}
+
+
 def error_body(error: ServiceError) -> Any:
-    title = {404: "Not Found", 409: "Conflict", 403: "Forbidden", 400: "Bad Request"}.get(error.status, error.kind)
+    title = _TITLES.get(error.status, error.kind)
     text = f"<html>\n <head>\n  <title>{error.status} {title}</title>\n </head>\n <body>\n  <h1>{error.status} {title}</h1>\n"
     return f"{text}  {error.message}<br /><br />\n\n\n </body>\n</html>".encode()
 
@@ -70,6 +79,7 @@ def show(call: Call) -> Any:
 
 
 def create(call: Call) -> Reply:
+    _checked_tags(call, set((call.body or {}).get("tags", ())))
     row = call.cloud.glance.create(call.project, call.body or {})
     effect(f"image created {row['id']}")
     return Reply(201, row, {"Location": f"{call.base}{PREFIX}/v2/images/{row['id']}"})
@@ -98,9 +108,16 @@ def patch(call: Call) -> Any:
     return row
 
 
+def _checked_tags(call: Call, tags: set[str]) -> None:
+    if call.cloud.quota.exceeded("image_tags", len(tags)):
+        words = f"Image tag limit exceeded. Attempted: {len(tags)}, Maximum: {call.cloud.quota.limit('image_tags')}"
+        raise ServiceError("HTTPRequestEntityTooLarge", 413, words)
+
+
 def add_tag(call: Call) -> Reply:
     tags = _own(call)["tags"]
     if call.path["tag"] not in tags:
+        _checked_tags(call, {*tags, call.path["tag"]})
         tags.append(call.path["tag"])
     return Reply(204)
 

@@ -96,10 +96,11 @@ def index(call: Call) -> dict[str, Any]:
     plural = _plural(call)
     if plural == "security_groups" and call.project:
         call.cloud.neutron.default_group(call.project)
-    rows, more = page(_search(call, plural), call.query)
+    most = call.cloud.settings.page.get("neutron", 0)
+    rows, more = page(_search(call, plural), call.query, default=most, most=most)
     body: dict[str, Any] = {plural: [_show(call.cloud.neutron, plural, row) for row in rows]}
     if more:
-        path = f"{call.base}{call.url_path}?limit={call.query['limit']}&marker={rows[-1]['id']}"
+        path = f"{call.base}{call.url_path}?limit={len(rows)}&marker={rows[-1]['id']}"
         body[f"{plural}_links"] = [{"rel": "next", "href": path}]
     return body
 

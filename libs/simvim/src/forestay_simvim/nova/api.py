@@ -124,10 +124,11 @@ def _search(call: Call) -> list[Row]:
 
 
 def _paged(call: Call, shown: Callable[[Row], Row]) -> dict[str, Any]:
-    rows, more = page(_search(call), call.query)
+    most = call.cloud.settings.page.get("nova", 0)
+    rows, more = page(_search(call), call.query, default=most, most=most)
     body: dict[str, Any] = {"servers": [shown(row) for row in rows]}
     if more:
-        path = f"{call.base}{call.url_path}?limit={call.query['limit']}&marker={rows[-1]['id']}"
+        path = f"{call.base}{call.url_path}?limit={len(rows)}&marker={rows[-1]['id']}"
         body["servers_links"] = [{"rel": "next", "href": path}]
     return body
 

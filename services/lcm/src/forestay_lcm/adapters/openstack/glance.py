@@ -10,12 +10,17 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
+from forestay_events.errors import Permanent, Retryable
 
 from forestay_lcm.adapters.openstack.heat import Caller
 from forestay_lcm.adapters.openstack.transport import Content, NotFound, Reply
 
 SERVICE = "image"
 PAGE = 500
+
+
+class Full(Retryable):
+    """The image has as many tags as Glance lets it have (``image_tag_quota``)."""
 
 
 class Image(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,8 +70,13 @@ class Glance:
         await self._cloud.request(SERVICE, "PUT", f"/v2/images/{image_id}/file", body=content, acts=True)
 
     async def tag(self, image_id: str, tag: str) -> None:
-        """Add a tag; it may be there already. :raises NotFound: no such image."""
-        await self._cloud.request(SERVICE, "PUT", f"/v2/images/{image_id}/tags/{tag}")
+        """Add a tag; it may be there already. :raises NotFound: no such image. :raises Full: it has too many."""
+        try:
+            await self._cloud.request(SERVICE, "PUT", f"/v2/images/{image_id}/tags/{tag}")
+        except Permanent as error:
+            if error.status == 413:
+                raise Full(str(error)) from error
+            raise
 
     async def untag(self, image_id: str, tag: str) -> bool:
         """Take a tag away; gives whether it was there."""

@@ -102,9 +102,10 @@ class Heat:
         return [_stack(body) for body in reply.body["stacks"]]
 
     async def show(self, name: str, stack_id: str) -> Stack | None:
-        """The stack of an id, ``None`` when it is gone or deleted."""
+        """The stack of an id, ``None`` when it is gone or deleted. Its outputs, which cost Heat most, are left out."""
         try:
-            reply = await self._cloud.request(SERVICE, "GET", f"/stacks/{name}/{stack_id}")
+            path = f"/stacks/{name}/{stack_id}"
+            reply = await self._cloud.request(SERVICE, "GET", path, query={"resolve_outputs": "false"})
         except NotFound:
             return None
         stack = _stack(reply.body["stack"])

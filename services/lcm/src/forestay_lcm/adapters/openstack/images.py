@@ -4,6 +4,7 @@ Rules of this module:
 
 * An image is ours by its tags: ``forestay``, ``content-<digest>``, ``op-<operation>`` of who fills it, and ``vnf-<id>`` of
   each VNF that uses it. It is private and has the name that the VNFD gives it. One without our tags is never touched.
+* An image has room for as many tags as Glance allows (128): who finds none uses the next image, and makes one if need be.
 * Glance knows no lock. Of two images made at the same instant the older stays. An image is left alone by its last user in
   the order mark, untag, look, delete; a new user tags, then looks for a mark: one of the two sees the other.
 * A worker may die at any point. An image without content is filled by whoever comes next; one that is half filled is
@@ -22,7 +23,7 @@ from math import ceil
 from forestay_events.errors import Permanent, Retryable, UnknownOutcome
 
 from forestay_lcm.adapters.openstack.cloud import Cloud
-from forestay_lcm.adapters.openstack.glance import Glance, Image
+from forestay_lcm.adapters.openstack.glance import Full, Glance, Image
 from forestay_lcm.adapters.openstack.packaged import Package, PackagedImage
 from forestay_lcm.adapters.openstack.transport import AlreadyExists, NotFound
 from forestay_lcm.domain.state import Operation
@@ -100,9 +101,12 @@ async def let_go(glance: Glance, image_id: str, vnf_id: str, fence: Fence = unfe
         await glance.tag(image_id, mark)
     except NotFound:
         return False
+    except Full:  # many others use it; ours makes room for the mark
+        used = await glance.untag(image_id, user)
+        await glance.tag(image_id, mark)
     try:
         await fence()
-        used = await glance.untag(image_id, user)
+        used = await glance.untag(image_id, user) or used
         await fence()
     except Superseded:
         if used:
@@ -119,27 +123,31 @@ async def let_go(glance: Glance, image_id: str, vnf_id: str, fence: Fence = unfe
 
 async def _have(glance: Glance, job: ImageJob, wanted: PackagedImage) -> str | Again:
     """The id of the image, once it is active and ours to use."""
-    image = await _first(glance, wanted)
-    if image is None:
-        await job.fence()
-        made = await _create(glance, job, wanted)
+    full: set[str] = set()
+    for image in await _usable(glance, wanted):
         try:
-            await job.fence()
-        except Superseded:
-            await glance.delete(made.id)  # it is empty; whoever has found it meanwhile makes another
-            raise
-        image = await _first(glance, wanted)
-        if image is None or image.id != made.id:
-            await glance.delete(made.id)
-            return Again(_SOON, f"image {wanted.image.name} was made by somebody else at the same time")
-    return await _BY_STATUS.get(image.status, _replace)(glance, job, wanted, image)
+            return await _BY_STATUS.get(image.status, _replace)(glance, job, wanted, image)
+        except Full:
+            full.add(image.id)
+    await job.fence()
+    made = await _create(glance, job, wanted)
+    try:
+        await job.fence()
+    except Superseded:
+        await glance.delete(made.id)  # it is empty; whoever has found it meanwhile makes another
+        raise
+    first = next((image for image in await _usable(glance, wanted) if image.id not in full), None)
+    if first is None or first.id != made.id:
+        await glance.delete(made.id)
+        return Again(_SOON, f"image {wanted.image.name} was made by somebody else at the same time")
+    return await _BY_STATUS.get(first.status, _replace)(glance, job, wanted, first)
 
 
-async def _first(glance: Glance, wanted: PackagedImage) -> Image | None:
-    """The image to use: an active one, else the oldest."""
+async def _usable(glance: Glance, wanted: PackagedImage) -> list[Image]:
+    """The images in the order in which they are to be used: the active ones, then the oldest."""
     found = [image for image in await glance.tagged(OURS, _content(wanted)) if image.name == wanted.image.name]
     found = [image for image in found if image.status not in ("deleted", "pending_delete", "deactivated")]
-    return min(found, key=lambda image: (image.status != "active", image.created_at, image.id), default=None)
+    return sorted(found, key=lambda image: (image.status != "active", image.created_at, image.id))
 
 
 async def _create(glance: Glance, job: ImageJob, wanted: PackagedImage) -> Image:
@@ -187,11 +195,14 @@ async def _fill(glance: Glance, job: ImageJob, wanted: PackagedImage, image: Ima
     if job.package is None:
         raise Permanent(f"There is no package to take image {wanted.image.name} from.")
     content = await job.package.content(wanted.path)
+    filler = f"op-{job.op_id}"
     await job.fence()
     try:
-        await glance.tag(image.id, f"op-{job.op_id}")
+        await glance.tag(image.id, filler)
         await glance.upload(image.id, content)
-    except AlreadyExists:
+    except (AlreadyExists, Full) as error:
+        if isinstance(error, AlreadyExists) and filler not in image.tags:
+            await glance.untag(image.id, filler)
         return Again(_LATER, f"image {image.id} is filled by somebody else")
     except NotFound:
         return Again(_SOON, f"image {image.id} was deleted")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from typing import Any
 
 import msgspec
 from msgspec.structs import replace
@@ -86,13 +87,11 @@ class Neutron:
         found: set[str] = set()
         for at in range(0, len(ids), _BATCH):
             query = {"id": list(ids[at : at + _BATCH]), "fields": "id"}
-            reply = await self._cloud.request("network", "GET", "/v2.0/networks", query=query)
-            found |= {network["id"] for network in reply.body["networks"]}
+            found |= {network["id"] async for network in self._list("networks", query)}
         return found
 
     async def _ports(self, query: dict[str, Iterable[str]]) -> list[Port]:
-        reply = await self._cloud.request("network", "GET", "/v2.0/ports", query=query)
-        ports = msgspec.convert(reply.body["ports"], list[Port])
+        ports = [msgspec.convert(port, Port) async for port in self._list("ports", query)]
         floating = await self._floating_ips([port.id for port in ports])
         return [replace(port, floating_ips=tuple(ip for ip in floating if ip.port_id == port.id)) for port in ports]
 
@@ -102,8 +101,18 @@ class Neutron:
         for at in range(0, len(ports), _BATCH):
             query = {"port_id": list(ports[at : at + _BATCH])}
             try:
-                reply = await self._cloud.request("network", "GET", "/v2.0/floatingips", query=query)
+                found += [msgspec.convert(ip, FloatingIp) async for ip in self._list("floatingips", query)]
             except NotFound:
                 return []
-            found += msgspec.convert(reply.body["floatingips"], list[FloatingIp])
         return found
+
+    async def _list(self, collection: str, query: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
+        """All that is asked for; an operator can have Neutron show it page by page (``pagination_max_limit``)."""
+        marker: dict[str, str] = {}
+        while True:
+            reply = await self._cloud.request("network", "GET", f"/v2.0/{collection}", query={**query, **marker})
+            for item in reply.body[collection]:
+                yield item
+            if not any(link["rel"] == "next" for link in reply.body.get(f"{collection}_links", ())):
+                return
+            marker = {"marker": reply.body[collection][-1]["id"]}

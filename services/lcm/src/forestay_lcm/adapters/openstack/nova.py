@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 import msgspec
@@ -12,6 +12,9 @@ from forestay_lcm.adapters.openstack.heat import Caller
 from forestay_lcm.adapters.openstack.transport import NotFound
 
 SERVICE = "compute"
+PAGE = 500
+FEW = 4
+"""Servers that are asked for one by one: an ordinary user cannot list by id."""
 
 STOPPED = frozenset({"SHUTOFF", "SUSPENDED", "PAUSED", "SHELVED", "SHELVED_OFFLOADED"})
 """The statuses of a server that does not run."""
@@ -42,9 +45,28 @@ class Nova:
         self._cloud = cloud
 
     async def servers(self, ids: Iterable[str]) -> dict[str, Server]:
-        """These servers by id; one that is gone is left out."""
-        found = await asyncio.gather(*(self._server(server) for server in ids))
-        return {server.id: server for server in found if server}
+        """These servers by id; one that is gone is left out. Of many, the list is read as far as it takes.
+
+        What a list does not have need not be gone: it leaves out what is in a cell that does not answer.
+        """
+        wanted = set(ids)
+        listed = {server.id: server async for server in self._list(wanted) if server.id in wanted}
+        single = await asyncio.gather(*(self._server(server) for server in sorted(wanted - listed.keys())))
+        return listed | {server.id: server for server in single if server}
+
+    async def _list(self, wanted: set[str]) -> AsyncIterator[Server]:
+        """The servers of the project, the newest first, until only a few of those that are wanted are missing."""
+        query: dict[str, str | int] = {"limit": PAGE}
+        missing = len(wanted)
+        while missing > FEW:
+            body = (await self._cloud.request(SERVICE, "GET", "/servers/detail", query=query)).body
+            page = [_server(server) for server in body["servers"]]
+            for server in page:
+                yield server
+            missing -= sum(server.id in wanted for server in page)
+            if not page or "servers_links" not in body:
+                return
+            query["marker"] = page[-1].id
 
     async def boots(self, image: str) -> bool:
         """Whether a server boots from an image."""
@@ -89,13 +111,16 @@ class Nova:
             reply = await self._cloud.request(SERVICE, "GET", f"/servers/{server}")
         except NotFound:
             return None
-        body = reply.body["server"]
-        return Server(
-            id=body["id"],
-            status=body["status"],
-            task=body.get("OS-EXT-STS:task_state"),
-            zone=body.get("OS-EXT-AZ:availability_zone") or None,
-            image=(body.get("image") or {}).get("id"),
-            metadata=body.get("metadata") or {},
-            fault=(body.get("fault") or {}).get("message", ""),
-        )
+        return _server(reply.body["server"])
+
+
+def _server(body: dict[str, Any]) -> Server:
+    return Server(
+        id=body["id"],
+        status=body["status"],
+        task=body.get("OS-EXT-STS:task_state"),
+        zone=body.get("OS-EXT-AZ:availability_zone") or None,
+        image=(body.get("image") or {}).get("id"),
+        metadata=body.get("metadata") or {},
+        fault=(body.get("fault") or {}).get("message", ""),
+    )

@@ -1,0 +1,64 @@
+"""What OpenStack shows page by page, and what of it is asked for one by one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from forestay_lcm.adapters.openstack import nova
+from forestay_lcm.adapters.openstack.cloud import Cloud
+from forestay_simvim import OpenStackSimulator
+
+from .stepping import network
+
+
+async def servers(cloud: Cloud, count: int) -> list[str]:
+    """The ids of new servers, the oldest first."""
+    flavors = (await cloud.request("compute", "GET", "/flavors")).body["flavors"]
+    images = (await cloud.request("image", "GET", "/v2/images")).body["images"]
+    server = {"name": "s", "flavorRef": flavors[0]["id"], "imageRef": images[0]["id"], "networks": "none"}
+    made = [await cloud.request("compute", "POST", "/servers", body={"server": server}) for _ in range(count)]
+    return [reply.body["server"]["id"] for reply in made]
+
+
+def looks(sim: OpenStackSimulator, service: str) -> list[str]:
+    """The paths of the requests since the last call."""
+    seen = [entry.path for entry in sim.cloud.journal.entries() if entry.service == service and entry.method == "GET"]
+    sim.cloud.journal.clear()
+    return seen
+
+
+async def test_many_servers_are_read_from_lists(
+    sim: OpenStackSimulator, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = await servers(cloud, 30)
+    looks(sim, "nova")
+    found = await cloud.nova.servers([*ids, "gone"])
+    assert (set(found), len(looks(sim, "nova"))) == (set(ids), 2), "one list, and the one that is not in it"
+    single = await cloud.nova.servers(ids[:4])
+    assert (single, len(looks(sim, "nova"))) == ({server: found[server] for server in ids[:4]}, 4)
+    monkeypatch.setattr(nova, "PAGE", 10)
+    assert await cloud.nova.servers(ids[20:]) == {server: found[server] for server in ids[20:]}
+    assert len(looks(sim, "nova")) == 1, "the newest come first"
+    assert set(await cloud.nova.servers(ids[:10])) == set(ids[:10])
+    assert len(looks(sim, "nova")) == 3
+    sim.cloud.settings.page["nova"] = 6
+    assert set(await cloud.nova.servers(ids)) == set(ids)
+
+
+async def test_what_neutron_shows_page_by_page_is_read_to_the_end(sim: OpenStackSimulator, cloud: Cloud) -> None:
+    private = (await network(cloud, "private"))["id"]
+    body: dict[str, Any] = {"port": {"network_id": private}}
+    made = [(await cloud.request("network", "POST", "/v2.0/ports", body=body)).body["port"]["id"] for _ in range(7)]
+    sim.cloud.settings.page["neutron"] = 3
+    assert {port.id for port in await cloud.neutron.ports(made)} == set(made)
+
+
+async def test_nobody_asks_heat_for_outputs(sim: OpenStackSimulator, cloud: Cloud) -> None:
+    template = {"heat_template_version": "2018-08-31", "outputs": {"a": {"value": "b"}}}
+    stack_id = await cloud.heat.create("s", {"template": template})
+    sim.cloud.journal.clear()
+    stack = await cloud.heat.show("s", stack_id)
+    assert stack is not None
+    (entry,) = sim.cloud.journal.entries()
+    assert "resolve_outputs=false" in entry.path
