@@ -35,6 +35,7 @@ REST: tuple[Scenario, ...] = (
     packages.newer_image,
     packages.newer_image_of_the_package,
     packages.newer_boot_volume,
+    failures.login_without_trusts,
     failures.engine_killed_in_mid_update,
     failures.engine_killed_unnoticed,
     failures.wrong_flavour,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import yaml
 from forestay_lcm.adapters.openstack.cloud import Clouds
@@ -13,6 +14,7 @@ from forestay_standalone.rest import RestApi
 from tests.flow.clouds import ScenarioCloud
 from tests.flow.life import SCALE_OUT, Life, born
 from tests.flow.scenario import GROUP, PAIR, start
+from tests.flow.scenarios.access import connection, modified
 
 Json = dict[str, Any]
 
@@ -106,6 +108,28 @@ async def engine_killed_in_mid_update(api: RestApi, cloud: ScenarioCloud, direct
     assert len(await life.vnfcs()) == 2
     assert [server["status"] for server in await life.servers()] == ["ACTIVE"] * 2
     await life.ends()
+
+
+async def login_without_trusts(api: RestApi, cloud: ScenarioCloud, directory: Path) -> None:
+    """Heat makes a trust for each stack, which an application credential may not: that is said within seconds. The VNF is made
+    with a password; then that login does for all the rest."""
+    life = await born(api, cloud, directory, GROUP)
+    password = dict(cloud.connection.access_info or {})
+    async with cloud.application_credential(f"scenario-{uuid4()}") as made:
+        login = {"applicationCredentialId": made["id"], "applicationCredentialSecret": made["secret"]}
+        request = life.request | {"vimConnectionInfo": {"vim": connection(cloud, login)}}
+        async with asyncio.timeout(20):
+            failed = await life.done("instantiate", request, "FAILED_TEMP")
+        assert "allow_insecure_application_credential_trust_escalation" in failed["error"]["detail"]
+        await life.handled(failed, "rollback", "ROLLED_BACK")
+        await life.instantiated(vimConnectionInfo={"vim": connection(cloud, password)})
+        await modified(life, dict.fromkeys(password) | login)
+        first = await life.vnfcs()
+        await life.done("scale", SCALE_OUT)
+        assert (await life.vnfcs()).keys() > first.keys()
+        await life.done("heal", {"vnfcInstanceId": await life.of_vdu("VDU1")})
+        assert not (await life.vnfcs()).keys() & first.keys()
+        await life.ends()
 
 
 async def abandoned(life: Life, uri: str) -> Json:

@@ -6,17 +6,20 @@ from typing import Any
 
 import msgspec
 import pytest
-from forestay_events.errors import Permanent
+from forestay_events.errors import Permanent, UnknownOutcome
 from forestay_lcm.adapters.openstack.cloud import Clouds
 from forestay_lcm.adapters.openstack.connections import connection_of
+from forestay_lcm.adapters.openstack.steps import take
 from forestay_lcm.domain.plan import Step
 from forestay_lcm.domain.state import Operation, StepRun, Vnf
+from forestay_lcm.executor import Failed
 from forestay_simvim import OpenStackSimulator, SimConfig
+from forestay_simvim.faults import CallFault
 from forestay_sol.vnfd import Flavour
 from forestay_sol.vnflcm import InstantiatedVnfInfo, VimConnectionInfo
 
 from .conftest import connection
-from .stepping import VNF, asg_order, instantiate, operation
+from .stepping import VNF, asg_order, confirmed, finish, instantiate, job, operation
 
 CONNECTIONS = {name: VimConnectionInfo(vim_type="ETSINFV.OPENSTACK_KEYSTONE.V_3") for name in ("north", "south")}
 
@@ -82,9 +85,34 @@ async def application_credential(sim: OpenStackSimulator, clouds: Clouds) -> Vim
 
 
 async def test_an_application_credential_makes_a_vnf(sim: OpenStackSimulator, clouds: Clouds, asg: Flavour) -> None:
+    sim.settings.trusts["application_credential"] = 1
     cloud = clouds.cloud(await application_credential(sim, clouds))
     info, _ = await instantiate(cloud, await asg_order(cloud, asg))
     assert (info.metadata or {})["tenant"] == sim.openrc()["OS_PROJECT_NAME"]
+
+
+async def test_where_it_may_make_no_trusts_that_is_said_at_once(
+    sim: OpenStackSimulator, clouds: Clouds, asg: Flavour
+) -> None:
+    cloud = clouds.cloud(await application_credential(sim, clouds))
+    failed = await finish(cloud, job("create-stack", await asg_order(cloud, asg)))
+    assert isinstance(failed, Failed)
+    assert (failed.title, failed.status) == ("Heat needs another login", 422)
+    assert "500: The server has either erred" in failed.detail
+    assert "(RemoteError)" in failed.detail
+    assert "allow_insecure_application_credential_trust_escalation" in failed.detail
+
+
+async def test_where_heat_fails_for_another_reason_it_is_tried_again(
+    sim: OpenStackSimulator, clouds: Clouds, asg: Flavour
+) -> None:
+    sim.settings.trusts["application_credential"] = 1
+    cloud = clouds.cloud(await application_credential(sim, clouds))
+    sim.faults.add(CallFault(service="heat", method="POST", path="/stacks$", status=500))
+    step = job("create-stack", await asg_order(cloud, asg))
+    with pytest.raises(UnknownOutcome):
+        await take(cloud, step)
+    assert await confirmed(cloud, step)
 
 
 async def test_one_that_is_revoked_is_named_but_not_its_secret(sim: OpenStackSimulator, clouds: Clouds) -> None:

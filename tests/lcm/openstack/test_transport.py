@@ -15,7 +15,7 @@ import pytest_asyncio
 from aiohttp import web
 from forestay_events.errors import ForestayError, Permanent, Retryable, UnknownOutcome
 from forestay_lcm.adapters.openstack.keystone import tls
-from forestay_lcm.adapters.openstack.transport import AlreadyExists, NotFound, Transport, Unauthorized
+from forestay_lcm.adapters.openstack.transport import AlreadyExists, NotFound, ServerError, Transport, Unauthorized
 from forestay_sol.egress import Egress, networks
 
 HEAT_409 = {
@@ -25,6 +25,12 @@ HEAT_409 = {
     "title": "Conflict",
 }
 BUSY_409 = {"error": {"message": "Stack vnf-1 already has an action (CREATE) in progress.", "type": "ActionInProgress"}}
+
+
+def _heat(kind: str) -> object:
+    """What Heat says of an error that is not of its own making."""
+    explanation = "The server has either erred or is incapable of performing the requested operation."
+    return {"code": 500, "explanation": explanation, "error": {"type": kind, "traceback": None}}
 
 
 async def _reset(request: web.Request) -> web.Response:
@@ -73,6 +79,8 @@ HANDLERS: dict[str, Callable[[web.Request], Awaitable[web.StreamResponse]]] = {
     "slow": _slow,
     "429": _status(429, {"overLimit": {"message": "slow down"}}, Retry_After="7"),
     "503": _status(503),
+    "heat500": _status(500, _heat("RemoteError")),
+    "heatkey": _status(500, _heat("InvalidEncryptionKey")),
     "500": _status(500, {"error": {"message": "database is away"}}),
     "502": _status(502),
     "401": _status(401),
@@ -123,8 +131,10 @@ async def transport() -> AsyncIterator[Transport]:
     [
         ("reset", Retryable, UnknownOutcome),
         ("slow", Retryable, UnknownOutcome),
-        ("500", Retryable, UnknownOutcome),
-        ("502", Retryable, UnknownOutcome),
+        ("500", Retryable, ServerError),
+        ("502", Retryable, ServerError),
+        ("heat500", Retryable, ServerError),
+        ("heatkey", Permanent, Permanent),
         ("429", Retryable, Retryable),
         ("503", Retryable, Retryable),
         ("409busy", Retryable, Retryable),
@@ -152,6 +162,7 @@ async def test_each_failure_has_its_error(
         ("400", 400, "Invalid input for fixed_ips."),
         ("409", 409, r"The Stack \(vnf-1\) already exists"),
         ("302", 502, "302"),
+        ("heatkey", 502, r"500: The server has either erred .* operation. \(InvalidEncryptionKey\)$"),
         ("glance", 413, "413: Image tag limit exceeded for image a&b$"),
         ("internal", 403, "403: no reason given$"),
         ("long", 400, "400: x{2000}$"),

@@ -10,7 +10,7 @@ from forestay_simvim.faults import Faults
 from forestay_simvim.glance.images import Images
 from forestay_simvim.heat.engine import Engine
 from forestay_simvim.journal import Journal
-from forestay_simvim.keystone.identity import Identity
+from forestay_simvim.keystone.identity import Identity, Token
 from forestay_simvim.neutron.network import Networking
 from forestay_simvim.nova.compute import Compute
 from forestay_simvim.quota import Quota
@@ -48,6 +48,10 @@ class Cloud:
         for stack in self.heat.store.by_id.values():
             if stack.task is not None:
                 stack.task.cancel()
+
+    def may_trust(self, token: Token) -> bool:
+        """Whether Keystone lets a login make trusts, as Heat does for each new stack."""
+        return "application_credential" not in token.methods or bool(self.settings.trusts["application_credential"])
 
     def counts(self) -> dict[str, int]:
         """How many objects of each kind there are (of ports, those that are not a router's), and stacks by status."""

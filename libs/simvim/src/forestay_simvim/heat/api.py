@@ -24,11 +24,12 @@ _EXPLANATIONS = {
 def error_body(error: ServiceError) -> dict[str, Any]:
     if error.status == 401:
         return {"error": {"code": 401, "message": error.message, "title": error.kind}}
+    said = {"message": error.message} if error.status < 500 else {}  # only its own errors are safe to be told
     return {
         "code": error.status,
         "title": HTTPStatus(error.status).phrase,
         "explanation": _EXPLANATIONS.get(error.status, HTTPStatus(error.status).phrase),
-        "error": {"type": error.kind, "traceback": None, "message": error.message},
+        "error": {"type": error.kind, "traceback": None, **said},
     }
 
 

@@ -57,6 +57,8 @@ class Engine:
     def create(self, stack: Stack) -> None:
         """Validate a new stack, register it and start to make it."""
         self.validate(stack)
+        if not self.cloud.may_trust(stack.user):
+            raise ServiceError("RemoteError", 500, "Forbidden: Delegated tokens cannot manage trusts. (HTTP 403)")
         self.store.add(stack)
         self.launch(stack, "CREATE", stack.blueprint)
 

@@ -180,6 +180,13 @@ def delete_application_credential(call: Call) -> Reply:
     return Reply(204)
 
 
+def trusts(call: Call) -> dict[str, Any]:
+    if not call.cloud.may_trust(call.caller):
+        message = "You are not authorized to perform the requested action: Delegated tokens cannot manage trusts."
+        raise ServiceError("Forbidden", 403, message)
+    return _listing(call, "trusts", [])
+
+
 def my_projects(call: Call) -> dict[str, Any]:
     return _listing(call, "projects", call.cloud.identity.projects_of(call.caller.user["id"]))
 
@@ -261,6 +268,7 @@ SERVICE = Service(
         ("GET", "/v3/users/{user}/application_credentials", application_credentials),
         ("POST", "/v3/users/{user}/application_credentials", create_application_credential),
         ("DELETE", "/v3/users/{user}/application_credentials/{id}", delete_application_credential),
+        ("GET", "/v3/OS-TRUST/trusts", trusts),
         ("GET", "/v3/roles", list_of("roles")),
         ("GET", "/v3/roles/{id}", one_of("roles")),
         ("GET", "/v3/role_assignments", role_assignments),

@@ -15,16 +15,23 @@ from forestay_sol.egress import Egress
 from forestay_sol.vnflcm import VimConnectionInfo
 
 from forestay_lcm.adapters.openstack.cinder import Cinder
+from forestay_lcm.adapters.openstack.heat import SERVICE as HEAT
 from forestay_lcm.adapters.openstack.heat import Heat
 from forestay_lcm.adapters.openstack.keystone import Credential, Keystone, Token, credential
 from forestay_lcm.adapters.openstack.neutron import Neutron
 from forestay_lcm.adapters.openstack.nova import Nova
-from forestay_lcm.adapters.openstack.transport import ANYWHERE, Reply, Transport, Unauthorized
+from forestay_lcm.adapters.openstack.transport import ANYWHERE, Reply, ServerError, Transport, Unauthorized
 
 Query = Mapping[str, str | int | Sequence[str]]
 
 _ALIASES: Mapping[str, tuple[str, ...]] = {"block-storage": ("volumev3",)}
 """Service types under which older catalogs have a service."""
+
+_NO_TRUSTS = (
+    "Heat makes a trust for each stack, and Keystone lets this application credential make none. Give the VIM connection a "
+    "username and password, or have the operator of the OpenStack set [security_compliance] "
+    "allow_insecure_application_credential_trust_escalation in keystone.conf."
+)
 
 
 class Clouds:
@@ -103,6 +110,10 @@ class Cloud:
         except Unauthorized:
             token = await self._keystone.token(self._credential, refused=token)
             return await self._send(token, method, self._url(token, service, path, query), body, acts, version)
+        except ServerError as error:
+            if service == HEAT and await self._keystone.forbids_trusts(self._credential):
+                raise Permanent(f"{error} {_NO_TRUSTS}", status=422, title="Heat needs another login") from error
+            raise
 
     def _url(self, token: Token, service: str, path: str, query: Query | None) -> str:
         service = next((name for name in (service, *_ALIASES.get(service, ())) if name in token.endpoints), service)

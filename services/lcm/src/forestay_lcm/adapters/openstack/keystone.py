@@ -18,7 +18,7 @@ import msgspec
 from forestay_events.errors import Permanent, Rejected
 from forestay_sol.vnflcm import VimConnectionInfo
 
-from forestay_lcm.adapters.openstack.transport import Reply, Transport, Unauthorized
+from forestay_lcm.adapters.openstack.transport import Forbidden, Reply, Transport, Unauthorized
 from forestay_lcm.domain.vim_login import Access, Interface, login_of
 
 Json = dict[str, Any]
@@ -85,10 +85,11 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Token(msgspec.Struct, frozen=True, kw_only=True):
-    """A token with its end (:func:`time.monotonic`), its project's name and id, and the endpoints of its catalog by service
-    type; ``region`` is where its stacks are."""
+    """A token with its end (:func:`time.monotonic`), its user's id, its project's name and id, and the endpoints of its catalog
+    by service type; ``region`` is where its stacks are."""
 
     id: str
+    user_id: str
     project: str
     project_id: str
     region: str
@@ -191,11 +192,16 @@ class _Project(msgspec.Struct):
     name: str
 
 
+class _User(msgspec.Struct):
+    id: str
+
+
 class _Given(msgspec.Struct):
     """The member ``token`` of Keystone's answer."""
 
     issued_at: datetime
     expires_at: datetime
+    user: _User
     project: _Project | None = None
     catalog: tuple[_Service, ...] = ()
 
@@ -227,6 +233,21 @@ class Keystone:
             asking = self._asking[credential] = asyncio.create_task(self._authenticate(credential))
             asking.add_done_callback(lambda done: self._asked(credential, done))
         return await asyncio.shield(asking)
+
+    async def forbids_trusts(self, credential: Credential) -> bool:
+        """Whether this login may have nothing to do with trusts, because it is not a user's own (an application credential).
+
+        :raises Retryable: Keystone cannot be reached; else as :meth:`token`.
+        """
+        if isinstance(credential.login, Password):
+            return False
+        token = await self.token(credential)
+        url = f"{credential.auth_url}/OS-TRUST/trusts?trustor_user_id={token.user_id}"
+        try:
+            await self._transport.request("GET", url, headers={"X-Auth-Token": token.id}, tls=credential.tls)
+        except Forbidden:
+            return True
+        return False
 
     def _asked(self, credential: Credential, done: asyncio.Task[Token]) -> None:
         del self._asking[credential]
@@ -268,6 +289,7 @@ def _token(reply: Reply, credential: Credential) -> Token:
     home = endpoints.get("orchestration")
     return Token(
         id=token_id,
+        user_id=given.user.id,
         project=given.project.name if given.project else "",
         project_id=given.project.id if given.project else "",
         region=(home.region_id or home.region or "") if home else "",

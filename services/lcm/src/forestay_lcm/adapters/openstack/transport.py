@@ -5,7 +5,7 @@ Rules of this module, by what is known of the call:
 * it was not sent (no connection), or was turned away (429, 503): ``Retryable``;
 * it was sent and its answer is lost or says nothing (time-out, reset, other 5xx): ``UnknownOutcome`` for a call that
   acts, ``Retryable`` for one that only looks;
-* it was refused (4xx): ``Permanent`` with the VIM's status and its own words.
+* it was refused (4xx), or failed for a reason that stays (``_HOPELESS``): ``Permanent`` with the VIM's own words.
 
 A body is JSON, or :class:`Content` that is sent as it is read and takes as long as that takes.
 
@@ -57,8 +57,23 @@ class Content:
     size: int
 
 
+class ServerError(UnknownOutcome):
+    """5xx to a call that acts.
+
+    :ivar type: what the service calls its error, if it says.
+    """
+
+    def __init__(self, message: str, type_: str = "") -> None:
+        super().__init__(message)
+        self.type = type_
+
+
 class Unauthorized(Permanent):
     """401: the token or the password is not accepted."""
+
+
+class Forbidden(Permanent):
+    """403: this login may not do that."""
 
 
 class NotFound(Permanent):
@@ -176,20 +191,25 @@ def _sent(body: Any) -> _Sent:
 
 
 def words(content: bytes) -> str:
-    """What an OpenStack error body says: its ``message``, which each service wraps in another way, or its page."""
-    found = next(_messages(_decoded(content)), None)
+    """What an OpenStack error body says: its ``message``, which each service wraps in another way, or the explanation and type
+    of Heat's that has none, or its page."""
+    body = _decoded(content)
+    found = next(_members("message", body), None)
+    if found is None and (said := next(_members("explanation", body), None)):
+        found = " ".join([said, *(f"({kind})" for kind in _members("type", body))])
     if found is None and (page := _PAGE.search(content[: 4 * _WORDS])):
         found = unescape(page[1].decode(errors="replace")).replace("\0", "\ufffd").strip()
     return (found or "no reason given")[:_WORDS]
 
 
-def _messages(node: Any) -> Iterator[str]:
+def _members(name: str, node: Any) -> Iterator[str]:
+    """The texts of this name, at any depth."""
     if isinstance(node, dict):
         members = cast("dict[str, Any]", node)
-        if isinstance(message := members.get("message"), str) and message:
-            yield message
+        if isinstance(text := members.get(name), str) and text:
+            yield text
         for value in members.values():
-            yield from _messages(value)
+            yield from _members(name, value)
 
 
 def _decoded(content: bytes) -> Any:
@@ -218,11 +238,23 @@ def _refusal(status: int, text: str, headers: Mapping[str, str], acts: bool, con
         after = headers.get("Retry-After", "")
         return Retryable(text, delay=min(float(after), _LONGEST_WAIT) if after.isdecimal() else None)
     if status >= 500:
-        return _lost(acts)(text)
+        type_ = next(_members("type", _decoded(content)), "")
+        if type_ in _HOPELESS:
+            return Permanent(text, status=502, title="VIM cannot do what was asked")
+        return ServerError(text, type_) if acts else Retryable(text)
     if status == 409 and b"ActionInProgress" in content:
         return Retryable(text)
     kind = _REFUSALS.get(status, Permanent)
     return kind(text, status=status if status >= 400 else 502, title="VIM refused the request")
 
 
-_REFUSALS: Mapping[int, Callable[..., Permanent]] = {401: Unauthorized, 404: NotFound, 409: AlreadyExists}
+_REFUSALS: Mapping[int, Callable[..., Permanent]] = {
+    401: Unauthorized,
+    403: Forbidden,
+    404: NotFound,
+    409: AlreadyExists,
+}
+
+_HOPELESS = frozenset({"InvalidEncryptionKey", "InvalidGlobalResource"})
+"""The types of Heat's 500s that only its operator can change. All others may pass: ``RemoteError`` is a fault of whatever its
+engine has called (database, Keystone, message bus), ``MessagingTimeout`` an engine that is down or busy."""
