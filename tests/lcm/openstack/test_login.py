@@ -71,7 +71,7 @@ def token(url: str, **members: Any) -> dict[str, Any]:
         for kind in ("orchestration", "image", "network", "compute")
     ]
     times = {"issued_at": "2026-01-01T00:00:00.000000Z", "expires_at": "2026-01-01T01:00:00.000000Z"}
-    return {"token": {**times, "project": _PROJECT, "catalog": catalog, **members}}
+    return {"token": {**times, "user": {"id": "u"}, "project": _PROJECT, "catalog": catalog, **members}}
 
 
 @pytest.mark.parametrize(

@@ -198,15 +198,18 @@ def test_given_ports_keep_their_ids(two_vdus: Flavour) -> None:
 
 def test_several_configs_go_to_the_ports_that_have_their_addresses(asg: Flavour) -> None:
     fixed = ext_cp("VDU1_CP1", fixed="10.0.0.2")["cpConfig"]["cfg-VDU1_CP1"]
-    cp = {"cpdId": "VDU1_CP1", "cpConfig": {"any": ext_cp("x")["cpConfig"]["cfg-x"], "two": fixed}}
+    configs = {"any": ext_cp("x")["cpConfig"]["cfg-x"], "two": fixed}
+    at_once = [{"cpdId": "VDU1_CP1", "cpConfig": configs}]
+    one_by_one = [{"cpdId": "VDU1_CP1", "cpConfig": {name: config}} for name, config in configs.items()]
     resources = [
         item
         for m in ("a", "b")
         for item in (_resource("VDU1", f"s{m}", stack=f"n/{m}"), _resource("VDU1_CP1", f"p{m}", stack=f"n/{m}"))
     ]
     ports = [_port("pa", "sa", ("s", "10.0.0.2")), _port("pb", "sb", ("s", "10.0.0.3"))]
-    info = _info(order_of(asg, extVirtualLinks=[ext_link(cp)]), resources, ports)
-    assert {item.ext_link_port_id: item.cp_config_id for item in info.ext_cp_info} == {"pa": "two", "pb": "any"}
+    for cps in (at_once, one_by_one):
+        info = _info(order_of(asg, extVirtualLinks=[ext_link(*cps)]), resources, ports)
+        assert {item.ext_link_port_id: item.cp_config_id for item in info.ext_cp_info} == {"pa": "two", "pb": "any"}
 
 
 def test_changes_of_an_instantiation_and_of_its_end(two_vdus: Flavour) -> None:

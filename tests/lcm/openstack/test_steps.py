@@ -165,6 +165,20 @@ async def test_a_lost_answer_to_a_delete(sim: OpenStackSimulator, cloud: Cloud, 
     assert await cloud.heat.find(f"vnf-{VNF}") is None
 
 
+async def test_a_template_may_hide_its_parameters(cloud: Cloud, asg: Flavour) -> None:
+    """Heat shows asterisks then; an update of the stack needs what it was made with."""
+    hot = asg.base_hot
+    assert hot is not None
+    hides = msgspec.structs.replace(hot, template=hot.template.replace("type: json", "type: json, hidden: true", 1))
+    shown, _ = await instantiate(cloud, await asg_order(cloud, asg))
+    await terminate(cloud)
+    hidden, results = await instantiate(cloud, await asg_order(cloud, msgspec.structs.replace(asg, base_hot=hides)))
+    stack = await cloud.heat.show(results["create-stack"]["stack_name"], results["create-stack"]["stack_id"])
+    assert stack is not None
+    assert stack.parameters["nfv"] == "******"
+    assert (hidden.metadata or {})["nfv"] == (shown.metadata or {})["nfv"]
+
+
 async def test_nothing_to_delete_is_done(cloud: Cloud) -> None:
     assert await terminate(cloud) == Confirmed({})
 

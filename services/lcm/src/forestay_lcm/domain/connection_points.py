@@ -13,8 +13,10 @@ from forestay_sol.vnflcm import (
     ExtVirtualLinkData,
     InstantiatedVnfInfo,
     VnfcResourceInfo,
+    VnfExtCpConfig,
     VnfExtCpData,
 )
+from msgspec.structs import replace
 
 GIVEN_PORT = "req-"
 """Prefix of the VnfLinkPort id of a given port on an externally managed virtual link (Tacker's convention)."""
@@ -36,10 +38,20 @@ def effective_links(
 ) -> tuple[ExtVirtualLinkData, ...]:
     """The external virtual links to use: the grant's, and those of the request that the grant does not name.
 
-    SOL003 clause 9.5.2.3: what the NFVO says about external virtual links overrides the request.
+    SOL003 clause 9.5.2.3: what the NFVO says about external virtual links overrides the request. A link that names a CPD several
+    times (clause 4.4.1.2 does not forbid it) means all that it says of it.
     """
     named = {link.id for link in granted}
-    return (*granted, *(link for link in requested if link.id not in named))
+    links = (*granted, *(link for link in requested if link.id not in named))
+    return tuple(replace(link, ext_cps=_united(link.ext_cps)) for link in links)
+
+
+def _united(ext_cps: Iterable[VnfExtCpData]) -> tuple[VnfExtCpData, ...]:
+    """One element for each CPD."""
+    configs: dict[str, dict[str, VnfExtCpConfig]] = {}
+    for cp in ext_cps:
+        configs.setdefault(cp.cpd_id, {}).update(cp.cp_config)
+    return tuple(VnfExtCpData(cpd_id=cpd_id, cp_config=config) for cpd_id, config in configs.items())
 
 
 def managed_links(

@@ -11,10 +11,13 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Protocol
 
 import msgspec
+from msgspec.structs import replace
 
 from forestay_lcm.adapters.openstack.transport import NotFound, Reply
 
 SERVICE = "orchestration"
+
+_HIDDEN = "******"
 
 
 class Caller(Protocol):
@@ -123,6 +126,13 @@ class Heat:
             for part in ("environment", "files")
         ]
         return MadeOf(template=template, parameters=environment.get("parameters") or {}, files=files or {})
+
+    async def unhidden(self, stack: Stack) -> Stack:
+        """The stack with all of its parameters in the clear: those that its template hides, Heat shows as asterisks."""
+        if _HIDDEN not in stack.parameters.values():
+            return stack
+        given = (await self._cloud.request(SERVICE, "GET", f"/stacks/{stack.path}/environment")).body
+        return replace(stack, parameters=stack.parameters | (given.get("parameters") or {}))
 
     async def create(self, name: str, fields: dict[str, Any]) -> str:
         """Start to make a stack; gives its id. :raises AlreadyExists: the name is taken."""

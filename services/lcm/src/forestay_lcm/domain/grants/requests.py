@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 from forestay_events.errors import Rejected
-from forestay_lcm.domain.connection_points import given_link_ports, vdu_cp_id
+from forestay_lcm.domain.connection_points import effective_links, given_link_ports, vdu_cp_id
 from forestay_lcm.domain.grants.constraints import placement_constraints
 from forestay_lcm.domain.grants.definitions import (
     Asking,
@@ -105,7 +105,8 @@ def change_ext_conn_grant_request(
 ) -> GrantRequest:
     """New ports for the CPs that get none from the requester, the removal of ours, the VNFCs that have them changed."""
     existing = Existing(info)
-    requested = {vdu_cp_id(flavour, cp.cpd_id): cp for cp in ext_cps(request.ext_virtual_links)}
+    links = effective_links((), request.ext_virtual_links)
+    requested = {vdu_cp_id(flavour, cp.cpd_id): cp for cp in ext_cps(links)}
     added: list[ResourceDefinition] = []
     removed: list[ResourceDefinition] = []
     updated: list[ResourceDefinition] = []

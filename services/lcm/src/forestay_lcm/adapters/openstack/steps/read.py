@@ -44,6 +44,7 @@ async def observe(cloud: Cloud, stack: Stack, known: Known) -> Observed:
         cloud.neutron.ports([*made, *outside, *inside]),
         cloud.nova.servers(server.physical_id for server in servers(resources, known.flavour)),
     )
+    stack = await cloud.heat.unhidden(stack)
     return Observed(stack=stack, resources=resources, ports={port.id: port for port in ports}, servers=seen)
 
 
