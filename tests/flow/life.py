@@ -9,6 +9,7 @@ from uuid import uuid4
 
 from forestay_standalone.rest import RestApi
 
+from tests.flow.changes import assert_changes
 from tests.flow.clouds import ScenarioCloud
 from tests.flow.scenario import Sample, create, instantiate_body, operate
 from tests.scripts.packages import onboarded, variant
@@ -33,9 +34,12 @@ class Life:
     request: Json
 
     async def done(self, task: str, body: Json, state: str = "COMPLETED") -> Json:
-        """The operation occurrence, which has ended in ``state``."""
+        """The operation occurrence, which has ended in ``state``; one that has ended well tells just what it has changed."""
+        before = await self.info()
         operation = await operate(self.api, self.uri, task, body, patience=self.cloud.patience)
         assert operation["operationState"] == state, operation
+        if state == "COMPLETED":
+            assert_changes(before, await self.info(), operation)
         return operation
 
     async def instantiated(self, **members: Any) -> Json:
@@ -57,8 +61,9 @@ class Life:
         return await self.api.send("GET", self.uri)
 
     async def info(self) -> Json:
-        """The ``instantiatedVnfInfo``."""
-        return (await self.shown())["instantiatedVnfInfo"]
+        """The ``instantiatedVnfInfo``; empty when it is not instantiated."""
+        shown = await self.shown()
+        return shown["instantiatedVnfInfo"] if shown["instantiationState"] == "INSTANTIATED" else {}
 
     async def vnfcs(self) -> dict[str, Json]:
         """The ``vnfcResourceInfo`` by id; a VNFC's id is that of its server."""
