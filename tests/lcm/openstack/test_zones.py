@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -122,3 +123,15 @@ def test_a_zone_of_those_to_be_apart_from_comes_last(two_vdus: Flavour) -> None:
     assert chosen(apart, zones=("a", "b")) == "b"
     assert chosen(replace(apart, scope="nfvi_node")) == "b"
     assert chosen(zones=("a",)) is None
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "No valid host was found. There are not enough hosts available.",
+        "Exceeded maximum number of retries. Exhausted all hosts available for retrying build failures for instance x.",
+    ],
+)
+def test_novas_words_for_a_zone_without_room(words: str) -> None:
+    """The second is what a rule for hosts comes to when Nova places several servers at once."""
+    assert re.search(ANY_ZONE.openstack_zone_error, words)

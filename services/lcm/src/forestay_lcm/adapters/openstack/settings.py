@@ -25,4 +25,4 @@ class OpenStackSettings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 0
     openstack_zone_error: Annotated[
         str, Meta(description="regular expression of Heat's reasons for that (placement_az_resource_error)")
-    ] = "No valid host was found|Not enough hosts|not enough hosts|NoValidHost"
+    ] = "No valid host was found|[Nn]ot enough hosts|NoValidHost|Exhausted all hosts"
