@@ -41,14 +41,12 @@ log = structlog.get_logger(__name__)
 class _Case(NamedTuple):
     """A VNF instance in a place.
 
-    :ivar elsewhere: it is known to live in another place.
-    :ivar told: it has findings in this one.
+    :ivar told: it has findings there.
     :ivar left: what there is with our tag that is for it.
     """
 
     place: Place
     vnf_id: str
-    elsewhere: bool
     told: bool
     left: tuple[Ours, ...]
 
@@ -78,7 +76,7 @@ class Comparison:
         told = await self.records.told_of(place.name)
 
         async def one(vnf_id: str) -> None:
-            case = _Case(place, vnf_id, homes.is_elsewhere(vnf_id, place), vnf_id in told, left.get(vnf_id, ()))
+            case = _Case(place, vnf_id, vnf_id in told, left.get(vnf_id, ()))
             if await turns.take(lambda: self._decide(case), place=place.name, vnf=vnf_id):
                 compared.add(vnf_id)
 
@@ -87,13 +85,13 @@ class Comparison:
     async def _decide(self, case: _Case) -> bool:
         """Say what there is to be said of a VNF instance; ``False``: nothing can be said."""
         before = await self.vnfs.load(case.vnf_id)
-        vnf = _existing(before.state)
+        vnf = before.state if before.state and not before.state.deleted else None
         if vnf and vnf.open_operation:
             return False
         differ = await self._look(case, vnf) if vnf and case.vnf_id in case.place.vnfs else ()
         if differ is None or (await self.vnfs.load(case.vnf_id)).seq != before.seq:
             return False
-        orphans = [it for it in case.left if it.is_orphan(vnf, elsewhere=case.elsewhere)]
+        orphans = [it for it in case.left if it.is_orphan(vnf)]
         findings = (*(it.finding for it in orphans), *differ)
         project = vnf.project if vnf else case.place.project
         if findings or case.told:
@@ -123,7 +121,7 @@ class Comparison:
 
         async def fence() -> None:
             vnf = (await self.vnfs.load(case.vnf_id)).state
-            if not orphan.is_orphan(_existing(vnf), elsewhere=case.elsewhere):
+            if not orphan.is_orphan(vnf):
                 raise Superseded(vnf.operation if vnf else None)
 
         await self.records.record(case.vnf_id, project, Remove(finding_id=known.id))
@@ -133,7 +131,3 @@ class Comparison:
             log.warning("drift.orphan_removed", vim=case.place.name, what=orphan.finding.detail)
         except Superseded:
             log.info("drift.orphan_taken", vim=case.place.name, what=orphan.finding.detail)
-
-
-def _existing(vnf: Vnf | None) -> Vnf | None:
-    return None if vnf is None or vnf.deleted else vnf

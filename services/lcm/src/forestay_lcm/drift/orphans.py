@@ -1,6 +1,7 @@
 """What carries our tag in a VIM and may belong to no VNF instance: stacks, and images that were uploaded for one.
 
-Rules of this module: it only looks, and removes when it is told to. A stack is of the VNF instance that it is named for. An image
+Rules of this module: it only looks, and removes when it is told to. A stack is of the VNF instance that it is named for, and none
+is an orphan while that is instantiated, whichever the log knows: it may be the one that the VNF lives in. An image
 may be used by several: each use is an orphan of its own, and with the last one the image goes (:mod:`images`). A VNF instance has
 the images of its package, and those that servers boot from.
 """
@@ -34,20 +35,19 @@ class Ours:
     :ivar vnf_id: the VNF instance that it is for; its own id, if it does not say.
     :ivar finding: what is to be told if it is an orphan.
     :ivar operations: those that have made it, according to its tags; ``None``: that is not known.
-    :ivar has: whether a VNF instance that exists has it, or is about to have or to delete it; whether it lives elsewhere is
-        the second parameter.
+    :ivar has: whether a VNF instance that exists has it, or is about to have or to delete it.
     :ivar remove: begin to remove it; the fence is called before each call that acts.
     """
 
     vnf_id: str
     finding: Finding
     operations: tuple[str, ...] | None
-    has: Callable[[Vnf, bool], bool]
+    has: Callable[[Vnf], bool]
     remove: Callable[[Fence], Awaitable[object]]
 
-    def is_orphan(self, vnf: Vnf | None, *, elsewhere: bool) -> bool:
-        """Whether no VNF instance has it: not the one that it is for, if that exists and does not live ``elsewhere``."""
-        return vnf is None or not self.has(vnf, elsewhere)
+    def is_orphan(self, vnf: Vnf | None) -> bool:
+        """Whether the VNF instance that it is for does not exist, or does not have it."""
+        return vnf is None or vnf.deleted or not self.has(vnf)
 
 
 async def ours(cloud: Cloud, place: str) -> list[Ours]:
@@ -62,12 +62,12 @@ def _stack(cloud: Cloud, place: str, stack: Stack) -> Ours:
     made_by = next(iter(operations), "unknown")
     detail = f"No VNF instance has the stack {stack.path}, which operation {made_by} has made."
 
-    def has(vnf: Vnf, elsewhere: bool) -> bool:
+    def has(vnf: Vnf) -> bool:
         metadata = vnf.instantiated_vnf_info.metadata if vnf.instantiated_vnf_info else None
         recorded = str((metadata or {}).get("stack_id", ""))
         in_motion = vnf.open_operation is not None or (stack.action, stack.status) == ("DELETE", "IN_PROGRESS")
-        # The log may name the stack before: an operation that made the VNF anew was given up, and the VNF lives in this one.
-        lives_here = vnf.instantiation_state == "INSTANTIATED" and not elsewhere and stack.name == stack_name(vnf.id)
+        # An operation that made the VNF anew, and was given up, leaves the log with the stack before this one.
+        lives_here = vnf.instantiation_state == "INSTANTIATED" and stack.name == stack_name(vnf.id)
         return in_motion or lives_here or recorded in (stack.id, stack.path)
 
     async def remove(fence: Fence) -> None:
@@ -84,7 +84,7 @@ def _stack(cloud: Cloud, place: str, stack: Stack) -> Ours:
 
 
 def _uses(cloud: Cloud, place: str, image: Image, *, booted: bool) -> Iterator[Ours]:
-    def has(vnf: Vnf, _: bool) -> bool:
+    def has(vnf: Vnf) -> bool:
         used = booted or image.id in vnf.images.values()
         return vnf.open_operation is not None or (vnf.has_images and used)
 

@@ -61,21 +61,15 @@ class Homes:
     """Where VNF instances live.
 
     :ivar vims: the credentials of each VIM, by its authentication URL.
-    :ivar known: the VNF instances that live where one of these credentials leads to.
-    :ivar elsewhere: those that live in no OpenStack.
+    :ivar elsewhere: the VNF instances that live in no OpenStack.
     :ivar unknown: those of which it is not known where they live.
     :ivar silent: how the URLs of those VIMs begin that not everybody could log in to.
     """
 
     vims: dict[str, dict[Credential, Login]] = field(default_factory=dict[str, dict[Credential, Login]])
-    known: set[str] = field(default_factory=set[str])
     elsewhere: set[str] = field(default_factory=set[str])
     unknown: set[str] = field(default_factory=set[str])
     silent: set[str] = field(default_factory=set[str])
-
-    def is_elsewhere(self, vnf_id: str, place: Place) -> bool:
-        """Whether a VNF instance is known to live in another place."""
-        return vnf_id not in place.vnfs and (vnf_id in self.known or vnf_id in self.elsewhere)
 
     async def places(self, vim: str, turns: Turns) -> list[Place]:
         """The places of a VIM, after having logged in to it. :raises Unavailable: as :meth:`Turns.take`."""
@@ -86,7 +80,6 @@ class Homes:
             if name is None:
                 self.silent.add(vim)
                 self.unknown.update(login.vnfs)
-                self.known.difference_update(login.vnfs)
             else:
                 place = places.setdefault(name, Place(name, login.project, login.cloud))
                 place.vnfs.update(dict.fromkeys(login.vnfs, login.cloud))
@@ -117,14 +110,15 @@ class Directory:
             info = VimConnectionInfo(vim_id=vim.id, vim_type=_OPENSTACK)
             login = registered[vim.project, vim.id] = await self._login(homes, vim.project, "", vim.name, info)
             if login is None:
-                homes.silent.add(vim.auth_url)
+                homes.silent.add(vim.auth_url.rstrip("/"))
         async for vnf in self._vnfs():
             logins = [await self._login_of(homes, registered, vnf, key, info) for key, info in _connections(vnf)]
             if vnf.instantiation_state != "INSTANTIATED":
                 continue
-            (homes.elsewhere if not logins else homes.unknown if None in logins else homes.known).add(vnf.id)
-            for login in filter(None, logins):
-                login.vnfs.append(vnf.id)
+            if not logins:
+                homes.elsewhere.add(vnf.id)
+            for login in logins:
+                (login.vnfs.append if login else homes.unknown.add)(vnf.id)
         return homes
 
     async def _login_of(
