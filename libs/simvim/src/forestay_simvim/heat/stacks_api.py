@@ -12,6 +12,7 @@ from forestay_simvim.heat.engine import new_stack
 from forestay_simvim.heat.model import Stack
 from forestay_simvim.heat.resources.registry import TYPES
 from forestay_simvim.hot.functions import FUNCTIONS
+from forestay_simvim.hot.parameters import shown
 from forestay_simvim.hot.template import VERSIONS, invalid, parse
 from forestay_simvim.journal import effect
 from forestay_simvim.web import Call, Reply, Route, page
@@ -237,7 +238,8 @@ def template(call: Call) -> dict[str, Any]:
 
 
 def environment(call: Call) -> dict[str, Any]:
-    return stack_of(call).blueprint.environment
+    blueprint = stack_of(call).blueprint
+    return blueprint.environment | {"parameters": shown(blueprint.template.parameters, blueprint.given)}
 
 
 def files(call: Call) -> dict[str, Any]:

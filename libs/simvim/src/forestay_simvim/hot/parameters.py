@@ -121,9 +121,18 @@ def _check(name: str, value: Any, constraint: dict[str, Any]) -> None:
             raise invalid("StackValidationFailed", f"Parameter '{name}' is invalid: {reason}")
 
 
+def _is_hidden(schema: dict[str, Any]) -> bool:
+    return schema.get("hidden") in (True, "true")
+
+
+def shown(schemas: dict[str, dict[str, Any]], given: dict[str, Any]) -> dict[str, Any]:
+    """Given values as the stack's ``environment`` shows them."""
+    return {name: "******" if _is_hidden(schemas.get(name, {})) else value for name, value in given.items()}
+
+
 def as_text(schema: dict[str, Any], value: Any) -> str:
     """A parameter's value as the stack's ``parameters`` show it."""
-    if schema.get("hidden") in (True, "true"):
+    if _is_hidden(schema):
         return "******"
     if schema.get("type") == "comma_delimited_list":
         return ",".join(str(each) for each in value)

@@ -25,6 +25,7 @@ from forestay_lcm.adapters.openstack.blueprint import (
 )
 from forestay_lcm.adapters.openstack.connectivity import managed_by_others, managed_of
 from forestay_lcm.adapters.openstack.group_sizes import sized
+from forestay_lcm.adapters.openstack.hidden import KEPT as HIDDEN_KEPT
 from forestay_lcm.adapters.openstack.job import Job, existing, ordered
 from forestay_lcm.adapters.openstack.nfv import unusable
 from forestay_lcm.domain.merge_patch import merge_patch
@@ -56,7 +57,8 @@ def stack_after(job: Job) -> Blueprint:
 def stack_before(job: Job) -> Blueprint:
     """What the stack was made of before the operation. :raises Permanent: 422, the template is none."""
     if kept := job.results.get(_KEPT):
-        return msgspec.convert(kept, Blueprint)
+        was = msgspec.convert(kept, Blueprint)
+        return msgspec.structs.replace(was, parameters=was.parameters | (kept.get(HIDDEN_KEPT) or {}))
     return blueprint_before(ordered(job), existing(job))
 
 

@@ -9,6 +9,7 @@ from forestay_events.errors import Permanent
 
 from forestay_lcm.adapters.openstack.blueprint import Blueprint
 from forestay_lcm.adapters.openstack.cloud import Cloud
+from forestay_lcm.adapters.openstack.hidden import HIDDEN, KEPT, hidden_values
 from forestay_lcm.adapters.openstack.job import Job
 from forestay_lcm.adapters.openstack.steps.stack import is_of_operation, vnf_stack
 from forestay_lcm.executor import Confirmed, Failed, Outcome
@@ -18,7 +19,8 @@ _LIMIT = 512 << 10
 
 
 async def keep_stack(cloud: Cloud, job: Job) -> Outcome:
-    """The result is the :class:`Blueprint` of the stack, secrets sealed by the executor; empty, if it has vanished."""
+    """The result is the :class:`Blueprint` of the stack, its hidden parameters apart; secrets are sealed by the executor. It is
+    empty, if the stack has vanished."""
     try:
         stack = await vnf_stack(cloud, job)
     except Permanent as error:
@@ -27,13 +29,17 @@ async def keep_stack(cloud: Cloud, job: Job) -> Outcome:
     if is_of_operation(stack, job):
         return Failed("Stack is changed", 409, f"Stack {stack.path} was changed before it could be kept.")
     made_of = await cloud.heat.made_of(stack)
-    kept = msgspec.to_builtins(
-        Blueprint(
-            template=yaml.safe_dump(made_of.template, sort_keys=False),
-            parameters=made_of.parameters,
-            files=made_of.files,
+    hidden = hidden_values(made_of.parameters, job.before, {})
+    shown = {name: value for name, value in made_of.parameters.items() if name not in hidden}
+    if lost := [name for name, value in shown.items() if value == HIDDEN]:
+        return Failed(
+            "Stack parameter is hidden",
+            422,
+            f"Heat hides what the parameter {', '.join(lost)} of stack {stack.path} is, and Forestay has not given it: "
+            "it could not be given back.",
         )
-    )
+    template = yaml.safe_dump(made_of.template, sort_keys=False)
+    kept = msgspec.to_builtins(Blueprint(template=template, parameters=shown, files=made_of.files)) | {KEPT: hidden}
     if (size := len(msgspec.json.encode(kept))) > _LIMIT:
         return Failed(
             "Stack is too large", 422, f"What stack {stack.path} is made of has {size} bytes, more than {_LIMIT}."

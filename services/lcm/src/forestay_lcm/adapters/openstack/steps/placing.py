@@ -13,12 +13,14 @@ import msgspec
 from forestay_lcm.adapters.openstack.cloud import Cloud
 from forestay_lcm.adapters.openstack.groups import SERVER
 from forestay_lcm.adapters.openstack.heat import Stack, StackResource
+from forestay_lcm.adapters.openstack.hidden import HIDDEN
 from forestay_lcm.adapters.openstack.hot import Json
 from forestay_lcm.adapters.openstack.job import Job, Order
 from forestay_lcm.adapters.openstack.steps.marks import mark
 from forestay_lcm.adapters.openstack.steps.waiting import delay
 from forestay_lcm.adapters.openstack.view import VOLUME
 from forestay_lcm.adapters.openstack.vnfcs import Name, by_node, vnfcs_after
+from forestay_lcm.adapters.openstack.wanted import stack_after
 from forestay_lcm.adapters.openstack.zones import Shortage, moved
 from forestay_lcm.executor import Again
 
@@ -41,7 +43,7 @@ async def placed_anew(cloud: Cloud, job: Job, stack: Stack) -> Again | None:
     if not lacking:
         return None
     shortage = Shortage(
-        nfv=_nfv(stack),
+        nfv=_nfv(job, stack),
         failed=frozenset(str(Name(item.name, item.index)) for item in lacking),
         movable=movable,
         zones=await cloud.nova.zones(),
@@ -92,6 +94,8 @@ def _movable(job: Job, order: Order) -> frozenset[str]:
     return frozenset({*granted, *(order.flavour.vdus if order.operation in _CREATES else ())})
 
 
-def _nfv(stack: Stack) -> Json:
+def _nfv(job: Job, stack: Stack) -> Json:
     value = stack.parameters.get("nfv") or {}
+    if value == HIDDEN:
+        return stack_after(job).parameters["nfv"]
     return msgspec.json.decode(value) if isinstance(value, str) else value

@@ -10,11 +10,14 @@ from forestay_sol.vnflcm import ChangeVnfFlavourRequest, InstantiateVnfRequest, 
 from forestay_lcm.adapters.openstack.cloud import Cloud
 from forestay_lcm.adapters.openstack.connectivity import ext_links, ext_links_of, managed_by_others, managed_of
 from forestay_lcm.adapters.openstack.heat import Stack
+from forestay_lcm.adapters.openstack.hidden import HIDDEN, KEPT, hidden_values
+from forestay_lcm.adapters.openstack.hot import Json
 from forestay_lcm.adapters.openstack.job import Job, Order, ordered
 from forestay_lcm.adapters.openstack.read_back import instantiated_vnf_info
 from forestay_lcm.adapters.openstack.steps.stack import vnf_stack
 from forestay_lcm.adapters.openstack.view import PORT, Known, Observed
 from forestay_lcm.adapters.openstack.vnfcs import servers
+from forestay_lcm.adapters.openstack.wanted import stack_after, stack_restored
 from forestay_lcm.adapters.openstack.zones import not_kept
 from forestay_lcm.domain.decisions.requested import USER_DATA
 from forestay_lcm.executor import Confirmed, Outcome
@@ -24,14 +27,29 @@ async def read_back(cloud: Cloud, job: Job) -> Outcome:
     """Read what the stack holds: the ``instantiatedVnfInfo``; and ``zones_not_kept``, if the grant names such, by VDU."""
     known = _known(job, await cloud.project())
     stack = await vnf_stack(cloud, job)
-    observed = await observe(cloud, stack, known)
-    info = instantiated_vnf_info(observed, known)
+    hidden = hidden_values(stack.parameters, job.before, _given(job)) if HIDDEN in stack.parameters.values() else {}
+    stack = msgspec.structs.replace(stack, parameters=stack.parameters | hidden)
+    info = instantiated_vnf_info(await observe(cloud, stack, known), known)
+    metadata = {key: value for key, value in (info.metadata or {}).items() if key != KEPT}
+    own = {name: value for name, value in hidden.items() if name != "nfv"}  # which is there already
+    info = msgspec.structs.replace(info, metadata=metadata | ({KEPT: own} if own else {}))
     params = getattr(ordered(job).request, "additional_params", None) or {}
     if "restore-stack" not in job.results and USER_DATA[0] in params:
         info = msgspec.structs.replace(info, metadata=(info.metadata or {}) | {key: params[key] for key in USER_DATA})
     lost = {} if "restore-stack" in job.results else not_kept(ordered(job), job.before, info)
     told = {"zones_not_kept": lost} if lost else {}
     return Confirmed({"instantiated_vnf_info": msgspec.to_builtins(info)} | told)
+
+
+def _given(job: Job) -> Json:
+    """The parameters that the operation has given to the stack, or given back."""
+    if "restore-stack" in job.results:
+        return stack_restored(job).parameters
+    made = any(step.partition(":")[0] in _GIVING for step in job.results)
+    return stack_after(job).parameters if made else {}
+
+
+_GIVING = frozenset({"create-stack", "update-stack", "update-vnfc"})
 
 
 async def observe(cloud: Cloud, stack: Stack, known: Known) -> Observed:
@@ -44,8 +62,13 @@ async def observe(cloud: Cloud, stack: Stack, known: Known) -> Observed:
         cloud.neutron.ports([*made, *outside, *inside]),
         cloud.nova.servers(server.physical_id for server in servers(resources, known.flavour)),
     )
-    stack = await cloud.heat.unhidden(stack)
-    return Observed(stack=stack, resources=resources, ports={port.id: port for port in ports}, servers=seen)
+    hidden = hidden_values(stack.parameters, known.before, {})
+    return Observed(
+        stack=msgspec.structs.replace(stack, parameters=stack.parameters | hidden),
+        resources=resources,
+        ports={port.id: port for port in ports},
+        servers=seen,
+    )
 
 
 def _known(job: Job, tenant: str) -> Known:
