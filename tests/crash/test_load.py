@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.crash.checker import check
-from tests.crash.processes import Process
+from tests.crash.footprint import Footprint, watched
 from tests.crash.stage import Stage
 
 pytestmark = [pytest.mark.crash, pytest.mark.perf, pytest.mark.timeout(300), pytest.mark.asyncio(loop_scope="session")]
@@ -23,35 +23,6 @@ INSTANCES = 200
 LATENCY = 2.0
 PATIENCE = 180.0
 ROOT = Path(__file__).parents[2]
-
-
-class Footprint:
-    """The largest number of threads and the largest resident memory (MiB) of a process."""
-
-    def __init__(self, process: Process) -> None:
-        self._process = process
-        self.threads, self.memory = 0, 0.0
-
-    def look(self) -> None:
-        threads, kib = self._process.threads_and_memory()
-        self.threads, self.memory = max(self.threads, threads), max(self.memory, kib / 1024)
-
-
-@asynccontextmanager
-async def _watched(*footprints: Footprint) -> AsyncGenerator[None]:
-    async def look() -> None:
-        while True:
-            for footprint in footprints:
-                footprint.look()
-            await asyncio.sleep(0.25)
-
-    looking = asyncio.create_task(look())
-    try:
-        yield
-    finally:
-        looking.cancel()
-        with suppress(asyncio.CancelledError):
-            await looking
 
 
 @asynccontextmanager
@@ -90,7 +61,7 @@ async def test_many_at_once_on_a_slow_vim(new_stage: Stage, record_property: Cal
     api.look()
     worker.look()
     threads_before = api.threads, worker.threads
-    async with _watched(api, worker), _reading(site.api.url, vnf_ids) as latencies:
+    async with watched(api, worker), _reading(site.api.url, vnf_ids) as latencies:
         began = time.monotonic()
         await asyncio.gather(*(client.start(vnf_id, "instantiate", stage.instantiate) for vnf_id in vnf_ids))
         accepted = time.monotonic() - began

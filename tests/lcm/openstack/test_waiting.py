@@ -4,37 +4,81 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from heapq import heappop, heappush
+from itertools import pairwise
 from uuid import UUID
 
-from forestay_lcm.adapters.openstack.cloud import Cloud
+import pytest
+from forestay_lcm.adapters.openstack.cloud import Cloud, Clouds
+from forestay_lcm.adapters.openstack.pace import Pace
 from forestay_lcm.adapters.openstack.steps.waiting import delay
 from forestay_lcm.executor import Failed
 from forestay_simvim import OpenStackSimulator, ResourceFault
 from forestay_sol.vnfd import Flavour
 from msgspec.structs import replace
 
+from .conftest import connection
 from .stepping import asg_order, carry_out, finish, job, terminate
 
 
-def looks(operations: int, seconds: float) -> list[float]:
-    """When Heat is asked by operations that begin to wait at the same instant, in seconds from then."""
-    times: list[float] = []
-    for number in range(operations):
-        waiting, at = job("await-stack", vnf_id=str(UUID(int=number))), 0.0
-        while at < seconds:
-            times.append(at)
-            at += delay(replace(waiting, started_at=datetime.now(UTC) - timedelta(seconds=at)))
+class Clock:
+    """What time it is, in seconds."""
+
+    now = 1_000_000.7
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def looks(operations: int, seconds: float) -> dict[str, list[float]]:
+    """When Heat is asked by each of operations that begin to wait at the same instant, in seconds from then."""
+    clock = Clock()
+    pace, began = Pace(clock), clock.now
+    times: dict[str, list[float]] = {str(UUID(int=number)): [] for number in range(operations)}
+    waiting = [(0.0, vnf_id) for vnf_id in times]
+    while waiting:
+        at, vnf_id = heappop(waiting)
+        if at < seconds:
+            clock.now = began + at
+            times[vnf_id].append(at)
+            since = datetime.now(UTC) - timedelta(seconds=at)
+            heappush(
+                waiting, (at + pace.next(delay(replace(job("await-stack", vnf_id=vnf_id), started_at=since))), vnf_id)
+            )
     return times
 
 
-def test_two_hundred_operations_that_wait_do_not_ask_in_step() -> None:
+def test_heat_is_asked_no_more_often_however_many_wait() -> None:
     times = looks(200, 60)
-    each_second = Counter(int(at) for at in times)
-    assert each_second[0] <= 1000, "a stack that is ready at once is seen at once"
-    assert max(each_second[second] for second in range(10, 60)) <= 120
-    assert max(each_second[second] for second in range(25, 60)) <= 70
-    each_tenth = Counter(int(at * 10) for at in times)
-    assert max(each_tenth[tenth] for tenth in range(300, 600)) <= 20
+    each_second = Counter(int(at) for one in times.values() for at in one)
+    assert each_second[0] <= 220, "a stack that is ready at once is seen at once"
+    assert max(each_second[second] for second in range(1, 60)) <= 21
+    longest = max(after - at for one in times.values() for at, after in pairwise(one))
+    assert longest < 11, "each has its turn"
+
+
+@pytest.mark.parametrize("operations", [1, 15])
+def test_a_few_that_wait_are_done_within_a_second(operations: int) -> None:
+    for times in looks(operations, 60).values():
+        assert max(after - at for at, after in pairwise(times)) < 1.1
+
+
+def test_a_slot_of_time_is_one_looks() -> None:
+    clock = Clock()
+    pace = Pace(clock)
+    soon = [pace.next(0.0) for _ in range(100)]
+    assert len({round(at, 3) for at in soon}) == 100
+    assert soon[-1] == pytest.approx(5.0, abs=0.1)
+    assert pace.next(60.0) == pytest.approx(60.0, abs=0.1), "what is wanted late is no reason"
+    assert pace.next(0.0) == pytest.approx(5.0, abs=0.1), "to be late with what is wanted soon"
+    clock.now += 30
+    assert pace.next(0.0) < 0.1, "what is past is free"
+
+
+async def test_operations_in_one_cloud_share_its_pace(sim: OpenStackSimulator, clouds: Clouds) -> None:
+    here, also = clouds.cloud(connection(sim)), clouds.cloud(connection(sim, username="admin"))
+    assert here.pace is also.pace
+    assert clouds.cloud(connection(sim, region="RegionTwo")).pace is not here.pace
 
 
 async def test_a_failure_two_levels_deep_says_what_the_service_said(

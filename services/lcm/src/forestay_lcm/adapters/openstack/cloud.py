@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlencode
@@ -20,6 +21,7 @@ from forestay_lcm.adapters.openstack.heat import Heat
 from forestay_lcm.adapters.openstack.keystone import Credential, Keystone, Token, credential
 from forestay_lcm.adapters.openstack.neutron import Neutron
 from forestay_lcm.adapters.openstack.nova import Nova
+from forestay_lcm.adapters.openstack.pace import Pace
 from forestay_lcm.adapters.openstack.transport import ANYWHERE, Reply, ServerError, Transport, Unauthorized
 
 Query = Mapping[str, str | int | Sequence[str]]
@@ -42,6 +44,7 @@ class Clouds:
     ) -> None:
         self._transport = Transport(limit=limit, timeout=timeout, connect_timeout=connect_timeout, egress=egress)
         self._keystone = Keystone(self._transport)
+        self._paces = lru_cache(maxsize=1024)(_new_pace)
 
     async def __aenter__(self) -> Self:
         return self
@@ -58,13 +61,20 @@ class Clouds:
 
         :raises Permanent: 422, the connection lacks a member, or has one that is not what it has to be.
         """
-        return Cloud(self._transport, self._keystone, credential(connection))
+        known = credential(connection)
+        return Cloud(self._transport, self._keystone, known, self._paces(known.auth_url, known.region))
+
+
+def _new_pace(*_: str | None) -> Pace:
+    return Pace()
 
 
 class Cloud:
-    """An OpenStack project. ``heat``, ``neutron``, ``nova`` and ``cinder`` are its services."""
+    """An OpenStack project. ``heat``, ``neutron``, ``nova`` and ``cinder`` are its services; ``pace`` is that of all who wait
+    for the same OpenStack."""
 
-    def __init__(self, transport: Transport, keystone: Keystone, credential: Credential) -> None:
+    def __init__(self, transport: Transport, keystone: Keystone, credential: Credential, pace: Pace) -> None:
+        self.pace = pace
         self._transport = transport
         self._keystone = keystone
         self._credential = credential

@@ -11,7 +11,7 @@ import msgspec
 from forestay_events.blobs import FileBlobStore
 from forestay_sol.vnflcm import InstantiatedVnfInfo
 
-from forestay_lcm.adapters.openstack.cloud import Clouds
+from forestay_lcm.adapters.openstack.cloud import Cloud, Clouds
 from forestay_lcm.adapters.openstack.connections import connection_of
 from forestay_lcm.adapters.openstack.images import IMAGE_HANDLERS, ImageJob
 from forestay_lcm.adapters.openstack.job import Job
@@ -23,7 +23,7 @@ from forestay_lcm.catalogue import Catalogue
 from forestay_lcm.domain.grants.operations import flavour_after, vnfd_after
 from forestay_lcm.domain.images import chosen, grant_of, servers_of, staying
 from forestay_lcm.domain.state import Operation, StepRun, Vnf
-from forestay_lcm.executor import Confirmed, Outcome, Turn
+from forestay_lcm.executor import Again, Confirmed, Outcome, Turn
 from forestay_lcm.secrets import Secrets
 
 
@@ -47,6 +47,10 @@ class OpenStackSteps:
         key = connection_of(vnf, operation)
         info = vnf.vim_connections[key]
         cloud = self._clouds.cloud(await self._catalogue.open_connection(vnf.project, vnf.id, key, info))
+        outcome = await self._taken(cloud, key, vnf, operation, run, turn)
+        return replace(outcome, delay=cloud.pace.next(outcome.delay)) if isinstance(outcome, Again) else outcome
+
+    async def _taken(self, cloud: Cloud, key: str, vnf: Vnf, operation: Operation, run: StepRun, turn: Turn) -> Outcome:
         if run.step.kind in IMAGE_HANDLERS:
             return await IMAGE_HANDLERS[run.step.kind](cloud, await self._image_job(vnf, operation, run, turn))
         assert run.since is not None, "an intended step has a time"  # noqa: S101

@@ -11,7 +11,6 @@ them, so the server could not be replaced when it is to be healed. It is made an
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from zlib import crc32
 
 from forestay_lcm.adapters.openstack.cloud import Cloud
 from forestay_lcm.adapters.openstack.groups import SERVER
@@ -74,9 +73,8 @@ async def mended(cloud: Cloud, job: Job, stack: Stack) -> Again | None:
 
 
 def delay(job: Job) -> float:
-    """A quarter of the time that was waited already, within 0.3 s and 5 s; VNFs are spread by up to a quarter of it."""
-    spread = crc32(job.vnf_id.encode()) % 100 / 400
-    return min(5.0, max(0.3, _waited(job) / 4)) * (1 - spread)
+    """A quarter of the time that was waited already, within 0.3 s and 1 s; more while many wait (:mod:`pace`)."""
+    return min(1.0, max(0.3, _waited(job) / 4))
 
 
 def _waited(job: Job) -> float:
