@@ -54,7 +54,8 @@ def _to_come(operation: Operation) -> Iterable[StepRun]:
 def _step(run: StepRun) -> Json:
     step = run.step
     shown: Json = {"name": step.name, "executor": step.executor, "timeout": step.timeout}
-    return shown | ({"undo": step.undo} if step.undo else {}) | ({"final": True} if step.final else {})
+    flags = {"undo": step.undo, "final": step.final, "optional": step.optional}
+    return shown | {name: value for name, value in flags.items() if value}
 
 
 def _resources(vnf: Vnf, operation: Operation, vnfd: Vnfd) -> Json:
