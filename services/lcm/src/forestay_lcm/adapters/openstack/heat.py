@@ -11,13 +11,10 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Protocol
 
 import msgspec
-from msgspec.structs import replace
 
 from forestay_lcm.adapters.openstack.transport import NotFound, Reply
 
 SERVICE = "orchestration"
-
-_HIDDEN = "******"
 
 
 class Caller(Protocol):
@@ -127,13 +124,6 @@ class Heat:
         ]
         return MadeOf(template=template, parameters=environment.get("parameters") or {}, files=files or {})
 
-    async def unhidden(self, stack: Stack) -> Stack:
-        """The stack with all of its parameters in the clear: those that its template hides, Heat shows as asterisks."""
-        if _HIDDEN not in stack.parameters.values():
-            return stack
-        given = (await self._cloud.request(SERVICE, "GET", f"/stacks/{stack.path}/environment")).body
-        return replace(stack, parameters=stack.parameters | (given.get("parameters") or {}))
-
     async def create(self, name: str, fields: dict[str, Any]) -> str:
         """Start to make a stack; gives its id. :raises AlreadyExists: the name is taken."""
         reply = await self._cloud.request(SERVICE, "POST", "/stacks", body={"stack_name": name, **fields}, acts=True)
@@ -153,6 +143,13 @@ class Heat:
         reply = await self._cloud.request(SERVICE, "GET", f"/stacks/{stack.path}/events", query=query)
         last = max([stack.since, *(datetime.fromisoformat(event["event_time"]) for event in reply.body["events"])])
         return (_told(reply.headers) - last).total_seconds()
+
+    async def failures(self, resource: StackResource, since: datetime) -> list[str]:
+        """Heat's reasons for all failed tries of a resource since then: it makes several, and shows the last one's reason."""
+        path = f"/stacks/{resource.stack}/resources/{resource.name}/events"
+        events = (await self._cloud.request(SERVICE, "GET", path)).body["events"]
+        recent = (event for event in events if datetime.fromisoformat(event["event_time"]) >= since)
+        return [event["resource_status_reason"] for event in recent if event["resource_status"].endswith("_FAILED")]
 
     async def delete(self, stack: Stack) -> None:
         """Start to delete a stack; one that is gone is fine."""

@@ -38,7 +38,11 @@ async def placed_anew(cloud: Cloud, job: Job, stack: Stack) -> Again | None:
         return None
     found = await cloud.heat.resources(stack.name, stack.id)
     resources = by_node(found, order.flavour)
-    lacking = [item for item in resources if _found_no_room(item, settings.openstack_zone_error)]
+    lacking = [
+        node
+        for item, node in zip(found, resources, strict=True)
+        if await _found_no_room(cloud, stack, item, settings.openstack_zone_error)
+    ]
     movable = _movable(job, order)
     if not lacking:
         return None
@@ -62,12 +66,12 @@ async def placed_anew(cloud: Cloud, job: Job, stack: Stack) -> Again | None:
     )
 
 
-def _found_no_room(resource: StackResource, error: str) -> bool:
-    return (
-        resource.type == SERVER
-        and resource.status.endswith("_FAILED")
-        and re.search(error, resource.reason) is not None
-    )
+async def _found_no_room(cloud: Cloud, stack: Stack, resource: StackResource, error: str) -> bool:
+    """Whether any of Heat's tries to make a server did: a later one may fail because of what that left, such as a volume."""
+    if resource.type != SERVER or not resource.status.endswith("_FAILED"):
+        return False
+    reasons = [resource.reason, *await cloud.heat.failures(resource, stack.since)]
+    return any(re.search(error, reason) for reason in reasons)
 
 
 def _held(
