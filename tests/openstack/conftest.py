@@ -29,7 +29,7 @@ async def api(real: RealCloud) -> AsyncIterator[RestApi]:
         TemporaryDirectory(prefix="forestay-test-", ignore_cleanup_errors=True) as directory,
         pytest.MonkeyPatch.context() as environment,
     ):
-        for name, value in (SETTINGS | {"FORESTAY_OPENSTACK_QUIET_SECS": "10"}).items():
+        for name, value in (SETTINGS | {"FORESTAY_OPENSTACK_QUIET_SECS": "30"}).items():
             environment.setenv(name, value)
         async with (
             substrate(Options(data_dir=Path(directory), port=0)) as config,
