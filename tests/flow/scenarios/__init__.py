@@ -11,7 +11,7 @@ from pathlib import Path
 from forestay_standalone.rest import RestApi
 
 from tests.flow.clouds import ScenarioCloud
-from tests.flow.scenarios import access, failures, lives, networks, packages, volumes, zones
+from tests.flow.scenarios import access, failures, hidden, lives, networks, packages, user_data, volumes, zones
 
 Scenario = Callable[[RestApi, ScenarioCloud, Path], Awaitable[None]]
 
@@ -35,17 +35,25 @@ REST: tuple[Scenario, ...] = (
     packages.newer_image,
     packages.newer_image_of_the_package,
     packages.newer_boot_volume,
+    hidden.hidden_parameter,
     failures.login_without_trusts,
     failures.engine_killed_in_mid_update,
     failures.engine_killed_unnoticed,
     failures.wrong_flavour,
     failures.network_that_is_gone,
+    failures.slow_server,
+    failures.stubborn_server,
+    failures.volume_in_error,
+    failures.unbindable_port,
     access.another_region,
     access.snapshots,
     networks.virtual_addresses,
     networks.ports_of_others,
     networks.parts_of_the_template,
     volumes.volumes_of_vnfcs,
+    user_data.class_for_each_vnfc,
+    user_data.class_of_the_first_api,
+    user_data.details_of_the_vnfd,
     zones.no_room_in_a_zone,
     zones.apart_and_together,
 )

@@ -150,12 +150,18 @@ async def newer_boot_volume(api: RestApi, cloud: ScenarioCloud, directory: Path)
 
 
 async def changed(
-    life: Life, directory: Path, sample: Sample, edit: Any, state: str = "COMPLETED", **changes: Any
+    life: Life,
+    directory: Path,
+    sample: Sample,
+    edit: Any,
+    state: str = "COMPLETED",
+    params: Json | None = None,
+    **changes: Any,
 ) -> Json:
-    """The operation that brings a VNF to an edited package."""
+    """The operation that brings a VNF to an edited package. :param params: more of ``additionalParams``."""
     coming = await package(life.api, directory, sample, edit=edit, **changes)
-    params = {"upgrade_type": "RollingUpdate", "vdu_params": [{"vdu_id": "VDU1"}]}
-    operation = await life.done("change_vnfpkg", {"vnfdId": coming, "additionalParams": params}, state)
+    asked = {"upgrade_type": "RollingUpdate", "vdu_params": [{"vdu_id": "VDU1"}]} | (params or {})
+    operation = await life.done("change_vnfpkg", {"vnfdId": coming, "additionalParams": asked}, state)
     assert ((await life.shown())["vnfdId"] == coming) == (state == "COMPLETED")
     return operation
 
