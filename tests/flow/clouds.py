@@ -29,17 +29,16 @@ class ScenarioCloud(TestCloud, ABC):
     """A cloud that a scenario can put in trouble.
 
     :ivar patience: seconds that an operation may take.
+    :ivar slowness: seconds that a server takes to be made when it is to take long, if it has them as metadata ``lab_delay``.
+        Twice as long is longer than ``FORESTAY_OPENSTACK_QUIET_SECS``.
     """
 
     patience: float = 60.0
+    slowness: int = 1
 
     @abstractmethod
     def limited(self, **quota: int) -> AbstractAsyncContextManager[None]:
         """Compute quotas of the project (``instances``, ``cores``, ...) as long as the context lasts."""
-
-    @abstractmethod
-    def slow(self) -> AbstractAsyncContextManager[None]:
-        """Servers take seconds to be made as long as the context lasts, if they have the metadata ``lab_delay``."""
 
     @abstractmethod
     def zone(self, name: str, hosts: int) -> AbstractAsyncContextManager[None]:
@@ -69,12 +68,6 @@ class SimulatedCloud(ScenarioCloud):
         limits.update(before)
 
     @asynccontextmanager
-    async def slow(self) -> AsyncGenerator[None]:
-        self.simulator.settings.build["server"] = 1.0
-        yield
-        self.simulator.settings.build["server"] = 0.0
-
-    @asynccontextmanager
     async def zone(self, name: str, hosts: int) -> AsyncGenerator[None]:
         zones = self.simulator.cloud.nova.zones
         before = dict(zones)
@@ -100,6 +93,7 @@ class RealCloud(ScenarioCloud):
     home: Path
     up: Path
     patience: float = 240.0
+    slowness: int = 8
 
     @asynccontextmanager
     async def limited(self, **quota: int) -> AsyncGenerator[None]:
@@ -113,10 +107,6 @@ class RealCloud(ScenarioCloud):
                 yield
             finally:
                 await admin.request("compute", "DELETE", path)
-
-    @asynccontextmanager
-    async def slow(self) -> AsyncGenerator[None]:
-        yield
 
     @asynccontextmanager
     async def zone(self, name: str, hosts: int) -> AsyncGenerator[None]:

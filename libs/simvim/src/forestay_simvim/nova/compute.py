@@ -1,7 +1,8 @@
 """Nova's data and rules. A server takes the time to build that the settings say; :meth:`Compute.built` waits for it.
 
 As in the lab that Forestay is tested with, server metadata ask for faults: ``lab_fault: spawn`` ends in ERROR,
-``lab_fault: destroy`` refuses the first delete, ``lab_delay: N`` makes the build take N seconds longer.
+``lab_fault: destroy`` refuses the first delete, ``lab_delay: N`` makes the build take N seconds longer. No host binds a port
+of a network named ``lab-unbindable``.
 """
 
 from __future__ import annotations
@@ -96,8 +97,12 @@ class Compute:
         host_id = sha224(f"{project}{host}".encode()).hexdigest() if host else ""
         where = {"OS-EXT-SRV-ATTR:host": host, "OS-EXT-SRV-ATTR:hypervisor_hostname": host, "hostId": host_id}
         self.servers.change(row, **where)
-        self._start(row, host, spec)
+        self._start(row, "" if any(map(self._is_unbindable, ports)) else host, spec)
         return row
+
+    def _is_unbindable(self, port: Row) -> bool:
+        network = self.networking.networks.get(port["network_id"])
+        return network is not None and network["name"] == "lab-unbindable"
 
     def _row(self, owner: Token, project: str, spec: dict[str, Any], flavor: Row, image: Row | None, zone: str) -> Row:
         now = isotime(time.time())
