@@ -17,6 +17,7 @@ from typing import Annotated
 from urllib.parse import urlsplit
 
 import msgspec
+from aiohttp import AddrInfoType
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import DefaultResolver
 from forestay_events.config import BaseConfig, load
@@ -84,6 +85,16 @@ class Egress(msgspec.Struct, frozen=True, kw_only=True):
             raise Rejected(422, f"The egress policy of Forestay denies connections to {where}.", pointer=member)
         return url
 
+    def open_socket(self, info: AddrInfoType) -> socket.socket:
+        """A socket to connect to an address with; as aiohttp's ``socket_factory`` it is asked about those of redirects, too.
+
+        :raises Denied: the policy does not permit it.
+        """
+        family, kind, protocol, _, (host, port, *_) = info
+        if port in self.closed or not self.permits(str(host)):
+            raise Denied(None, f"the egress policy denies connections to {host}, port {port}")
+        return socket.socket(family, kind, protocol)
+
 
 _DENIED_BY_DEFAULT = networks(_NEVER_BY_ITSELF)
 
@@ -115,7 +126,7 @@ def _ports(server: str, default: int) -> frozenset[int]:
 
 
 class Denied(OSError):
-    """A name has no address that the policy permits."""
+    """The policy permits no address to connect to."""
 
 
 class EgressResolver(AbstractResolver):

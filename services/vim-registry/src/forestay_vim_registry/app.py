@@ -9,6 +9,7 @@ from forestay_events.aggregate import Aggregates
 from forestay_events.archive import Projector
 from forestay_events.config import load
 from forestay_events.platform import Platform
+from forestay_sol.egress import vim_egress
 from forestay_sol.service import Service
 
 from forestay_vim_registry.api.vims import VimApi
@@ -44,7 +45,7 @@ async def build(platform: Platform, settings: VimSettings | None = None) -> Serv
     vims = Aggregates(platform.store, VIM, platform.clock, broken=own.read_only)
     reads = Reads(platform, vims)
     drivers, watching = (
-        make_drivers(threads, settings.vim_login_patience)
+        make_drivers(threads, settings.vim_login_patience, vim_egress(platform.config))
         for threads in (settings.vim_login_threads, settings.vim_check_concurrency)
     )
     registry = Registry(platform, vims, reads, drivers)

@@ -11,10 +11,11 @@ import ssl
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
+from forestay_sol.egress import Egress
 
 from forestay_vim_registry.domain.login import Login
 from forestay_vim_registry.domain.refusals import VimUnauthorized, VimUnreachable
-from forestay_vim_registry.drivers import words
+from forestay_vim_registry.drivers import permitted, words
 
 if TYPE_CHECKING:
     from kubernetes.aio.client import Configuration
@@ -27,17 +28,20 @@ class KubernetesDriver:
     """:class:`~forestay_vim_registry.drivers.Driver` for any Kubernetes API server.
 
     :param patience: seconds for the whole of a login.
+    :param egress: where VIMs may be.
     """
 
-    def __init__(self, patience: float) -> None:
+    def __init__(self, patience: float, egress: Egress) -> None:
         self._patience = patience
+        self._egress = egress
 
     async def discover(self, login: Login) -> list[str]:
         # The package has some thousand modules: imported once, and not while the loop should turn.
         await asyncio.to_thread(__import__, "kubernetes.aio.client")
+        permitted(self._egress, login.auth_url)
         try:
             async with asyncio.timeout(self._patience):
-                return await _namespaces(await _configuration(login))
+                return await _namespaces(await _configuration(login, self._egress), self._egress)
         except TimeoutError:
             detail = f"Kubernetes at {login.auth_url} did not answer within {self._patience:g} s."
             raise VimUnreachable(detail) from None
@@ -50,10 +54,16 @@ class KubernetesDriver:
         """Nothing is held: every connection ends with its call."""
 
 
-async def _namespaces(configuration: Configuration) -> list[str]:
+async def _namespaces(configuration: Configuration, egress: Egress) -> list[str]:
     from kubernetes.aio.client import ApiClient, ApiException, CoreV1Api
+    from kubernetes.aio.client.rest import RESTClientObject
+
+    class Guarded(RESTClientObject):
+        def _create_connector(self) -> aiohttp.TCPConnector:
+            return aiohttp.TCPConnector(ssl=self.ssl_context, socket_factory=egress.open_socket)
 
     async with ApiClient(configuration) as api:
+        api.rest_client = Guarded(configuration)
         try:
             found = await CoreV1Api(api).list_namespace(limit=_LIMIT)
         except ApiException as error:
@@ -64,7 +74,7 @@ async def _namespaces(configuration: Configuration) -> list[str]:
     return [item.metadata.name for item in found.items if item.metadata and item.metadata.name]
 
 
-async def _configuration(login: Login) -> Configuration:
+async def _configuration(login: Login, egress: Egress) -> Configuration:
     from kubernetes.aio.client import Configuration
 
     configuration = Configuration(host=login.auth_url)
@@ -74,7 +84,7 @@ async def _configuration(login: Login) -> Configuration:
         configuration.ca_cert_data = ca
     cred = login.auth_cred
     if "oidc_token_url" in cred:
-        configuration.api_key = {"BearerToken": f"Bearer {await _oidc_token(login, configuration)}"}
+        configuration.api_key = {"BearerToken": f"Bearer {await _oidc_token(login, configuration, egress)}"}
     elif "bearer_token" in cred:
         configuration.api_key = {"BearerToken": f"Bearer {cred['bearer_token']}"}
     else:
@@ -83,7 +93,7 @@ async def _configuration(login: Login) -> Configuration:
     return configuration
 
 
-async def _oidc_token(login: Login, configuration: Configuration) -> str:
+async def _oidc_token(login: Login, configuration: Configuration, egress: Egress) -> str:
     """An ID token by the resource owner password grant (RFC 6749 4.3, OpenID Connect Core 3.1.3.3).
 
     :raises VimUnauthorized: the OpenID provider refuses.
@@ -94,7 +104,12 @@ async def _oidc_token(login: Login, configuration: Configuration) -> str:
     trust: ssl.SSLContext | bool = configuration.verify_ssl
     if configuration.ca_cert_data:
         trust = ssl.create_default_context(cadata=str(configuration.ca_cert_data))
-    async with aiohttp.ClientSession() as session, session.post(cred["oidc_token_url"], data=form, ssl=trust) as answer:
+    permitted(egress, cred["oidc_token_url"])
+    connector = aiohttp.TCPConnector(ssl=trust, socket_factory=egress.open_socket)
+    async with (
+        aiohttp.ClientSession(connector=connector) as session,
+        session.post(cred["oidc_token_url"], data=form) as answer,
+    ):
         if answer.status in (400, *_REFUSED):
             raise VimUnauthorized(f"The OpenID provider {cred['oidc_token_url']} refuses user {cred['username']}.")
         answer.raise_for_status()

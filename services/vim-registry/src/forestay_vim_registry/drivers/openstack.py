@@ -9,9 +9,11 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from forestay_sol.egress import Egress
+
 from forestay_vim_registry.domain.login import Login
 from forestay_vim_registry.domain.refusals import VimUnauthorized, VimUnreachable
-from forestay_vim_registry.drivers import words
+from forestay_vim_registry.drivers import permitted, words
 
 _IDENTITY = {"username": "username", "password": "password", "user_domain_name": "user_domain_name"}
 _APPLICATION = {name: name for name in ("application_credential_id", "application_credential_secret")}
@@ -23,16 +25,21 @@ class OpenStackDriver:
 
     :param threads: size of the pool.
     :param patience: seconds for the whole of a login.
+    :param egress: where VIMs may be.
     """
 
-    def __init__(self, threads: int, patience: float) -> None:
+    def __init__(self, threads: int, patience: float, egress: Egress) -> None:
         self._patience = patience
+        self._egress = egress
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="openstack-login")
 
     async def discover(self, login: Login) -> list[str]:
+        permitted(self._egress, login.auth_url)
         try:
             async with asyncio.timeout(self._patience):
-                return await asyncio.get_running_loop().run_in_executor(self._pool, _regions, login, self._patience / 2)
+                return await asyncio.get_running_loop().run_in_executor(
+                    self._pool, _regions, login, self._patience / 2, self._egress
+                )
         except TimeoutError:
             detail = f"OpenStack at {login.auth_url} did not answer within {self._patience:g} s."
             raise VimUnreachable(detail) from None
@@ -41,11 +48,13 @@ class OpenStackDriver:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _regions(login: Login, timeout: float) -> list[str]:
+def _regions(login: Login, timeout: float, egress: Egress) -> list[str]:
     """``timeout``: seconds for one request, so that a thread ends soon after nobody waits for it any more."""
     # Imported here: a process that registers no OpenStack need not spend the second that it takes.
     import openstack
     from keystoneauth1 import exceptions
+
+    from forestay_vim_registry.drivers.guarded import Guarded
 
     connection = openstack.connect(
         load_yaml_config=False,
@@ -56,6 +65,8 @@ def _regions(login: Login, timeout: float) -> list[str]:
         api_timeout=timeout,
     )
     session: Any = connection.session
+    for scheme in ("http://", "https://"):
+        session.session.mount(scheme, Guarded(egress))
     try:
         access = session.auth.get_access(session)
     except (exceptions.Unauthorized, exceptions.Forbidden) as error:
