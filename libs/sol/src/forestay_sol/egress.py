@@ -13,11 +13,10 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterable
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 import msgspec
-from aiohttp import AddrInfoType
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import DefaultResolver
 from forestay_events.config import BaseConfig, load
@@ -26,6 +25,8 @@ from msgspec import Meta
 from yarl import URL
 
 Network = IPv4Network | IPv6Network
+AddrInfo = tuple[int | socket.AddressFamily, int | socket.SocketKind, int, str, tuple[Any, ...]]
+"""As of :func:`socket.getaddrinfo`."""
 
 _NEVER_BY_ITSELF = (
     "169.254.0.0/16", "fe80::/10", "fd00:ec2::254/128", "100.100.100.200/32", "192.0.0.192/32",
@@ -85,7 +86,7 @@ class Egress(msgspec.Struct, frozen=True, kw_only=True):
             raise Rejected(422, f"The egress policy of Forestay denies connections to {where}.", pointer=member)
         return url
 
-    def open_socket(self, info: AddrInfoType) -> socket.socket:
+    def open_socket(self, info: AddrInfo) -> socket.socket:
         """A socket to connect to an address with; as aiohttp's ``socket_factory`` it is asked about those of redirects, too.
 
         :raises Denied: the policy does not permit it.
