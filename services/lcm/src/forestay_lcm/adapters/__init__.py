@@ -1,0 +1,1 @@
+"""Who does what LCM wants done elsewhere: VIMs, and an NFVO."""

@@ -1,0 +1,1 @@
+"""An external NFVO: it grants, and has packages that nobody has onboarded here (docs/grants.md)."""
