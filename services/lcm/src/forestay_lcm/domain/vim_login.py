@@ -17,13 +17,16 @@ from forestay_sol.faults import pointer, rejection
 
 
 class Interface(msgspec.Struct, frozen=True, kw_only=True):
-    """``interfaceInfo``; ``endpoint`` is Keystone's, ``interface`` that of the catalog, ``ssl_ca_cert`` is PEM."""
+    """``interfaceInfo``; ``endpoint`` is Keystone's, ``interface`` that of the catalog, ``ssl_ca_cert`` is PEM; the last two are
+    for a Heat that takes tokens of OAuth 2.0."""
 
     endpoint: str | None = None
     interface: str | None = None
     ssl_ca_cert: str | None = None
     skip_verification: Any = msgspec.field(default=None, name="skipCertificateVerification")
     skip_hostname_check: Any = msgspec.field(default=None, name="skipCertificateHostnameCheck")
+    token_endpoint: str | None = msgspec.field(default=None, name="tokenEndpoint")
+    heat_endpoint: str | None = msgspec.field(default=None, name="heatEndpoint")
 
 
 class Access(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -54,7 +57,7 @@ class _Body(msgspec.Struct, rename="camel"):
 def login_of(interface: Any, access: Any) -> VimLogin:
     """How to log in. :raises Rejected: 400, a member is not what it has to be; the pointer names it."""
     login: VimLogin = _converted({"interfaceInfo": interface, "accessInfo": access}, VimLogin)
-    _check_endpoint(login)
+    _check_endpoints(login)
     return login
 
 
@@ -67,20 +70,20 @@ def check_logins(connections: Mapping[str, Any], egress: Egress) -> None:
     ours = {key: entry for key, entry in connections.items() if _may_be_openstack(entry)}
     body: _Body = _converted({"vimConnectionInfo": ours}, _Body)
     for key, login in body.vim_connection_info.items():
-        if login and login.interface_info and login.interface_info.endpoint is not None:
-            where = ("vimConnectionInfo", key)
-            _check_endpoint(login, *where)
-            egress.check(login.interface_info.endpoint, pointer([*where, *_ENDPOINT]))
+        where = ("vimConnectionInfo", key)
+        for url, place in _check_endpoints(login, *where) if login else ():
+            egress.check(url, place)
 
 
-_ENDPOINT = ("interfaceInfo", "endpoint")
-
-
-def _check_endpoint(login: VimLogin, *where: str) -> None:
-    endpoint = login.interface_info.endpoint if login.interface_info else None
-    if {"?", "#"}.intersection(endpoint or ""):
-        detail = "The endpoint of a VIM must have neither query nor fragment."
-        raise Rejected(400, detail, pointer=pointer([*where, *_ENDPOINT]))
+def _check_endpoints(login: VimLogin, *where: str) -> list[tuple[str, str]]:
+    """The endpoints that are there, with their pointers. :raises Rejected: 400, one has what no endpoint has."""
+    info = login.interface_info or Interface()
+    named = {"endpoint": info.endpoint, "tokenEndpoint": info.token_endpoint, "heatEndpoint": info.heat_endpoint}
+    found = [(url, pointer([*where, "interfaceInfo", name])) for name, url in named.items() if url is not None]
+    for url, place in found:
+        if {"?", "#"}.intersection(url):
+            raise Rejected(400, "The endpoint of a VIM must have neither query nor fragment.", pointer=place)
+    return found
 
 
 def _may_be_openstack(entry: Any) -> bool:

@@ -9,6 +9,7 @@ Rules of this module:
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
 from types import TracebackType
 from typing import Self
@@ -37,11 +38,19 @@ _STAND_BY = 5.0
 class DriftWatch:
     """Compares, as one of several processes that could. An async context manager: it has connections to the VIMs."""
 
-    def __init__(self, platform: Platform, catalogue: Catalogue, vnfs: Vnfs, settings: DriftSettings) -> None:
+    def __init__(
+        self,
+        platform: Platform,
+        catalogue: Catalogue,
+        vnfs: Vnfs,
+        settings: DriftSettings,
+        *,
+        heat_tls: ssl.SSLContext | None = None,
+    ) -> None:
         self._platform = platform
         self._vnfs = vnfs
         self._settings = settings
-        self._clouds = Clouds(egress=catalogue.egress)
+        self._clouds = Clouds(egress=catalogue.egress, heat_tls=heat_tls)
         self._directory = Directory(platform, catalogue, self._clouds)
         self._records = Records(platform)
         self._comparison = Comparison(platform, catalogue, vnfs, self._records, settings)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from types import TracebackType
@@ -21,6 +22,7 @@ from forestay_lcm.adapters.openstack.heat import Heat
 from forestay_lcm.adapters.openstack.keystone import Credential, Keystone, Token, credential
 from forestay_lcm.adapters.openstack.neutron import Neutron
 from forestay_lcm.adapters.openstack.nova import Nova
+from forestay_lcm.adapters.openstack.oauth_heat import HeatTokens, OAuthHeat
 from forestay_lcm.adapters.openstack.pace import Pace
 from forestay_lcm.adapters.openstack.transport import ANYWHERE, Reply, ServerError, Transport, Unauthorized
 
@@ -37,13 +39,23 @@ _NO_TRUSTS = (
 
 
 class Clouds:
-    """The clouds of this process: async context manager; see :class:`Transport` for the parameters."""
+    """The clouds of this process: async context manager; see :class:`Transport` for the parameters.
+
+    :param heat_tls: with the client certificate for those whose Heat takes tokens of OAuth 2.0.
+    """
 
     def __init__(
-        self, *, limit: int = 100, timeout: float = 60, connect_timeout: float = 10, egress: Egress = ANYWHERE
+        self,
+        *,
+        limit: int = 100,
+        timeout: float = 60,
+        connect_timeout: float = 10,
+        egress: Egress = ANYWHERE,
+        heat_tls: ssl.SSLContext | None = None,
     ) -> None:
         self._transport = Transport(limit=limit, timeout=timeout, connect_timeout=connect_timeout, egress=egress)
         self._keystone = Keystone(self._transport)
+        self._heat_tokens = HeatTokens(self._transport, heat_tls) if heat_tls else None
         self._paces = lru_cache(maxsize=1024)(_new_pace)
 
     async def __aenter__(self) -> Self:
@@ -62,7 +74,8 @@ class Clouds:
         :raises Permanent: 422, the connection lacks a member, or has one that is not what it has to be.
         """
         known = credential(connection)
-        return Cloud(self._transport, self._keystone, known, self._paces(known.auth_url, known.region))
+        pace = self._paces(known.auth_url, known.region)
+        return Cloud(self._transport, self._keystone, known, pace, self._heat_tokens)
 
 
 def _new_pace(*_: str | None) -> Pace:
@@ -73,8 +86,16 @@ class Cloud:
     """An OpenStack project. ``heat``, ``neutron``, ``nova`` and ``cinder`` are its services; ``pace`` is that of all who wait
     for the same OpenStack."""
 
-    def __init__(self, transport: Transport, keystone: Keystone, credential: Credential, pace: Pace) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        keystone: Keystone,
+        credential: Credential,
+        pace: Pace,
+        heat_tokens: HeatTokens | None = None,
+    ) -> None:
         self.pace = pace
+        self._heat_tokens = heat_tokens
         self._transport = transport
         self._keystone = keystone
         self._credential = credential
@@ -114,6 +135,8 @@ class Cloud:
         :param version: the microversion to ask for, such as ``volume 3.40``.
         :raises Permanent: the catalog has no such service, or the service refused; else as :meth:`Transport.request`.
         """
+        if service == HEAT and self._credential.heat and self._heat_tokens:
+            return await self._ask_heat(self._credential.heat, self._heat_tokens, method, path, query, body, acts)
         token = await self._keystone.token(self._credential)
         try:
             return await self._send(token, method, self._url(token, service, path, query), body, acts, version)
@@ -124,6 +147,22 @@ class Cloud:
             if service == HEAT and await self._keystone.forbids_trusts(self._credential):
                 raise Permanent(f"{error} {_NO_TRUSTS}", status=422, title="Heat needs another login") from error
             raise
+
+    async def _ask_heat(
+        self, heat: OAuthHeat, tokens: HeatTokens, method: str, path: str, query: Query | None, body: Any, acts: bool
+    ) -> Reply:
+        """Call Heat with a token of OAuth 2.0; one that it refuses is renewed once."""
+        url = f"{heat.endpoint}{path}" + (f"?{urlencode(query, doseq=True)}" if query else "")
+
+        async def sent(token: str) -> Reply:
+            headers = {"Authorization": f"Bearer {token}"}
+            return await self._transport.request(method, url, headers=headers, tls=tokens.tls, body=body, acts=acts)
+
+        token = await tokens.token(heat)
+        try:
+            return await sent(token)
+        except Unauthorized:
+            return await sent(await tokens.token(heat, refused=token))
 
     def _url(self, token: Token, service: str, path: str, query: Query | None) -> str:
         service = next((name for name in (service, *_ALIASES.get(service, ())) if name in token.endpoints), service)

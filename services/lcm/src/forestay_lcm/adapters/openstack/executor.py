@@ -15,6 +15,7 @@ from forestay_lcm.adapters.openstack.cloud import Cloud, Clouds
 from forestay_lcm.adapters.openstack.connections import connection_of
 from forestay_lcm.adapters.openstack.images import IMAGE_HANDLERS, ImageJob
 from forestay_lcm.adapters.openstack.job import Job
+from forestay_lcm.adapters.openstack.oauth_heat import heat_tls
 from forestay_lcm.adapters.openstack.orders import order_of
 from forestay_lcm.adapters.openstack.packaged import Package, packaged_images
 from forestay_lcm.adapters.openstack.settings import OpenStackSettings
@@ -34,7 +35,7 @@ class OpenStackSteps:
         self._catalogue = catalogue
         self._settings = settings
         self._blobs = blobs
-        self._clouds = Clouds(egress=catalogue.egress)
+        self._clouds = Clouds(egress=catalogue.egress, heat_tls=heat_tls(settings))
 
     async def __aenter__(self) -> Self:
         await self._clouds.__aenter__()

@@ -18,6 +18,7 @@ import msgspec
 from forestay_events.errors import Permanent, Rejected
 from forestay_sol.vnflcm import VimConnectionInfo
 
+from forestay_lcm.adapters.openstack.oauth_heat import OAuthHeat
 from forestay_lcm.adapters.openstack.transport import Forbidden, Reply, Transport, Unauthorized
 from forestay_lcm.domain.vim_login import Access, Interface, login_of
 
@@ -74,6 +75,7 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True):
     verify: bool = True
     verify_hostname: bool = True
     ca: str | None = None
+    heat: OAuthHeat | None = None
 
     def __repr__(self) -> str:
         return f"Credential({self.login}, {self.auth_url})"
@@ -128,7 +130,15 @@ def credential(connection: VimConnectionInfo) -> Credential:
         verify=not _flag(interface.skip_verification),
         verify_hostname=not _flag(interface.skip_hostname_check),
         ca=interface.ssl_ca_cert,
+        heat=_oauth_heat(interface, members),
     )
+
+
+def _oauth_heat(interface: Interface, access: Access) -> OAuthHeat | None:
+    if not interface.token_endpoint or not interface.heat_endpoint:
+        return None
+    endpoint = interface.heat_endpoint.rstrip("/")
+    return OAuthHeat(endpoint=endpoint, token_endpoint=interface.token_endpoint, client_id=access.username or "")
 
 
 def _incomplete(detail: str) -> Permanent:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -17,6 +18,13 @@ class OpenStackSettings(msgspec.Struct, frozen=True, kw_only=True):
     openstack_quiet_secs: Annotated[
         float, Meta(gt=0, description="seconds without an event in a stack after which Heat is sent its work again")
     ] = 120
+    openstack_heat_client_certificate: Annotated[
+        Path | None,
+        Meta(description="PEM file, certificate and key, for a heatEndpoint of a VIM (heat_mtls_client_cert_file)"),
+    ] = None
+    openstack_heat_ca_file: Annotated[
+        Path | None, Meta(description="PEM file of the CAs of those, else the system's (heat_mtls_ca_cert_file)")
+    ] = None
     openstack_reselect_zones: Annotated[
         bool, Meta(description="take another zone when one lacks resources (placement_fallback_best_effort)")
     ] = False

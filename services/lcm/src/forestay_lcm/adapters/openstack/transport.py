@@ -7,7 +7,7 @@ Rules of this module, by what is known of the call:
   acts, ``Retryable`` for one that only looks;
 * it was refused (4xx), or failed for a reason that stays (``_HOPELESS``): ``Permanent`` with the VIM's own words.
 
-A body is JSON, or :class:`Content` that is sent as it is read and takes as long as that takes.
+A body is JSON, or bytes as they are, or :class:`Content` that is sent as it is read and takes as long as that takes.
 
 Where a VIM is, users say. So what it answers is told only if it is said in the way of OpenStack; where it may be, the egress
 policy says; and a redirect is not followed: it would carry the token to another host. A host that hangs takes no connections
@@ -187,7 +187,7 @@ class _Sent(NamedTuple):
 def _sent(body: Any) -> _Sent:
     if isinstance(body, Content):
         return _Sent({"Content-Type": "application/octet-stream", "Content-Length": str(body.size)}, body.chunks())
-    return _Sent({}, None if body is None else msgspec.json.encode(body))
+    return _Sent({}, body if body is None or isinstance(body, bytes) else msgspec.json.encode(body))
 
 
 def words(content: bytes) -> str:

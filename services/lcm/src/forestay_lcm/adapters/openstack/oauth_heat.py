@@ -1,0 +1,88 @@
+"""A Heat that takes tokens of OAuth 2.0: from a token server that knows its client by a certificate (RFC 8705 clause 2).
+
+Tacker has it as ``use_oauth2_mtls_for_heat``: the token server is ``interfaceInfo.tokenEndpoint``, Heat is not the catalog's but
+``interfaceInfo.heatEndpoint``, and the client is the user. The other services are logged in to as ever.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from pathlib import Path
+from urllib.parse import urlencode
+
+import msgspec
+from forestay_events.config import ConfigError
+from forestay_events.errors import Permanent
+
+from forestay_lcm.adapters.openstack.settings import OpenStackSettings
+from forestay_lcm.adapters.openstack.transport import Transport, Unauthorized
+
+_EARLY = 30.0
+"""Seconds before its end at which a token is renewed, at most a tenth of its life."""
+
+
+class OAuthHeat(msgspec.Struct, frozen=True, kw_only=True):
+    """Where Heat and its token server are, and who the client is."""
+
+    endpoint: str
+    token_endpoint: str
+    client_id: str
+
+
+class _Answer(msgspec.Struct):
+    access_token: str
+    expires_in: float = 300.0
+
+
+class HeatTokens:
+    """Gives tokens. One for the process, shared by all clouds.
+
+    :param tls: with the client's certificate, for the token server and for Heat.
+    """
+
+    def __init__(self, transport: Transport, tls: ssl.SSLContext) -> None:
+        self.tls = tls
+        self._transport = transport
+        self._tokens: dict[OAuthHeat, tuple[str, float]] = {}
+        self._asking = asyncio.Lock()
+
+    async def token(self, heat: OAuthHeat, *, refused: str | None = None) -> str:
+        """A token that is good for a while. :raises Permanent: 401, there is none for this client; else as of a call."""
+        async with self._asking:
+            value, until = self._tokens.get(heat, ("", 0.0))
+            if not value or value == refused or until <= time.monotonic():
+                given = await self._fetched(heat)
+                until = time.monotonic() + given.expires_in - min(_EARLY, given.expires_in / 10)
+                self._tokens[heat] = value, _ = given.access_token, until
+            return value
+
+    async def _fetched(self, heat: OAuthHeat) -> _Answer:
+        form = urlencode({"grant_type": "client_credentials", "client_id": heat.client_id}).encode()
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        try:
+            reply = await self._transport.request("POST", heat.token_endpoint, headers=headers, tls=self.tls, body=form)
+            return msgspec.convert(reply.body, _Answer)
+        except msgspec.ValidationError as error:
+            reason = f"its answer is no token: {error}"
+        except Unauthorized as error:
+            reason = str(error)
+        title = "VIM authentication failed"
+        raise Permanent(
+            f"{heat.token_endpoint} gives client {heat.client_id!r} no token: {reason}", status=401, title=title
+        )
+
+
+def heat_tls(settings: OpenStackSettings) -> ssl.SSLContext | None:
+    """The TLS context with the client's certificate, if there is one. :raises ConfigError: a file cannot be used."""
+    certificate: Path | None = settings.openstack_heat_client_certificate
+    if certificate is None:
+        return None
+    try:
+        context = ssl.create_default_context(cafile=settings.openstack_heat_ca_file)
+        context.load_cert_chain(certificate)
+    except OSError as error:  # ssl.SSLError is one
+        names = "FORESTAY_OPENSTACK_HEAT_CLIENT_CERTIFICATE, FORESTAY_OPENSTACK_HEAT_CA_FILE"
+        raise ConfigError(f"The TLS files for Heat ({names}) cannot be used: {error}") from error
+    return context
