@@ -25,6 +25,7 @@ CI: tuple[Scenario, ...] = (
     failures.exceeded_quota,
     failures.engine_killed,
     access.application_credential,
+    networks.virtual_addresses,
 )
 REST: tuple[Scenario, ...] = (
     lives.life_of_a_pair,
@@ -47,7 +48,6 @@ REST: tuple[Scenario, ...] = (
     failures.unbindable_port,
     access.another_region,
     access.snapshots,
-    networks.virtual_addresses,
     networks.ports_of_others,
     networks.parts_of_the_template,
     volumes.volumes_of_vnfcs,
