@@ -36,6 +36,14 @@ class Plain(userdata_utils.AbstractUserData):
         for values in nfv["CP"].values():
             values["network"] = req["extVirtualLinks"][0]["resourceId"]
         return {"parameters": {"nfv": nfv}}
+
+    @staticmethod
+    def scale(req, inst, grant_req, grant, tmp_csar_dir):
+        return {"parameters": {"nfv": {"VDU": {"VDU1": {"desired_capacity": 2, "computeFlavourId": "none"}}}}}
+
+    @staticmethod
+    def scale_rollback(req, inst, grant_req, grant, tmp_csar_dir):
+        return {"parameters": {"nfv": {"VDU": {"VDU1": {"desired_capacity": 1, "computeFlavourId": "m1.tiny"}}}}}
 """
 USER_DATA = {"lcm-operation-user-data": "UserData/plain.py", "lcm-operation-user-data-class": "Plain"}
 

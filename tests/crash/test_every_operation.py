@@ -121,6 +121,25 @@ async def test_rollback_of_change_vnfpkg(repertoire: Repertoire) -> None:
     await gone(stage, vnf_id)
 
 
+async def test_rollback_asks_the_class(repertoire: Repertoire) -> None:
+    """A class scales to what cannot be made, and says what the way back is."""
+    stage, vnf_id = repertoire.stage, await repertoire.create()
+    named = {"additionalParams": USER_DATA}
+    await stage.client.operate(vnf_id, "instantiate", stage.instantiate | named)
+    before = await vnfcs(stage, vnf_id)
+    scale = {"type": "SCALE_OUT", "aspectId": "VDU1_scale"} | named
+    failed = await walk(stage, vnf_id, "scale", scale, *of("scripts", "user-data.fenced", "user-data.done"))
+    assert failed["operationState"] == "FAILED_TEMP", failed
+    instants = of("scripts", *(f"user-data-rollback.{at}" for at in ("before", "fenced", "done", "reported")))
+    async with killing(stage.site, *instants, *of("worker", "restore-stack.fenced", "await-restored.done")):
+        await stage.client.handle(failed["id"], "rollback")
+    assert (await stage.client.ended(failed["id"]))["operationState"] == "ROLLED_BACK"
+    await stage.site.healthy()
+    assert (await vnfcs(stage, vnf_id)).keys() == before.keys()
+    await check(stage.site, stage.client, vnf_id)
+    await gone(stage, vnf_id)
+
+
 async def test_heal_that_makes_the_stack_anew(stage: Stage) -> None:
     vnf_id = await stage.instantiated()
     before = await vnfcs(stage, vnf_id)
