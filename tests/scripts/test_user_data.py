@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from forestay_lcm.adapters.openstack.cloud import Clouds
 from forestay_standalone.rest import Refused
 
-from tests.scripts.packages import variant
+from tests.scripts.packages import onboarded, variant
 from tests.scripts.test_hooks import done, prepared
+from tests.scripts.test_package_change import larger
 from tests.standalone.site import TestSite
 
 Json = dict[str, Any]
@@ -186,5 +188,13 @@ async def test_a_class_as_packages_have_them_today(forestay: TestSite, tmp_path:
     assert new["metadata"]["stack_id"] != old["metadata"]["stack_id"]
     assert len(new["vnfcResourceInfo"]) == len(old["vnfcResourceInfo"]) == 2
     assert (await stack(forestay, vnf))["label"] == "healed"
+
+    coming = str(uuid4())
+    await onboarded(forestay.api, variant(tmp_path, "sample-asg", name="new", vnfd_id=coming, files=files, edit=larger))
+    change = {"vnfdId": coming, "additionalParams": WRITTEN_PARAMS | {"upgrade_type": "RollingUpdate"}}
+    await done(forestay, vnf, "change_vnfpkg", change)
+    info = (await forestay.api.send("GET", vnf))["instantiatedVnfInfo"]
+    assert [vnfc["metadata"]["flavor"] for vnfc in info["vnfcResourceInfo"]] == ["m1.small"] * 2
+    assert (await stack(forestay, vnf))["label"] == "healed", "the template that the class has made stays"
     await done(forestay, vnf, "terminate", {"terminationType": "FORCEFUL"})
     assert await forestay.cloud.leftovers() == []

@@ -91,7 +91,7 @@ def _base(job: Job) -> Blueprint:
         # A template that a class has made stays until it says another; the old package's gives way to the new one's.
         before = existing(job)
         old = own_blueprint(order.old_flavour or order.flavour, managed_of(before))
-        shipped = _resources(was) in map(_resources, (old, blueprint_before(order, before)))
+        shipped = _substance(was) in map(_substance, (old, blueprint_before(order, before)))
         return Blueprint(
             template=own.template if shipped else was.template, parameters=was.parameters, files=was.files | own.files
         )
@@ -137,5 +137,7 @@ def _text(template: Any) -> str:
     return template if isinstance(template, str) else yaml.safe_dump(template, sort_keys=False)
 
 
-def _resources(blueprint: Blueprint) -> Any:
-    return parsed_text(blueprint.template)["resources"]
+def _substance(blueprint: Blueprint) -> Any:
+    """What a template takes and what it makes."""
+    template = parsed_text(blueprint.template)
+    return template.get("parameters"), template["resources"]
