@@ -120,6 +120,7 @@ class EmbeddedPostgres(EmbeddedServer):
 
     def _command(self) -> list[str]:
         settings = {"listen_addresses": "", "unix_socket_directories": str(self._sockets), "port": "5432"}
+        settings["max_connections"] = "200"  # a pool has 40, and tests start several processes
         if not self._durable:
             settings |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
