@@ -87,7 +87,7 @@ async def cloud(sim: OpenStackSimulator) -> AsyncIterator[Cloud]:
         interface_info={"endpoint": rc["OS_AUTH_URL"]},
         access_info={"username": rc["OS_USERNAME"], "password": rc["OS_PASSWORD"], "project": rc["OS_PROJECT_NAME"]},
     )
-    async with Clouds(timeout=0.5) as clouds:
+    async with Clouds(timeout=1) as clouds:
         yield clouds.cloud(connection)
 
 

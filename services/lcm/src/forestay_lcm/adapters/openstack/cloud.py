@@ -47,7 +47,7 @@ class Clouds:
     def __init__(
         self,
         *,
-        limit: int = 100,
+        limit: int = 150,
         timeout: float = 60,
         connect_timeout: float = 10,
         egress: Egress = ANYWHERE,

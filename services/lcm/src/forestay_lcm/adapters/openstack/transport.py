@@ -94,7 +94,7 @@ class Transport:
     """
 
     def __init__(
-        self, *, limit: int = 100, timeout: float = 60, connect_timeout: float = 10, egress: Egress = ANYWHERE
+        self, *, limit: int = 150, timeout: float = 60, connect_timeout: float = 10, egress: Egress = ANYWHERE
     ) -> None:
         self._limit = limit
         self._egress = egress
