@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 import pytest
 from forestay_lcm.domain.commands import Cancel, ReportStep, VnfCommand
-from forestay_lcm.domain.plan import ENGINE, HOOKS, STEPS, kind_of
+from forestay_lcm.domain.plan import ENGINE, HOOKS, PLANS, STEPS, kind_of
 from forestay_lcm.domain.state import Operation, Vnf
 
 from tests.lcm.domain.story import VNF_ID, Story, kinds, refusal, told
@@ -127,6 +127,13 @@ def test_the_places_are_all_there_are() -> None:
         *(("HEAL of all", step) for step in STEPS_OF["HEAL of all"][2:]),
         *(("REVERT_TO_SNAPSHOT", step) for step in ("revert-snapshot", "read-back", "release-snapshot")),
     }  # fmt: skip
+
+
+def test_what_is_optional_comes_last() -> None:
+    """The end script of a package stands before it, so nothing else may stand behind it."""
+    for names in PLANS.values():
+        optional = [STEPS[kind_of(name)].optional for name in names]
+        assert optional == sorted(optional)
 
 
 class TestFailure:

@@ -20,7 +20,13 @@ async def stranded(lcm: Lcm) -> str:
     """A VNF instance whose first step of the openstack executor waits in vain."""
     vnf_id = await lcm.instantiate()
     await lcm.at(vnf_id, "create-stack")
+    await copied(lcm)
     return vnf_id
+
+
+async def copied(lcm: Lcm) -> None:
+    """Wait until the copy has all of the log: who looks for work looks there."""
+    await lcm.platform.positions.wait("lcm", "LCM", await lcm.platform.store.head("LCM"))
 
 
 async def test_a_step_that_nobody_takes_fails_when_its_time_is_over(config: BaseConfig) -> None:
@@ -39,7 +45,7 @@ async def test_a_step_that_nobody_takes_fails_when_its_time_is_over(config: Base
         assert operation.error["step"] == "create-stack"
         assert "no process takes the work of executor openstack" in operation.error["detail"]
         assert "openstack-worker" in operation.error["detail"], "what to do"
-        await lcm.platform.positions.wait("lcm", "LCM", await lcm.platform.store.head("LCM"))
+        await copied(lcm)
         await staffing.look()
         assert unstaffed() == 0, "nothing waits any more"
 

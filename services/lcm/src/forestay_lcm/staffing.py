@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 
 import structlog
 from forestay_events.aggregate import Origin
@@ -18,19 +19,18 @@ from forestay_events.platform import Platform
 
 from forestay_lcm.domain.commands import ReportStep
 from forestay_lcm.executor import Failed
+from forestay_lcm.projections.instances import OPEN_WORK
 from forestay_lcm.reads import Vnfs
 
 log = structlog.get_logger(__name__)
 
 _PERIOD = 5.0
-_AT_ONCE = 1000
+_BATCH = 1000
 
-_OPEN = """
-SELECT work_executor, count(*) FROM (
-    SELECT work_executor FROM lcm.op_occ WHERE work_executor IS NOT NULL
-    UNION ALL SELECT work_executor FROM lcm.vnf_snapshot WHERE work_executor IS NOT NULL) AS open
-GROUP BY work_executor
-"""
+_WAITING = " UNION ALL ".join(
+    f"SELECT work_executor FROM lcm.{table} WHERE work_executor IS NOT NULL"  # noqa: S608
+    for table in OPEN_WORK
+)
 
 
 class Staffing:
@@ -58,8 +58,8 @@ class Staffing:
     async def look(self) -> None:
         """Look once. :raises Unavailable: the log, the copy or the queue does not answer."""
         with answering():
-            rows = await self._platform.pool.fetch(_OPEN)
-        waiting: dict[str, int] = {row["work_executor"]: row["count"] for row in rows}
+            rows = await self._platform.pool.fetch(_WAITING)
+        waiting: Counter[str] = Counter(row["work_executor"] for row in rows)
         alone = {name: n for name, n in waiting.items() if not await self._platform.queue.is_staffed(name)}
         for executor in self._since.keys() - alone.keys():
             log.info("staffing.staffed", executor=executor)
@@ -76,28 +76,25 @@ class Staffing:
     async def _judge(self, executor: str) -> None:
         with answering():
             rows = await self._platform.pool.fetch(
-                "SELECT vnf_id FROM lcm.op_occ WHERE work_executor = $1 ORDER BY touched LIMIT $2", executor, _AT_ONCE
+                "SELECT vnf_id FROM lcm.op_occ WHERE work_executor = $1 ORDER BY touched LIMIT $2", executor, _BATCH
             )
         for row in rows:
             await self._judge_step(executor, row["vnf_id"])
 
     async def _judge_step(self, executor: str, vnf_id: str) -> None:
         vnf = (await self._vnfs.load(vnf_id)).state
-        operation = vnf.operation if vnf else None
-        run = operation.current if operation else None
-        if vnf is None or operation is None or run is None or run.step.executor != executor or run.since is None:
+        due = vnf.due(executor) if vnf else None
+        if vnf is None or due is None:
             return
+        operation, run = due
         step, timeout = run.step.name, run.step.timeout
-        if (self._platform.clock() - run.since).total_seconds() <= timeout:
+        if run.since is None or (self._platform.clock() - run.since).total_seconds() <= timeout:
             return
         detail = (
             f"{step} is not done within {timeout:.0f} s: no process takes the work of executor {executor}. "
             f"Start one (`python -m forestay_lcm {executor}-worker`), then retry."
         )
-        failed = ReportStep(
-            operation.id, step, run.attempt, "FAILED", error=Failed("No worker", 504, detail).problem()
-        )  # fmt: skip
-        command_id = f"{operation.id}/{step}/{run.attempt}/FAILED"
-        origin = Origin(command_id, vnf.project, "forestay:engine", correlation_id=operation.id)
+        failed = ReportStep(operation.id, step, run.attempt, "FAILED", error=Failed("No worker", 504, detail).problem())
+        origin = Origin(failed.command_id, vnf.project, "forestay:engine", correlation_id=operation.id)
         await self._vnfs.execute(vnf_id, failed, origin)
         log.error("staffing.step_failed", vnf=vnf_id, op=operation.id, step=step, executor=executor)

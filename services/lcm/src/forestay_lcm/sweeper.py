@@ -15,7 +15,7 @@ from forestay_events.database import answering
 from forestay_events.errors import Unavailable
 from forestay_events.platform import Platform
 
-from forestay_lcm.projections.instances import step_work
+from forestay_lcm.projections.instances import OPEN_WORK, step_work
 
 log = structlog.get_logger(__name__)
 
@@ -23,39 +23,34 @@ _QUIET = timedelta(seconds=8)
 _PERIOD = 4.0
 _AT_ONCE = 1000
 
-#: Where work stands that is to be pending, and what it is about.
-_OPEN: tuple[str, ...] = (
-    "vnf_id AS key, work_executor, work_lane FROM lcm.op_occ WHERE work_executor IS NOT NULL",
-    "id AS key, work_executor, work_lane FROM lcm.vnf_snapshot WHERE work_executor IS NOT NULL",
-)
-
 
 class Sweeper:
     """Runs in every replica of the API."""
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
-        self._after = dict.fromkeys(_OPEN, "")
+        self._after = dict.fromkeys(OPEN_WORK, "")
 
     async def run(self) -> None:
         """Sweep until cancelled."""
         while True:
             try:
                 with answering():
-                    for rows in _OPEN:
-                        await self._put_back_work(rows)
+                    for table in OPEN_WORK:
+                        await self._put_back_work(table)
                     await self._destroy_keys()
             except Unavailable as error:
                 log.warning("sweeper.waiting", reason=str(error))
             await asyncio.sleep(_PERIOD)
 
-    async def _put_back_work(self, of: str) -> None:
+    async def _put_back_work(self, table: str) -> None:
         """Look at the next rows, round and round, so that none is passed over however many are open."""
         rows = await self._platform.pool.fetch(
-            f"SELECT id, {of} AND touched < $1 AND id > $2 ORDER BY id LIMIT $3",
-            self._platform.clock() - _QUIET, self._after[of], _AT_ONCE,
+            f"SELECT id, {OPEN_WORK[table]} AS key, work_executor, work_lane FROM lcm.{table}"  # noqa: S608
+            " WHERE work_executor IS NOT NULL AND touched < $1 AND id > $2 ORDER BY id LIMIT $3",
+            self._platform.clock() - _QUIET, self._after[table], _AT_ONCE,
         )  # fmt: skip
-        self._after[of] = rows[-1]["id"] if len(rows) == _AT_ONCE else ""
+        self._after[table] = rows[-1]["id"] if len(rows) == _AT_ONCE else ""
         queue = self._platform.queue
         pending = {name: await queue.all_pending(name) for name in {row["work_executor"] for row in rows}}
         for row in rows:

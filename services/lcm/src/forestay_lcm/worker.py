@@ -118,11 +118,8 @@ class StepWorker:
         """The step that is next according to the log, if it is one of this executor."""
         loaded = await self._vnfs.load(vnf_id)
         vnf = loaded.state
-        operation = vnf.operation if vnf else None
-        run = operation.current if operation else None
-        if vnf is None or operation is None or run is None or run.step.executor != self._executor:
-            return None
-        return _Due(vnf, operation, run, loaded.seq)
+        due = vnf.due(self._executor) if vnf else None
+        return _Due(vnf, *due, loaded.seq) if vnf and due else None
 
     async def _copied(self, due: _Due) -> bool:
         """Wait until the intent is in the copy too; ``False`` if it was refused there.
@@ -192,8 +189,7 @@ class StepWorker:
         """Tell the log."""
         operation, run = due.operation, due.run
         report = _report_of(operation.id, run, outcome)
-        command_id = f"{operation.id}/{run.step.name}/{run.attempt}/{report.outcome}"
-        await self._execute(due, report, command_id)
+        await self._execute(due, report, report.command_id)
         log.info("step.reported", outcome=report.outcome, **report.error)
 
     async def _execute(self, due: _Due, report: ReportStep, command_id: str) -> Loaded[Vnf]:

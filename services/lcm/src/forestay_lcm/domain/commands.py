@@ -212,6 +212,11 @@ class ReportStep:
     error: ProblemDict = field(default_factory=dict[str, Any])
     seen: dict[str, Any] = field(default_factory=dict[str, Any])
 
+    @property
+    def command_id(self) -> str:
+        """The same for the same outcome, whoever tells it."""
+        return f"{self.op_id}/{self.step}/{self.attempt}/{self.outcome}"
+
 
 VnfCommand = (
     CreateVnf

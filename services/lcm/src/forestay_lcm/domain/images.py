@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import msgspec
-from forestay_lcm.domain.seen import seen_last
 from forestay_lcm.domain.state import RENEWING, Operation, Vnf, uploaded_by
 from forestay_sol.vnfd import Flavour
 from forestay_sol.vnflcm import Grant, VimAssets, VimSoftwareImage
@@ -63,12 +62,6 @@ def staying(vnf: Vnf, operation: Operation) -> frozenset[str]:
     grant = grant_of(vnf, operation)
     assets = grant.vim_assets if grant else None
     return frozenset(item.vim_software_image_id for item in (assets.software_images if assets else ()))
-
-
-def servers_of(vnf: Vnf, operation: Operation) -> tuple[str, ...]:
-    """The ids of the servers that a VNF has, as an operation or its rollback has seen last."""
-    seen = seen_last((run.result for run in (*operation.plan, *operation.rollback)), vnf.instantiated_vnf_info)
-    return tuple(vnfc.compute_resource.resource_id for vnfc in (seen.vnfc_resource_info if seen else ()))
 
 
 def _assets(images: Mapping[str, str]) -> dict[str, VimSoftwareImage]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 from forestay_lcm.domain.script_metadata import with_written
+from forestay_lcm.domain.state import Operation, Vnf
 from forestay_sol.vnflcm import InstantiatedVnfInfo
 
 _INFO = "instantiated_vnf_info"
@@ -22,3 +23,9 @@ def seen_last(results: Iterable[Mapping[str, Any]], before: InstantiatedVnfInfo 
     seen = [result[_INFO] for result in done if _INFO in result]
     info = msgspec.convert(seen[-1], InstantiatedVnfInfo) if seen else before
     return with_written(info, done) if info else None
+
+
+def servers_of(vnf: Vnf, operation: Operation) -> tuple[str, ...]:
+    """The ids of the servers that a VNF has, as an operation or its rollback has seen last."""
+    seen = seen_last((run.result for run in (*operation.plan, *operation.rollback)), vnf.instantiated_vnf_info)
+    return tuple(vnfc.compute_resource.resource_id for vnfc in (seen.vnfc_resource_info if seen else ()))

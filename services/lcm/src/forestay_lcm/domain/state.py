@@ -152,6 +152,12 @@ class Vnf(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         """The deployment flavour that it is instantiated with."""
         return self.instantiated_vnf_info.flavour_id if self.instantiated_vnf_info else None
 
+    def due(self, executor: str) -> tuple[Operation, StepRun] | None:
+        """The step that is next, with its operation, if it is one of this executor."""
+        operation = self.operation
+        run = operation.current if operation and not self.deleted else None
+        return (operation, run) if operation and run and run.step.executor == executor else None
+
     @property
     def open_operation(self) -> Operation | None:
         """The operation that has not reached a final state, FAILED_TEMP included."""

@@ -7,7 +7,7 @@ both stores.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import get_args
 
@@ -157,6 +157,10 @@ def pending_work(vnf: Vnf) -> Work | None:
     if operation is None or operation.current is None:
         return None
     return step_work(operation.current.step.executor, operation.lane, vnf.id)
+
+
+#: Where work stands that has to be done, by table, and the column of what it is about.
+OPEN_WORK: Mapping[str, str] = {"op_occ": "vnf_id", "vnf_snapshot": "id"}
 
 
 def step_work(executor: str, lane: str, vnf_id: str) -> Work:

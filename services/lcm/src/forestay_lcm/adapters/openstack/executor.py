@@ -22,7 +22,8 @@ from forestay_lcm.adapters.openstack.settings import OpenStackSettings
 from forestay_lcm.adapters.openstack.steps import take
 from forestay_lcm.catalogue import Catalogue
 from forestay_lcm.domain.grants.operations import flavour_after, vnfd_after
-from forestay_lcm.domain.images import chosen, grant_of, servers_of, staying
+from forestay_lcm.domain.images import chosen, grant_of, staying
+from forestay_lcm.domain.seen import servers_of
 from forestay_lcm.domain.state import Operation, StepRun, Vnf
 from forestay_lcm.executor import Again, Confirmed, Outcome, Turn
 from forestay_lcm.secrets import Secrets
