@@ -10,6 +10,7 @@ import pytest
 from forestay_lcm.adapters.openstack.cloud import Clouds
 from forestay_standalone.rest import Refused
 
+from tests.flow.scenario import other_links
 from tests.scripts.packages import onboarded, variant
 from tests.scripts.test_hooks import done, prepared
 from tests.scripts.test_package_change import larger
@@ -198,3 +199,36 @@ async def test_a_class_as_packages_have_them_today(forestay: TestSite, tmp_path:
     assert (await stack(forestay, vnf))["label"] == "healed", "the template that the class has made stays"
     await done(forestay, vnf, "terminate", {"terminationType": "FORCEFUL"})
     assert await forestay.cloud.leftovers() == []
+
+
+OWN = """
+import yaml
+from tacker.sol_refactored.infra_drivers.openstack import userdata_default
+
+
+class Own(userdata_default.DefaultUserData):
+    @staticmethod
+    def instantiate(*given):
+        fields = userdata_default.DefaultUserData.instantiate(*given)
+        template = yaml.safe_load(fields["template"])
+        template["resources"]["extra"] = {"type": "OS::Heat::None"}
+        fields["parameters"]["label"] = "own"
+        return fields | {"template": yaml.safe_dump(template)}
+"""
+
+
+async def test_changes_that_name_no_class_leave_what_it_has_made(forestay: TestSite, tmp_path: Path) -> None:
+    def edit(flavour: Json, tree: Path) -> None:
+        [top] = (tree / "BaseHOT" / "simple").glob("*.yaml")
+        top.write_text(top.read_text().replace("nfv: {type: json}", "nfv: {type: json}\n  label: {type: string}"))
+
+    csar = variant(tmp_path, "sample-asg", name="own", files={"UserData/own.py": OWN}, edit=edit)
+    vnf, body = await prepared(forestay, csar)
+    params = {"lcm-operation-user-data": "UserData/own.py", "lcm-operation-user-data-class": "Own"}
+    await done(forestay, vnf, "instantiate", body | {"additionalParams": params})
+    await done(forestay, vnf, "scale", {"type": "SCALE_OUT", "aspectId": "VDU1_scale"})
+    await done(forestay, vnf, "heal", {})
+    await done(forestay, vnf, "change_ext_conn", {"extVirtualLinks": await other_links(forestay.cloud, body)})
+    assert "extra" in (await template_of(forestay, vnf))["resources"]
+    assert (await stack(forestay, vnf))["label"] == "own"
+    assert len((await forestay.api.send("GET", vnf))["instantiatedVnfInfo"]["vnfcResourceInfo"]) == 2

@@ -38,6 +38,8 @@ from forestay_lcm.domain.connection_points import vdu_cp_id
 
 _REPLACING: frozenset[LcmOperation] = frozenset({"INSTANTIATE", "CHANGE_FLAVOUR", "CHANGE_VNFPKG"})
 
+_OF_VNFCS = ("VDU", "CP")
+
 Concern = Callable[[Order, Json], Callable[[Path], bool]]
 
 
@@ -121,7 +123,8 @@ def _counts(flavour: Flavour, info: InstantiatedVnfInfo | None) -> dict[str, int
 
 
 def _nfv_after(order: Order, before: InstantiatedVnfInfo | None, vnfcs: Vnfcs) -> Json:
-    template = unrolled(parsed(_base_hot(order.flavour)), order.flavour, vnfcs)
+    hot = _base_hot(order.flavour)
+    template = unrolled(parsed(hot), order.flavour, vnfcs)
     overlays = (getattr(order.request, "additional_params", None), order.grant.additional_params)
     sources = Sources(
         flavour=order.flavour,
@@ -134,6 +137,7 @@ def _nfv_after(order: Order, before: InstantiatedVnfInfo | None, vnfcs: Vnfcs) -
         before=without_gone(nfv_of(before), order.flavour, vnfcs),
     )
     if order.operation in _REPLACING:
+        _expect_defaults(template, hot.path)
         return nfv_parameter(template, sources)
     if not sources.before and "nfv" in (template.get("parameters") or {}):
         raise unusable(
@@ -148,7 +152,9 @@ def _nothing(order: Order, before: Json) -> Callable[[Path], bool]:
 
 def _sizes(order: Order, before: Json) -> Callable[[Path], bool]:
     """The sizes of groups, and all of VNFCs that were not there."""
-    return lambda path: path[2:] == ("desired_capacity",) or path[1] not in (before.get(str(path[0])) or {})
+    return lambda path: (
+        path[2:] == ("desired_capacity",) or (path[0] in _OF_VNFCS and path[1] not in (before.get(str(path[0])) or {}))
+    )
 
 
 def _named_cps(order: Order, before: Json) -> Callable[[Path], bool]:
@@ -174,7 +180,7 @@ def _drawn(
 ) -> Blueprint:
     hot = _base_hot(flavour)
     template = parsed(hot)
-    parameters = {"nfv": nfv} if "nfv" in _declared(template, hot.path) else {}
+    parameters = {"nfv": nfv} if "nfv" in (template.get("parameters") or {}) else {}
     networks = {name: link.resource_id for name, link in managed.items()}
     whole = sized(unrolled(template, flavour, vnfcs), hot.files, counts)
     changed = without_nulls(without_links(whole, networks), parameters, _optional(hot))
@@ -216,11 +222,10 @@ def parsed_text(text: str, path: str = "The template") -> Json:
     return cast("Json", template)
 
 
-def _declared(template: Json, path: str) -> Json:
-    """The template's parameters. All but ``nfv`` need a default, because only ``nfv`` is filled."""
+def _expect_defaults(template: Json, path: str) -> None:
+    """All parameters but ``nfv`` need a default, because only ``nfv`` is filled. :raises Permanent: 422, one has none."""
     declared: Mapping[str, Any] = template.get("parameters") or {}
     if missing := [name for name, schema in declared.items() if name != "nfv" and "default" not in (schema or {})]:
         raise unusable(
             f"No value for the parameter {', '.join(missing)} of {path}: only 'nfv' is filled, others need a default."
         )
-    return dict(declared)

@@ -28,6 +28,7 @@ from forestay_lcm.adapters.openstack.group_sizes import sized
 from forestay_lcm.adapters.openstack.hidden import KEPT as HIDDEN_KEPT
 from forestay_lcm.adapters.openstack.job import Job, existing, ordered
 from forestay_lcm.adapters.openstack.nfv import unusable
+from forestay_lcm.domain.decisions.requested import USER_DATA
 from forestay_lcm.domain.merge_patch import merge_patch
 
 _USER_DATA = "user-data"
@@ -75,7 +76,11 @@ def change_of(job: Job, wanted: Blueprint, present: Blueprint) -> Change:
     """The change that leads from one to the other, forward or back."""
     if _USER_DATA in job.results:
         return Change(fields=msgspec.to_builtins(wanted), existing=False)
-    return change_to(wanted, present, ordered(job))
+    change = change_to(wanted, present, ordered(job))
+    if change.existing and USER_DATA[0] in (existing(job).metadata or {}) and ordered(job).operation not in _SIZING:
+        # What a class has made is not what the package's template says: of that, only the parameters can be changed.
+        return Change(fields={"parameters": wanted.parameters}, existing=True)
+    return change
 
 
 def _base(job: Job) -> Blueprint:
