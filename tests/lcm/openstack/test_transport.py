@@ -94,6 +94,7 @@ HANDLERS: dict[str, Callable[[web.Request], Awaitable[web.StreamResponse]]] = {
     "internal": _page(403, "internal: the token is abc"),
     "glance": _page(413, _GLANCE_413),
     "nats": _greeting,
+    "webob": _status(413, {"message": "Maximum: 128:<br /><br />\n\n\n", "code": "413", "title": "Too Large"}),
     "long": _status(400, {"error": {"message": "x" * 100_000}}),
 }
 
@@ -164,6 +165,7 @@ async def test_each_failure_has_its_error(
         ("302", 502, "302"),
         ("heatkey", 502, r"500: The server has either erred .* operation. \(InvalidEncryptionKey\)$"),
         ("glance", 413, "413: Image tag limit exceeded for image a&b$"),
+        ("webob", 413, "413: Maximum: 128:$"),
         ("internal", 403, "403: no reason given$"),
         ("long", 400, "400: x{2000}$"),
     ],

@@ -41,6 +41,10 @@ _PAGE = re.compile(rb"<h1>\d{3} [^<]*</h1>\s*(.*?)<br", re.DOTALL)
 """How OpenStack's services say in HTML why they refuse (Glance does for all errors)."""
 
 
+_END = re.compile(r"(?:<br />|\s)+\Z")
+"""What some services have behind their words, in JSON, too."""
+
+
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
     """An answer below 300; ``body`` is the decoded JSON, ``None`` when there is none."""
 
@@ -198,8 +202,8 @@ def words(content: bytes) -> str:
     if found is None and (said := next(_members("explanation", body), None)):
         found = " ".join([said, *(f"({kind})" for kind in _members("type", body))])
     if found is None and (page := _PAGE.search(content[: 4 * _WORDS])):
-        found = unescape(page[1].decode(errors="replace")).replace("\0", "\ufffd").strip()
-    return (found or "no reason given")[:_WORDS]
+        found = unescape(page[1].decode(errors="replace")).replace("\0", "\ufffd")
+    return _END.sub("", found or "")[:_WORDS] or "no reason given"
 
 
 def _members(name: str, node: Any) -> Iterator[str]:
