@@ -12,7 +12,7 @@ from forestay_lcm.adapters.openstack.tosca import base_hot_of
 from forestay_lcm.executor import Confirmed, Failed
 from forestay_simvim import OpenStackSimulator
 from forestay_sol.vnfd import AffinityRule, Flavour
-from forestay_sol.vnflcm import InstantiatedVnfInfo
+from forestay_sol.vnflcm import InstantiatedVnfInfo, VimAssets, VimComputeResourceFlavour
 from msgspec.structs import replace
 
 from .conftest import connection, ext_cp, ext_link, order_of
@@ -154,6 +154,20 @@ async def test_a_size_without_a_name_is_made_by_an_administrator(
     admin = clouds.cloud(connection(sim, username=account.name, password=account.password, project=account.project))
     info, _ = await instantiate(admin, await asg_order(admin, flavour))
     assert len(server_ids(info)) == 1
+
+
+async def test_a_size_for_which_a_flavour_was_granted(cloud: Cloud, asg: Flavour) -> None:
+    """None is made, neither then nor when the VNF is scaled by a grant that names none."""
+    vdu = replace(asg.vdus["VDU1"], requested_capability=None, virtual_cpus=1, virtual_memory=256 << 20)
+    flavour = replace(asg, base_hot=None, vdus={"VDU1": vdu})
+    order = await asg_order(cloud, flavour)
+    granted = VimComputeResourceFlavour(vnfd_virtual_compute_desc_id="VDU1", vim_flavour_id="m1.tiny")
+    assets = VimAssets(compute_resource_flavours=(granted,))
+    one, _ = await instantiate(cloud, replace(order, grant=replace(order.grant, vim_assets=assets)))
+    out = order_for("SCALE", one, flavour, level=1, type="SCALE_OUT", aspectId="VDU1_scale", numberOfSteps=1)
+    two = read(await carry_out(cloud, out, one, *UPDATE, op_id="op2"))
+    assert server_ids(one) < server_ids(two)
+    assert [(vnfc.metadata or {})["flavor"] for vnfc in two.vnfc_resource_info] == ["m1.tiny"] * 2
 
 
 def test_rules_about_zones_are_left_to_the_grant(asg: Flavour) -> None:

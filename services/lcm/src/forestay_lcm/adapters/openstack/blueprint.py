@@ -68,6 +68,8 @@ def blueprint_after(order: Order, before: InstantiatedVnfInfo | None) -> Bluepri
 
     :raises Permanent: 422, the BaseHOT is none, or a template parameter has no value.
     """
+    named = _granted(order) | ({} if order.operation in _REPLACING else _made_with(order.flavour, before))
+    order = msgspec.structs.replace(order, flavour=_as_granted(order.flavour, named))
     vnfcs = vnfcs_after(order, before)
     managed, counts = managed_by_others(order, before), counts_after(order, before)
     return _drawn(order.flavour, vnfcs, _nfv_after(order, before, vnfcs), managed, counts)
@@ -76,6 +78,7 @@ def blueprint_after(order: Order, before: InstantiatedVnfInfo | None) -> Bluepri
 def blueprint_before(order: Order, before: InstantiatedVnfInfo) -> Blueprint:
     """What the stack was made of before the operation. :raises Permanent: 422, its BaseHOT is none."""
     flavour = order.old_flavour or order.flavour
+    flavour = _as_granted(flavour, _made_with(flavour, before))
     return _drawn(flavour, vnfcs_before(before), nfv_of(before), managed_of(before), _counts(flavour, before))
 
 
@@ -112,6 +115,28 @@ def counts_after(order: Order, before: InstantiatedVnfInfo | None) -> dict[str, 
         for vdu in (item.resource_template_id for item in definitions if item.type == "COMPUTE"):
             counts[vdu] = counts.get(vdu, 0) + sign
     return counts
+
+
+def _as_granted(flavour: Flavour, named: Mapping[str, str]) -> Flavour:
+    """A VDU that names no compute flavour has the one that it was granted; none is made of its size then."""
+    vdus = {
+        name: msgspec.structs.replace(vdu, requested_capability=vdu.requested_capability or named.get(name))
+        for name, vdu in flavour.vdus.items()
+    }
+    return flavour if vdus == flavour.vdus else msgspec.structs.replace(flavour, vdus=vdus)
+
+
+def _granted(order: Order) -> dict[str, str]:
+    """The compute flavours of a grant, by VDU."""
+    granted = order.grant.vim_assets.compute_resource_flavours if order.grant.vim_assets else ()
+    return {item.vnfd_virtual_compute_desc_id: item.vim_flavour_id for item in granted}
+
+
+def _made_with(flavour: Flavour, info: InstantiatedVnfInfo | None) -> dict[str, str]:
+    """The compute flavours that a VNF's ``nfv`` names, by VDU."""
+    given: Json = nfv_of(info).get("VDU") or {}
+    names = {name_of(text, flavour.vdus).node: leaves.get("computeFlavourId") for text, leaves in given.items()}
+    return {name: chosen for name, chosen in names.items() if chosen}
 
 
 def _counts(flavour: Flavour, info: InstantiatedVnfInfo | None) -> dict[str, int]:
