@@ -66,6 +66,13 @@ def _page(status: int, text: str) -> Callable[[web.Request], Awaitable[web.Respo
     return answer
 
 
+async def _endless(request: web.Request) -> web.StreamResponse:
+    response = web.StreamResponse()
+    await response.prepare(request)
+    while True:
+        await response.write(b"x" * (1 << 20))
+
+
 async def _greeting(request: web.Request) -> web.Response:
     """What another server says that speaks first."""
     assert request.transport is not None
@@ -94,6 +101,7 @@ HANDLERS: dict[str, Callable[[web.Request], Awaitable[web.StreamResponse]]] = {
     "internal": _page(403, "internal: the token is abc"),
     "glance": _page(413, _GLANCE_413),
     "nats": _greeting,
+    "endless": _endless,
     "webob": _status(413, {"message": "Maximum: 128:<br /><br />\n\n\n", "code": "413", "title": "Too Large"}),
     "long": _status(400, {"error": {"message": "x" * 100_000}}),
 }
@@ -194,6 +202,12 @@ async def test_what_does_not_speak_http_is_not_told(transport: Transport, url: s
     with pytest.raises(Retryable, match="does not speak HTTP") as caught:
         await transport.request("GET", f"{url}/nats", headers={})
     assert "secret" not in str(caught.value)
+
+
+async def test_an_answer_without_end_is_not_read_to_the_end(url: str) -> None:
+    async with Transport(timeout=30) as transport:
+        with pytest.raises(UnknownOutcome, match="more than 16 MiB"):
+            await transport.request("POST", f"{url}/endless", headers={}, acts=True)
 
 
 async def test_a_host_that_hangs_takes_no_connections_from_others(url: str) -> None:

@@ -37,6 +37,7 @@ ANYWHERE = Egress(loopback=True)
 _LONGEST_WAIT = 60.0
 """Seconds for which a VIM is believed that it wants to be left alone."""
 _WORDS = 2000
+_LARGEST = 16 << 20
 _PAGE = re.compile(rb"<h1>\d{3} [^<]*</h1>\s*(.*?)<br", re.DOTALL)
 """How OpenStack's services say in HTML why they refuse (Glance does for all errors)."""
 
@@ -147,7 +148,8 @@ class Transport:
                 ssl=tls,
                 allow_redirects=False,
             ) as response:
-                content = await response.read()
+                if (content := await _read(response)) is None:
+                    raise _lost(acts)(f"{call}: more than {_LARGEST >> 20} MiB are answered")
         except aiohttp.ClientConnectorCertificateError as error:
             raise Permanent(str(error), status=502, title="VIM certificate not trusted") from error
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
@@ -181,6 +183,16 @@ class Transport:
                 headers={"User-Agent": "forestay", "Content-Type": "application/json"},
             )
         return self._session
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes | None:
+    """The answer, ``None`` if it is larger than one of OpenStack's."""
+    content = bytearray()
+    async for piece in response.content.iter_any():
+        content += piece
+        if len(content) > _LARGEST:
+            return None
+    return bytes(content)
 
 
 class _Sent(NamedTuple):
