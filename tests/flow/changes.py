@@ -24,6 +24,7 @@ def assert_changes(before: Json, after: Json, operation: Json) -> None:
     present = {vnfc["id"]: vnfc for vnfc in after.get("vnfcResourceInfo", ())}
     for vnfc in operation.get("resourceChanges", {}).get("affectedVnfcs", ()):
         own = (former | present)[vnfc["id"]]
+        assert "resourceDefinitionId" in vnfc, f"{operation['operation']}: not granted: {vnfc}"
         cps = {cp["id"] for info in (former, present) for cp in info.get(vnfc["id"], {}).get("vnfcCpInfo", ())}
         assert set(vnfc.get("affectedVnfcCpIds", ())) <= cps
         assert vnfc["changeType"] == "MODIFIED" or set(vnfc["affectedVnfcCpIds"]) == cps

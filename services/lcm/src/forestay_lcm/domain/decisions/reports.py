@@ -25,6 +25,8 @@ from forestay_lcm.domain.events import (
     StepUnknown,
     VnfEvent,
 )
+from forestay_lcm.domain.granted_changes import with_definitions
+from forestay_lcm.domain.images import grant_of
 from forestay_lcm.domain.resource_changes import (
     Vnfds,
     affected_vip_cps,
@@ -34,7 +36,7 @@ from forestay_lcm.domain.resource_changes import (
 )
 from forestay_lcm.domain.seen import seen_last
 from forestay_lcm.domain.state import InstantiationState, Operation, StepRun, Vnf
-from forestay_sol.vnflcm import InstantiatedVnfInfo, VimConnectionInfo
+from forestay_sol.vnflcm import GrantRequest, InstantiatedVnfInfo, ResourceChanges, VimConnectionInfo
 
 Decided = Decision[VnfEvent]
 
@@ -119,15 +121,16 @@ def _ended(vnf: Vnf, operation: Operation, results: Sequence[dict[str, Any]]) ->
         return completed_modification(vnf, operation.id, operation.params, change, info)
     state, after = _end_state(operation, before, info)
     vnfds = Vnfds(vnf.vnfd_id, operation.params["vnfdId"]) if operation.operation == "CHANGE_VNFPKG" else None
+    changes = (
+        reverted(after)
+        if operation.operation == "REVERT_TO_SNAPSHOT" and after
+        else resource_changes(before, after, vnfds=vnfds)
+    )
     completed = OperationCompleted(
         op_id=operation.id,
         instantiation_state=state,
         instantiated_vnf_info=after,
-        resource_changes=(
-            reverted(after)
-            if operation.operation == "REVERT_TO_SNAPSHOT" and after
-            else resource_changes(before, after, vnfds=vnfds)
-        ),
+        resource_changes=_granted(vnf, operation, changes, after),
         extensions=operation.params.get("extensions") or {},
         configurable_properties=operation.params.get("vnfConfigurableProperties") or {},
         modifications=modifications(change) if change else {},
@@ -137,6 +140,16 @@ def _ended(vnf: Vnf, operation: Operation, results: Sequence[dict[str, Any]]) ->
         ),
     )
     return [change, completed] if change else [completed]
+
+
+def _granted(
+    vnf: Vnf, operation: Operation, changes: ResourceChanges, after: InstantiatedVnfInfo | None
+) -> ResourceChanges:
+    """The changes with what they were granted by."""
+    asked = operation.results.get("grant", {}).get("grant_request")
+    if not asked or (grant := grant_of(vnf, operation)) is None:
+        return changes
+    return with_definitions(changes, after, msgspec.convert(asked, GrantRequest), grant)
 
 
 def _end_state(
