@@ -218,7 +218,7 @@ async def test_a_lost_answer_to_a_restoration(
     results = await carry_out(cloud, order, one, "update-stack", "await-update")
     sim.faults.add(CallFault(service="heat", method="PATCH", path=OWN_STACK, effect="reset", when="after"))
     with pytest.raises(UnknownOutcome):
-        await take(cloud, job("restore-stack", order, before=one, results=results))
+        await finish(cloud, job("restore-stack", order, before=one, results=results))
     assert read(await carry_out(cloud, order, one, *RESTORE, results=results)) == one
     assert updates(sim) == 2
 

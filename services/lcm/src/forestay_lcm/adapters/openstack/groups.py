@@ -32,6 +32,11 @@ def members_with(resources: Sequence[StackResource], servers: Container[str]) ->
     return [member.resource for member in _members(resources) if member.has(servers)]
 
 
+def group_stacks(resources: Sequence[StackResource]) -> list[str]:
+    """The stacks that groups have their members in, as :attr:`StackResource.stack`."""
+    return sorted({member.resource.stack for member in _members(resources)})
+
+
 def newcomers(resources: Sequence[StackResource], servers: Container[str]) -> list[StackResource]:
     """The members of groups in which none of these servers lives."""
     return [member.resource for member in _members(resources) if not member.has(servers)]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 from msgspec.structs import replace
 
 from forestay_lcm.adapters.openstack.cloud import Cloud
-from forestay_lcm.adapters.openstack.groups import newcomers
+from forestay_lcm.adapters.openstack.groups import group_stacks, newcomers
 from forestay_lcm.adapters.openstack.heat import StackResource
 from forestay_lcm.adapters.openstack.job import Job, existing, ordered
 from forestay_lcm.adapters.openstack.steps.marks import unmark
@@ -18,17 +18,20 @@ from forestay_lcm.adapters.openstack.steps.stack import (
     is_started,
     send,
     sent,
+    tags,
     vnf_stack,
 )
-from forestay_lcm.adapters.openstack.steps.waiting import delay
+from forestay_lcm.adapters.openstack.steps.waiting import awaited, delay
 from forestay_lcm.adapters.openstack.wanted import change_of, stack_after, stack_restored
 from forestay_lcm.executor import Again, Confirmed, Outcome, Superseded, unfenced
 
 
-async def restore_stack(cloud: Cloud, job: Job) -> Outcome:
+async def restore_stack(cloud: Cloud, job: Job, *, at_once: bool = False) -> Outcome:
     """Start to bring the stack back. Marks that led to nothing are taken away; a stack that was not touched stays as it is.
 
-    Of a group that has grown, those members go that were not there before.
+    Of a group that has grown, those members go first that were not there before.
+
+    :param at_once: not to wait until they are gone.
     """
     order, before = ordered(job), existing(job)
     stack = await vnf_stack(cloud, job)
@@ -40,26 +43,39 @@ async def restore_stack(cloud: Cloud, job: Job) -> Outcome:
         return Confirmed({})
     if order.operation in _GROWING:
         servers = {vnfc.compute_resource.resource_id for vnfc in before.vnfc_resource_info}
-        await _take_out(cloud, job, newcomers(resources, servers))
+        if (waits := await _take_out(cloud, job, resources, servers)) and not at_once:
+            return waits
     change = change_of(job, stack_restored(job), stack_after(job))
     return await send(cloud, job, stack, change) or sent(stack)
 
 
-async def _take_out(cloud: Cloud, job: Job, members: Sequence[StackResource]) -> None:
-    """Have Heat remove members of groups, in whatever state they are. The groups themselves learn of it when they shrink."""
-    for path in sorted({member.stack for member in members}):
+async def _take_out(
+    cloud: Cloud, job: Job, resources: Sequence[StackResource], servers: Container[str]
+) -> Again | None:
+    """Have Heat remove members of groups that have none of the servers, in whatever state they are; ``None`` when that is done.
+
+    A group learns of it when it shrinks. Not before: Heat cancels what is under way in a group that it is to change, and may take
+    that for a failure of the change.
+    """
+    waits: Again | None = None
+    fresh = newcomers(resources, servers)
+    for path in group_stacks(resources):
         name, _, stack_id = path.partition("/")
         group = await cloud.heat.show(name, stack_id)
         if group is None:
             continue
         template = await cloud.heat.template(group)
-        gone = {member.name for member in members if member.stack == path}
+        gone = {member.name for member in fresh if member.stack == path}
         left = {name: resource for name, resource in template["resources"].items() if name not in gone}
         if len(left) < len(template["resources"]):
             # Its outputs may refer to those that go; the group writes both anew.
             kept = {key: value for key, value in template.items() if key != "outputs"}
             await job.fence()
-            await cloud.heat.update(group, {"template": kept | {"resources": left}})
+            await cloud.heat.update(group, {"template": kept | {"resources": left}, "tags": tags(job)})
+            waits = Again(delay=delay(job), note=f"{', '.join(sorted(gone))} leave {group.name}")
+        elif is_of_operation(group, job) and group.status == "IN_PROGRESS":
+            waits = await awaited(cloud, job, group)
+    return waits
 
 
 async def take_back_if_late(cloud: Cloud, job: Job) -> None:
@@ -70,7 +86,7 @@ async def take_back_if_late(cloud: Cloud, job: Job) -> None:
         now = late.operation
         if now is not None and now.id == job.op_id and (now.state == "ROLLED_BACK" or now.has_undone("await-restored")):
             # Under a name of its own: a nested stack has changed, and the VNF's stack looks restored.
-            await restore_stack(cloud, replace(job, step=f"restore-{job.step}", fence=unfenced))
+            await restore_stack(cloud, replace(job, step=f"restore-{job.step}", fence=unfenced), at_once=True)
         raise
 
 
