@@ -232,3 +232,36 @@ async def test_changes_that_name_no_class_leave_what_it_has_made(forestay: TestS
     assert "extra" in (await template_of(forestay, vnf))["resources"]
     assert (await stack(forestay, vnf))["label"] == "own"
     assert len((await forestay.api.send("GET", vnf))["instantiatedVnfInfo"]["vnfcResourceInfo"]) == 2
+
+
+ONE_WAY = """
+from tacker.sol_refactored.infra_drivers.openstack import userdata_default
+
+
+class OneWay(userdata_default.DefaultUserData):
+    @staticmethod
+    def scale(*given):
+        fields = userdata_default.DefaultUserData.scale(*given)
+        fields["parameters"]["nfv"]["VDU"]["VDU1"]["computeFlavourId"] = "none"
+        return fields
+
+    @staticmethod
+    def scale_rollback(*given):
+        return {"parameters": {"nfv": {"VDU": {"VDU1": {"vcImageId": "none"}}}}}
+"""
+
+
+async def test_vnfcs_that_went_come_back_without_the_class(forestay: TestSite, tmp_path: Path) -> None:
+    csar = variant(tmp_path, "sample-asg", name="oneway", files={"UserData/one_way.py": ONE_WAY})
+    vnf, body = await prepared(forestay, csar)
+    level = {"instantiationLevelId": "instantiation_level_2"}
+    await done(forestay, vnf, "instantiate", body | level)
+    before = (await stack(forestay, vnf))["nfv"]
+    params = {"lcm-operation-user-data": "UserData/one_way.py", "lcm-operation-user-data-class": "OneWay"}
+    scale = {"type": "SCALE_IN", "aspectId": "VDU1_scale", "additionalParams": params}
+    failed = await done(forestay, vnf, "scale", scale, "FAILED_TEMP")
+    uri = f"/vnflcm/v2/vnf_lcm_op_occs/{failed['id']}"
+    await forestay.api.send("POST", f"{uri}/rollback")
+    await forestay.api.until(uri, "operationState", {"ROLLED_BACK"}, {"FAILED_TEMP"})
+    assert (await stack(forestay, vnf))["nfv"] == before
+    assert len((await forestay.api.send("GET", vnf))["instantiatedVnfInfo"]["vnfcResourceInfo"]) == 3

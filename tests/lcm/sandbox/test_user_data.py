@@ -161,6 +161,7 @@ def _with(**nfv: Any) -> Json:
     [
         ("scale", {"grant_req": _added(2)}, _with(VDU={"VDU1": {"desired_capacity": 4}})),
         ("scale", {"grant_req": _REMOVED}, _with(VDU={"VDU1": {"desired_capacity": 1}})),
+        ("scale_to_level", {"grant_req": _added(2) | _REMOVED}, _with(VDU={"VDU1": {"desired_capacity": 3}})),
         ("scale_rollback", {"grant_req": _added(2)}, _with(VDU={"VDU1": {"desired_capacity": 2}})),
         ("change_ext_conn", {"req": _NEW_LINK}, _with(CP={"VDU1_CP1": {"network": "net-2"}})),
         ("change_ext_conn_rollback", {"req": _NEW_LINK}, _with(CP={"VDU1_CP1": {"network": "net-1"}})),
@@ -210,6 +211,10 @@ async def test_standard_user_data_makes_a_resource_for_each_vnfc(runner: ScriptR
          | {"template": {"resources": {"VDU1-2": _resource(2)}}}),
         ("scale", {"grant_req": _REMOVED},
          _with(VDU={"VDU1-1": None}, CP={"VDU1_CP1-1": None}) | {"template": {"resources": {"VDU1-1": None}}}),
+        ("scale_to_level", {"grant_req": _added(1) | _REMOVED, "grant": _GRANT},
+         _with(VDU={"VDU1-2": _values("az-2", "new"), "VDU1-1": None},
+               CP={"VDU1_CP1-2": {"network": "net-1"}, "VDU1_CP1-1": None})
+         | {"template": {"resources": {"VDU1-2": _resource(2), "VDU1-1": None}}}),
         ("scale_rollback", {"grant_req": _added(1)},
          _with(VDU={"VDU1-2": None}, CP={"VDU1_CP1-2": None}) | {"template": {"resources": {"VDU1-2": None}}}),
         ("change_ext_conn", {"req": _NEW_LINK},

@@ -56,6 +56,13 @@ _USER_DATA = ("template", "parameters", "files", "existing")
 """What a user data class says of the stack; what else it gives is not kept."""
 
 
+_NOT_USED = "not_used"
+"""Member of a result: why a rollback does without what the class says."""
+
+_SIZING = frozenset({"SCALE", "SCALE_TO_LEVEL"})
+"""Operations whose rollback is, for classes written for Tacker, one of VNFCs that came: it rolls back no scaling in."""
+
+
 class ScriptSteps:
     """:class:`~forestay_lcm.executor.Executor` for code of packages. Use it as ``async with``."""
 
@@ -136,11 +143,14 @@ class ScriptSteps:
 
         A class that has nothing to say does not stop a rollback: the stack is brought back to what was kept of it.
         """
+        asked: Json = operation.results.get("grant", {}).get("grant_request") or {}
+        if operation.operation in _SIZING and asked.get("removeResources"):
+            return Confirmed({_NOT_USED: "Classes know the way back of VNFCs that came, not of those that went."})
         try:
             package = await self._package(vnf, vnf.vnfd_id)
             return Confirmed(await self._said(vnf, operation, package, f"{operation.operation.lower()}_rollback"))
         except ScriptFailed as error:
-            return Confirmed({"not_used": str(error)})
+            return Confirmed({_NOT_USED: str(error)})
 
     async def _said(self, vnf: Vnf, operation: Operation, package: Package, method: str) -> Json:
         name, class_name = (operation.params["additionalParams"][key] for key in USER_DATA)

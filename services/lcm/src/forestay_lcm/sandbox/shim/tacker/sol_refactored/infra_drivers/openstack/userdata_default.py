@@ -34,6 +34,8 @@ class DefaultUserData(userdata_utils.AbstractUserData):
     def scale_rollback(req: Json, inst: Json, grant_req: Json, grant: Json, tmp_csar_dir: str) -> Json:
         return _parameters(VDU=_capacities(req, inst, grant_req, grant, tmp_csar_dir, {}))
 
+    scale_to_level, scale_to_level_rollback = scale, scale_rollback
+
     @staticmethod
     def change_ext_conn(req: Json, inst: Json, grant_req: Json, grant: Json, tmp_csar_dir: str) -> Json:
         sources = _filling.Sources(req, inst, grant_req, grant, tmp_csar_dir)

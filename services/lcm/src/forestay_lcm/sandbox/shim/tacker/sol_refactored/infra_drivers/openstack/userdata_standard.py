@@ -45,14 +45,15 @@ class StandardUserData(userdata_utils.AbstractUserData):
     @staticmethod
     def scale(req: Json, inst: Json, grant_req: Json, grant: Json, tmp_csar_dir: str) -> Json:
         plan = _Plan(_filling.Sources(req, inst, grant_req, grant, tmp_csar_dir))
-        if grant_req.get("addResources"):
-            return plan.patch(*plan.added(_current(inst)))
-        return plan.without(_removed(inst, grant_req))
+        gone = plan.without(_removed(inst, grant_req))
+        return _both(plan.patch(*plan.added(_current(inst))), gone) if grant_req.get("addResources") else gone
 
     @staticmethod
     def scale_rollback(req: Json, inst: Json, grant_req: Json, grant: Json, tmp_csar_dir: str) -> Json:
         plan = _Plan(_filling.Sources(req, inst, grant_req, grant, tmp_csar_dir))
         return plan.without(plan.added(_current(inst))[0])
+
+    scale_to_level, scale_to_level_rollback = scale, scale_rollback
 
     @staticmethod
     def change_ext_conn(req: Json, inst: Json, grant_req: Json, grant: Json, tmp_csar_dir: str) -> Json:
@@ -156,6 +157,13 @@ class _Plan:
 
     def _shared(self) -> Json:
         return {name: made for name, made in self.sources.template["resources"].items() if name not in self.patterns}
+
+
+def _both(one: Any, other: Any) -> Any:
+    """Two merge patches that are about different things, as one."""
+    if not isinstance(one, dict) or not isinstance(other, dict):
+        return other if one is None else one
+    return {key: _both(one.get(key), other.get(key)) for key in {**one, **other}}
 
 
 def _asked(leaves: Json) -> Json:
