@@ -6,7 +6,6 @@ token at the same time wait for one authentication, and fail with it. Secrets st
 
 from __future__ import annotations
 
-import asyncio
 import ssl
 import time
 from collections.abc import Mapping
@@ -19,6 +18,7 @@ from forestay_events.errors import Permanent, Rejected
 from forestay_sol.vnflcm import VimConnectionInfo
 
 from forestay_lcm.adapters.openstack.oauth_heat import OAuthHeat
+from forestay_lcm.adapters.openstack.sharing import Shared
 from forestay_lcm.adapters.openstack.transport import Forbidden, Reply, Transport, Unauthorized
 from forestay_lcm.domain.vim_login import Access, Interface, login_of
 
@@ -226,7 +226,7 @@ class Keystone:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
         self._tokens: dict[Credential, Token] = {}
-        self._asking: dict[Credential, asyncio.Task[Token]] = {}
+        self._asking: Shared[Credential, Token] = Shared()
 
     async def token(self, credential: Credential, *, refused: Token | None = None) -> Token:
         """A token that is good for a while.
@@ -238,11 +238,9 @@ class Keystone:
         token = self._tokens.get(credential)
         if token is not None and token != refused and token.renew_at > time.monotonic():
             return token
-        asking = self._asking.get(credential)
-        if asking is None:
-            asking = self._asking[credential] = asyncio.create_task(self._authenticate(credential))
-            asking.add_done_callback(lambda done: self._asked(credential, done))
-        return await asyncio.shield(asking)
+        token = await self._asking.result(credential, lambda: self._authenticate(credential))
+        self._tokens[credential] = token
+        return token
 
     async def forbids_trusts(self, credential: Credential) -> bool:
         """Whether this login may have nothing to do with trusts, because it is not a user's own (an application credential).
@@ -258,11 +256,6 @@ class Keystone:
         except Forbidden:
             return True
         return False
-
-    def _asked(self, credential: Credential, done: asyncio.Task[Token]) -> None:
-        del self._asking[credential]
-        if not done.cancelled() and done.exception() is None:
-            self._tokens[credential] = done.result()
 
     async def _authenticate(self, credential: Credential) -> Token:
         url, body = f"{credential.auth_url}/auth/tokens", {"auth": credential.login.auth()}

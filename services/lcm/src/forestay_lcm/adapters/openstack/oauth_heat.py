@@ -6,7 +6,6 @@ Tacker has it as ``use_oauth2_mtls_for_heat``: the token server is ``interfaceIn
 
 from __future__ import annotations
 
-import asyncio
 import ssl
 import time
 from pathlib import Path
@@ -17,6 +16,7 @@ from forestay_events.config import ConfigError
 from forestay_events.errors import Permanent
 
 from forestay_lcm.adapters.openstack.settings import OpenStackSettings
+from forestay_lcm.adapters.openstack.sharing import Shared
 from forestay_lcm.adapters.openstack.transport import Transport, Unauthorized
 
 _EARLY = 30.0
@@ -46,17 +46,16 @@ class HeatTokens:
         self.tls = tls
         self._transport = transport
         self._tokens: dict[OAuthHeat, tuple[str, float]] = {}
-        self._asking = asyncio.Lock()
+        self._asking: Shared[OAuthHeat, _Answer] = Shared()
 
     async def token(self, heat: OAuthHeat, *, refused: str | None = None) -> str:
         """A token that is good for a while. :raises Permanent: 401, there is none for this client; else as of a call."""
-        async with self._asking:
-            value, until = self._tokens.get(heat, ("", 0.0))
-            if not value or value == refused or until <= time.monotonic():
-                given = await self._fetched(heat)
-                until = time.monotonic() + given.expires_in - min(_EARLY, given.expires_in / 10)
-                self._tokens[heat] = value, _ = given.access_token, until
-            return value
+        value, until = self._tokens.get(heat, ("", 0.0))
+        if not value or value == refused or until <= time.monotonic():
+            given = await self._asking.result(heat, lambda: self._fetched(heat))
+            until = time.monotonic() + given.expires_in - min(_EARLY, given.expires_in / 10)
+            self._tokens[heat] = value, _ = given.access_token, until
+        return value
 
     async def _fetched(self, heat: OAuthHeat) -> _Answer:
         form = urlencode({"grant_type": "client_credentials", "client_id": heat.client_id}).encode()
