@@ -45,6 +45,9 @@ _OF_NEW_TEMPLATE = frozenset({"INSTANTIATE", "CHANGE_FLAVOUR"})
 _SIZING = frozenset({"INSTANTIATE", "SCALE", "SCALE_TO_LEVEL", "CHANGE_FLAVOUR"})
 """Operations that lead to a number of VNFCs, which was granted."""
 
+_SIZED = _SIZING | {"CHANGE_VNFPKG"}
+"""Operations whose template may say another number: that of a new package knows nothing of how the VNF was scaled."""
+
 
 def stack_after(job: Job) -> Blueprint:
     """What the stack is to be made of after the operation. :raises Permanent: 422, the template is none."""
@@ -52,7 +55,7 @@ def stack_after(job: Job) -> Blueprint:
     if given is None:
         return stack_before(job) if job.results.get(_KEPT) else blueprint_after(order, job.before)
     said = _customised(_base(job), given, whole=order.operation in _OF_NEW_TEMPLATE)
-    return _sized(said, counts_after(order, job.before)) if order.operation in _SIZING else said
+    return _sized(said, counts_after(order, job.before)) if order.operation in _SIZED else said
 
 
 def stack_before(job: Job) -> Blueprint:
@@ -64,12 +67,14 @@ def stack_before(job: Job) -> Blueprint:
 
 
 def stack_restored(job: Job) -> Blueprint:
-    """What a rollback brings the stack to: what it was, unless the user data class says what is to change of what it has become.
+    """What a rollback brings the stack to: what it was, with what the user data class says of the way back.
+
+    What the class does not speak of is as before, whatever the operation has made of it.
 
     :raises Permanent: 422, the template is none.
     """
-    given = job.results.get(_ROLLBACK) or {}
-    return _customised(stack_after(job), given) if given.keys() & _SAYING else stack_before(job)
+    was, given = stack_before(job), job.results.get(_ROLLBACK) or {}
+    return _customised(was, given) if given.keys() & _SAYING else was
 
 
 def change_of(job: Job, wanted: Blueprint, present: Blueprint) -> Change:
