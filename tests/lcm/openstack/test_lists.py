@@ -46,6 +46,18 @@ async def test_many_servers_are_read_from_lists(
     assert set(await cloud.nova.servers(ids)) == set(ids)
 
 
+async def test_a_few_old_servers_among_many_new_ones_are_asked_for_one_by_one(
+    sim: OpenStackSimulator, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nova, "PAGE", 40)
+    old, new = await servers(cloud, 6), await servers(cloud, 120)
+    looks(sim, "nova")
+    assert set(await cloud.nova.servers(old)) == set(old)
+    assert len(looks(sim, "nova")) == 1 + len(old)
+    assert set(await cloud.nova.servers([*old, *new])) == {*old, *new}
+    assert len(looks(sim, "nova")) == 3 + len(old), "of many, page after page"
+
+
 async def test_what_neutron_shows_page_by_page_is_read_to_the_end(sim: OpenStackSimulator, cloud: Cloud) -> None:
     private = (await network(cloud, "private"))["id"]
     body: dict[str, Any] = {"port": {"network_id": private}}

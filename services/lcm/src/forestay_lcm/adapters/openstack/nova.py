@@ -15,6 +15,8 @@ SERVICE = "compute"
 PAGE = 500
 FEW = 4
 """Servers that are asked for one by one: an ordinary user cannot list by id."""
+LISTED = 20
+"""Servers in a list that cost as much as one that is asked for by itself."""
 
 STOPPED = frozenset({"SHUTOFF", "SUSPENDED", "PAUSED", "SHELVED", "SHELVED_OFFLOADED"})
 """The statuses of a server that does not run."""
@@ -45,7 +47,7 @@ class Nova:
         self._cloud = cloud
 
     async def servers(self, ids: Iterable[str]) -> dict[str, Server]:
-        """These servers by id; one that is gone is left out. Of many, the list is read as far as it takes.
+        """These servers by id; one that is gone is left out. Of many, the list is read as far as that is worth it.
 
         What a list does not have need not be gone: it leaves out what is in a cell that does not answer.
         """
@@ -55,15 +57,16 @@ class Nova:
         return listed | {server.id: server for server in single if server}
 
     async def _list(self, wanted: set[str]) -> AsyncIterator[Server]:
-        """The servers of the project, the newest first, until only a few of those that are wanted are missing."""
+        """The servers of the project, the newest first, until to ask for what is missing costs less than what was read."""
         query: dict[str, str | int] = {"limit": PAGE}
-        missing = len(wanted)
-        while missing > FEW:
+        missing, cost = len(wanted), float(FEW)
+        while missing > cost:
             body = (await self._cloud.request(SERVICE, "GET", "/servers/detail", query=query)).body
             page = [_server(server) for server in body["servers"]]
             for server in page:
                 yield server
             missing -= sum(server.id in wanted for server in page)
+            cost += len(page) / LISTED
             if not page or "servers_links" not in body:
                 return
             query["marker"] = page[-1].id
