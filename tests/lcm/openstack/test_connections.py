@@ -103,6 +103,20 @@ async def test_where_it_may_make_no_trusts_that_is_said_at_once(
     assert "allow_insecure_application_credential_trust_escalation" in failed.detail
 
 
+@pytest.mark.parametrize(("heat", "trusts"), [(500, 404), (500, 401), (500, 503), (500, 500), (502, None), (504, None)])
+async def test_whether_it_may_make_trusts_is_not_guessed(
+    sim: OpenStackSimulator, clouds: Clouds, asg: Flavour, heat: int, trusts: int | None
+) -> None:
+    """Keystone may have no trusts, or be away; and what stands before Heat knows nothing of it."""
+    cloud = clouds.cloud(await application_credential(sim, clouds))
+    step = job("create-stack", await asg_order(cloud, asg))
+    sim.faults.add(CallFault(service="heat", method="POST", path="/stacks$", status=heat))
+    if trusts is not None:
+        sim.faults.add(CallFault(service="keystone", path="/OS-TRUST/trusts", status=trusts))
+    with pytest.raises(UnknownOutcome):
+        await take(cloud, step)
+
+
 async def test_where_heat_fails_for_another_reason_it_is_tried_again(
     sim: OpenStackSimulator, clouds: Clouds, asg: Flavour
 ) -> None:

@@ -141,7 +141,7 @@ async def transport() -> AsyncIterator[Transport]:
         ("reset", Retryable, UnknownOutcome),
         ("slow", Retryable, UnknownOutcome),
         ("500", Retryable, ServerError),
-        ("502", Retryable, ServerError),
+        ("502", Retryable, UnknownOutcome),
         ("heat500", Retryable, ServerError),
         ("heatkey", Permanent, Permanent),
         ("429", Retryable, Retryable),

@@ -144,7 +144,7 @@ class Cloud:
             token = await self._keystone.token(self._credential, refused=token)
             return await self._send(token, method, self._url(token, service, path, query), body, acts, version)
         except ServerError as error:
-            if service == HEAT and await self._keystone.forbids_trusts(self._credential):
+            if service == HEAT and await self._keystone.forbids_trusts(self._credential, token):
                 raise Permanent(f"{error} {_NO_TRUSTS}", status=422, title="Heat needs another login") from error
             raise
 

@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any
 
 import msgspec
-from forestay_events.errors import Permanent, Rejected
+from forestay_events.errors import ForestayError, Permanent, Rejected
 from forestay_sol.vnflcm import VimConnectionInfo
 
 from forestay_lcm.adapters.openstack.oauth_heat import OAuthHeat
@@ -242,19 +242,18 @@ class Keystone:
         self._tokens[credential] = token
         return token
 
-    async def forbids_trusts(self, credential: Credential) -> bool:
-        """Whether this login may have nothing to do with trusts, because it is not a user's own (an application credential).
-
-        :raises Retryable: Keystone cannot be reached; else as :meth:`token`.
-        """
+    async def forbids_trusts(self, credential: Credential, token: Token) -> bool:
+        """Whether Keystone says that this login may have nothing to do with trusts, because it is not a user's own (an
+        application credential). ``False`` if it says anything else, or nothing."""
         if isinstance(credential.login, Password):
             return False
-        token = await self.token(credential)
         url = f"{credential.auth_url}/OS-TRUST/trusts?trustor_user_id={token.user_id}"
         try:
             await self._transport.request("GET", url, headers={"X-Auth-Token": token.id}, tls=credential.tls)
         except Forbidden:
             return True
+        except ForestayError:
+            return False
         return False
 
     async def _authenticate(self, credential: Credential) -> Token:

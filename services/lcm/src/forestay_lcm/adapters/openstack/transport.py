@@ -63,14 +63,7 @@ class Content:
 
 
 class ServerError(UnknownOutcome):
-    """5xx to a call that acts.
-
-    :ivar type: what the service calls its error, if it says.
-    """
-
-    def __init__(self, message: str, type_: str = "") -> None:
-        super().__init__(message)
-        self.type = type_
+    """500 to a call that acts: the service itself says that it has failed. Other 5xx are of who stands before it."""
 
 
 class Unauthorized(Permanent):
@@ -257,7 +250,7 @@ def _refusal(status: int, text: str, headers: Mapping[str, str], acts: bool, con
         type_ = next(_members("type", _decoded(content)), "")
         if type_ in _HOPELESS:
             return Permanent(text, status=502, title="VIM cannot do what was asked")
-        return ServerError(text, type_) if acts else Retryable(text)
+        return ServerError(text) if acts and status == 500 else _lost(acts)(text)
     if status == 409 and b"ActionInProgress" in content:
         return Retryable(text)
     kind = _REFUSALS.get(status, Permanent)
