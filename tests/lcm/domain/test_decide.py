@@ -23,6 +23,7 @@ from forestay_lcm.domain.state import Vnf
 from tests.lcm.domain.story import VNF_ID, Story, kinds, refusal, told
 from tests.lcm.samples import (
     CONNECTIONS,
+    change_flavour,
     confirmed,
     create,
     failed,
@@ -309,6 +310,17 @@ class TestHandling:
         story.do(handle("retry"))
         story.until("", confirmed)
         assert (story.operation.state, story.operation.error) == ("COMPLETED", None)
+
+    def test_a_late_report_of_a_rollback_is_none_of_the_retry(self) -> None:
+        story = told(*INSTANTIATED, change_flavour()).until("await-update", confirmed)
+        story.do(failed)
+        story.do(handle("rollback"))
+        story.until("read-back", confirmed)
+        late = confirmed(story.vnf)
+        story.do(failed)
+        story.do(handle("retry"))
+        story.until("read-back", confirmed)
+        assert story.do(lambda _: late) == [], "no two tries of a step have the same number"
 
     def test_fail_gives_up_as_it_is(self) -> None:
         story = told(*INSTANTIATING, confirmed, failed)

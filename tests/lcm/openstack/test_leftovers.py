@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 from forestay_lcm.adapters.openstack.cloud import Cloud
 from forestay_lcm.adapters.openstack.groups import surplus
+from forestay_lcm.executor import Failed
 from forestay_sol.vnfd import Flavour
 from forestay_sol.vnflcm import InstantiatedVnfInfo
+from msgspec.structs import replace
 
 from .conftest import ext_cp, ext_link
 from .stepping import (
     VNF,
     asg_order,
     carry_out,
+    finish,
     instantiate,
+    job,
     order_for,
     own_network,
     read,
@@ -100,3 +105,58 @@ async def test_a_vnf_that_was_made_anew_is_found_though_nobody_has_read_it_back(
     scaled = read(await carry_out(cloud, order, two, *UPDATE, op_id="op3"))
     assert len(server_ids(scaled)) == 3
     assert (scaled.metadata or {})["stack_id"] != (two.metadata or {})["stack_id"]
+
+
+async def test_a_rollback_takes_out_what_its_operation_has_added_and_no_replacement(
+    cloud: Cloud, asg: Flavour, two: InstantiatedVnfInfo
+) -> None:
+    """A HEAL of all VNFCs that was given up when Heat had replaced them, then a SCALE that is rolled back."""
+    await carry_out(cloud, order_for("HEAL", two, asg), two, "mark-unhealthy", *UPDATE[:2], op_id="op2")
+    serving = await servers(cloud)
+    assert len(serving - server_ids(two)) == 2
+    await asyncio.sleep(1.1)  # Heat tells the second in which a member was made
+    order = order_for("SCALE", two, asg, **OUT, level=2)
+    results = await carry_out(cloud, order, two, *UPDATE[:2], op_id="op3")
+    assert len(await servers(cloud)) == 3
+    await carry_out(cloud, order, two, "restore-stack", "await-restored", op_id="op3", results=results)
+    assert await servers(cloud) == serving
+
+
+async def servers(cloud: Cloud) -> set[str]:
+    """The ids of the servers in the VNF's stack."""
+    stack = await cloud.heat.find(f"vnf-{VNF}")
+    assert stack is not None
+    resources = await cloud.heat.resources(stack.name, stack.id)
+    return {item.physical_id for item in resources if item.type == "OS::Nova::Server"}
+
+
+async def test_a_change_of_the_package_by_a_class_leaves_the_number_of_vnfcs(cloud: Cloud, asg: Flavour) -> None:
+    """Both packages' templates say by themselves how many VNFCs there are at first."""
+    assert asg.base_hot is not None
+    size = "desired_capacity: {get_param: [nfv, VDU, VDU1, desired_capacity]}"
+    literal = asg.base_hot.template.replace(size, "desired_capacity: 1")
+    old = replace(asg, base_hot=replace(asg.base_hot, template=literal))
+    new = replace(asg, base_hot=replace(asg.base_hot, template=literal.replace("max_size: 3", "max_size: 9")))
+    info, _ = await instantiate(cloud, await asg_order(cloud, old))
+    said = {"user-data": {"parameters": {}}}
+    out = order_for("SCALE", info, old, **OUT, level=1)
+    kept = await carry_out(cloud, out, info, "keep-stack", op_id="op2")
+    two = read(await carry_out(cloud, out, info, *UPDATE, op_id="op2", results=kept | said))
+    order = order_for("CHANGE_VNFPKG", two, new, old=old, vdus=("VDU1",), vnfdId="vnfd2")
+    kept = await carry_out(cloud, order, two, "keep-stack", op_id="op3")
+    changed = read(await carry_out(cloud, order, two, *UPDATE, op_id="op3", results=kept | said))
+    assert len(server_ids(changed)) == 2
+
+
+async def test_a_stack_that_was_restored_can_be_kept_for_a_retry(
+    cloud: Cloud, asg: Flavour, two: InstantiatedVnfInfo
+) -> None:
+    """The rollback of a HEAL has failed behind the restoration: a retry begins at the marks, and keeps the stack anew."""
+    order = order_for("HEAL", two, asg)
+    steps = ("mark-unhealthy", "keep-stack", "update-stack", "await-update")
+    results = await carry_out(cloud, order, two, *steps, op_id="op2")
+    late = await finish(cloud, job("keep-stack", order, before=two, op_id="op2", attempt=2))
+    assert isinstance(late, Failed), "as it is now it is not to be kept"
+    await carry_out(cloud, order, two, "restore-stack", "await-restored", results=results, op_id="op2")
+    again = await carry_out(cloud, order, two, "mark-unhealthy", "keep-stack", op_id="op2", attempt=2)
+    assert again["keep-stack"]["parameters"] == results["keep-stack"]["parameters"]

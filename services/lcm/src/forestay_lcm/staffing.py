@@ -52,7 +52,6 @@ class Staffing:
                 await self.look()
             except Unavailable as error:
                 log.warning("staffing.waiting", reason=str(error))
-                self._since.clear()
             await asyncio.sleep(_PERIOD)
 
     async def look(self) -> None:
@@ -60,7 +59,7 @@ class Staffing:
         with answering():
             rows = await self._platform.pool.fetch(_WAITING)
         waiting: Counter[str] = Counter(row["work_executor"] for row in rows)
-        alone = {name: n for name, n in waiting.items() if not await self._platform.queue.is_staffed(name)}
+        alone = {name: n for name, n in waiting.items() if not await self._is_staffed(name)}
         for executor in self._since.keys() - alone.keys():
             log.info("staffing.staffed", executor=executor)
             METRICS.work_unstaffed.labels(executor).set(0)
@@ -72,6 +71,14 @@ class Staffing:
                 self._since[executor] = time.monotonic()
             if time.monotonic() - self._since[executor] >= self._patience:
                 await self._judge(executor)
+
+    async def _is_staffed(self, executor: str) -> bool:
+        """Who is too busy to answer is there."""
+        try:
+            return await self._platform.queue.is_staffed(executor)
+        except Unavailable as error:
+            log.debug("staffing.no_answer", executor=executor, reason=str(error))
+            return True
 
     async def _judge(self, executor: str) -> None:
         with answering():

@@ -37,25 +37,22 @@ def group_stacks(resources: Sequence[StackResource]) -> list[str]:
     return sorted({member.resource.stack for member in _members(resources)})
 
 
-def newcomers(resources: Sequence[StackResource], servers: Container[str]) -> list[StackResource]:
-    """The members of groups in which none of these servers lives."""
-    return [member.resource for member in _members(resources) if not member.has(servers)]
-
-
 def surplus(resources: Sequence[StackResource], known: Mapping[str, str]) -> Iterator[StackResource]:
-    """Of the members in which no known server lives those that are too many, the newest: an operation that was given up has
-    left them. One that has taken the place of a known server is not too many.
+    """Of the members in which no known server lives those that are too many, the newest. One that has taken the place of a
+    known server, which is gone, is not too many.
 
     :param known: the VDU of each server that the log has.
     """
-    sizes = Counter(known.values())
+    there = {item.physical_id for item in resources}
+    lost = Counter(vdu for server, vdu in known.items() if server not in there)
     members = sorted(_members(resources), key=lambda member: member.resource.creation_time, reverse=True)
     for group in {member.group for member in members}:
         ours = [member for member in members if member.group == group]
-        size = max((sizes[server.name] for member in ours for server in member.servers), default=0)
-        if size:  # else it is not known of what VDU they are
-            strange = [member.resource for member in ours if not member.has(known)]
-            yield from strange[: max(0, len(ours) - size)]
+        vdus = {server.name for member in ours for server in member.servers} & set(known.values())
+        # Servers that are members themselves have no name of a VDU: any that is lost may have been theirs.
+        replaced = max((lost[vdu] for vdu in vdus), default=lost.total())
+        strange = [member.resource for member in ours if not member.has(known)]
+        yield from strange[: max(0, len(strange) - replaced)]
 
 
 def _members(resources: Sequence[StackResource]) -> Iterator[_Member]:

@@ -106,9 +106,10 @@ def _gone_on(vnf: Vnf, operation: Operation, run: StepRun, command: ReportStep, 
     if not following:
         events += _ended(vnf, operation, [*(done.result for done in runs), command.result])
         return Decided(events, f"{command.step} done, all steps done")
-    after = following[0]
-    events.append(StepIntended(op_id=operation.id, step=after.step.name, attempt=after.attempt + 1))
-    return Decided(events, f"{command.step} done, next is {after.step.name}")
+    after = following[0].step.name
+    # No try of the plan has the number of one of the rollback: a late report of that is none of this.
+    events.append(StepIntended(op_id=operation.id, step=after, attempt=operation.tried(after) + 1))
+    return Decided(events, f"{command.step} done, next is {after}")
 
 
 def _ended(vnf: Vnf, operation: Operation, results: Sequence[dict[str, Any]]) -> list[VnfEvent]:

@@ -11,7 +11,7 @@ from forestay_lcm.adapters.openstack.blueprint import Blueprint
 from forestay_lcm.adapters.openstack.cloud import Cloud
 from forestay_lcm.adapters.openstack.hidden import HIDDEN, KEPT, hidden_values
 from forestay_lcm.adapters.openstack.job import Job
-from forestay_lcm.adapters.openstack.steps.stack import is_of_operation, vnf_stack
+from forestay_lcm.adapters.openstack.steps.stack import is_of_operation, is_sent, vnf_stack
 from forestay_lcm.executor import Confirmed, Failed, Outcome
 
 _LIMIT = 512 << 10
@@ -26,7 +26,8 @@ async def keep_stack(cloud: Cloud, job: Job) -> Outcome:
     except Permanent as error:
         # Who needs the stack itself says so; who makes it anew draws it from what the log knows.
         return Confirmed({}) if error.status == 404 else Failed(error.title or "", error.status, str(error))
-    if is_of_operation(stack, job):
+    restored = is_sent(stack, job, "restore-stack") and stack.status == "COMPLETE"
+    if is_of_operation(stack, job) and not restored:
         return Failed("Stack is changed", 409, f"Stack {stack.path} was changed before it could be kept.")
     made_of = await cloud.heat.made_of(stack)
     hidden = hidden_values(made_of.parameters, job.before, {})

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Mapping, Sequence
 
 from msgspec.structs import replace
 
 from forestay_lcm.adapters.openstack.cloud import Cloud
-from forestay_lcm.adapters.openstack.groups import group_stacks, newcomers
+from forestay_lcm.adapters.openstack.groups import group_stacks, surplus
 from forestay_lcm.adapters.openstack.heat import StackResource
 from forestay_lcm.adapters.openstack.job import Job, existing, ordered
 from forestay_lcm.adapters.openstack.steps.marks import unmark
@@ -29,7 +29,7 @@ from forestay_lcm.executor import Again, Confirmed, Outcome, Superseded, unfence
 async def restore_stack(cloud: Cloud, job: Job, *, at_once: bool = False) -> Outcome:
     """Start to bring the stack back. Marks that led to nothing are taken away; a stack that was not touched stays as it is.
 
-    Of a group that has grown, those members go first that were not there before.
+    Of a group that has grown, those members go first that are too many.
 
     :param at_once: not to wait until they are gone.
     """
@@ -42,23 +42,23 @@ async def restore_stack(cloud: Cloud, job: Job, *, at_once: bool = False) -> Out
     if not is_of_operation(stack, job) and order.operation not in _INSIDE:
         return Confirmed({})
     if order.operation in _GROWING:
-        servers = {vnfc.compute_resource.resource_id for vnfc in before.vnfc_resource_info}
-        if (waits := await _take_out(cloud, job, resources, servers)) and not at_once:
+        known = {vnfc.compute_resource.resource_id: vnfc.vdu_id for vnfc in before.vnfc_resource_info}
+        if (waits := await _take_out(cloud, job, resources, known)) and not at_once:
             return waits
     change = change_of(job, stack_restored(job), stack_after(job))
     return await send(cloud, job, stack, change) or sent(stack)
 
 
 async def _take_out(
-    cloud: Cloud, job: Job, resources: Sequence[StackResource], servers: Container[str]
+    cloud: Cloud, job: Job, resources: Sequence[StackResource], known: Mapping[str, str]
 ) -> Again | None:
-    """Have Heat remove members of groups that have none of the servers, in whatever state they are; ``None`` when that is done.
+    """Have Heat remove the members of groups that are too many, in whatever state they are; ``None`` when that is done.
 
     A group learns of it when it shrinks. Not before: Heat cancels what is under way in a group that it is to change, and may take
     that for a failure of the change.
     """
     waits: Again | None = None
-    fresh = newcomers(resources, servers)
+    fresh = list(surplus(resources, known))
     for path in group_stacks(resources):
         name, _, stack_id = path.partition("/")
         group = await cloud.heat.show(name, stack_id)
