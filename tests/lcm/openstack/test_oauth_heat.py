@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -11,11 +12,13 @@ import aiohttp
 import msgspec
 import pytest
 from aiohttp import web
-from forestay_events.config import ConfigError
+from aiohttp.test_utils import TestServer
+from forestay_events.config import ConfigError, load
 from forestay_events.errors import Permanent
 from forestay_lcm.adapters.openstack.cloud import Clouds
-from forestay_lcm.adapters.openstack.oauth_heat import heat_tls
+from forestay_lcm.adapters.openstack.oauth_heat import HeatClient, HeatTokens, OAuthHeat, heat_client
 from forestay_lcm.adapters.openstack.settings import OpenStackSettings
+from forestay_lcm.adapters.openstack.transport import Transport
 from forestay_lcm.executor import Confirmed
 from forestay_simvim import OpenStackSimulator
 from forestay_sol.vnfd import Flavour
@@ -25,6 +28,8 @@ from tests.vim_registry.certificates import self_signed
 
 from .conftest import connection
 from .stepping import asg_order, instantiate, terminate
+
+_BOTH = ("tokenEndpoint", "heatEndpoint")
 
 
 class _Gate:
@@ -83,15 +88,64 @@ async def gated(
         await runner.cleanup()
 
 
-def settings(directory: Path) -> OpenStackSettings:
-    pem = directory / "server.pem"
-    return OpenStackSettings(openstack_heat_client_certificate=pem, openstack_heat_ca_file=pem)
+def client(directory: Path, known: VimConnectionInfo, *members: str) -> HeatClient | None:
+    """The client of an operator who lets project ``nfv`` use the certificate with these endpoints."""
+    pem, interface = directory / "server.pem", known.interface_info or {}
+    given = {
+        "FORESTAY_OPENSTACK_HEAT_CLIENT_CERTIFICATE": str(pem),
+        "FORESTAY_OPENSTACK_HEAT_CA_FILE": str(pem),
+        "FORESTAY_OPENSTACK_HEAT_CLIENT_PERMITTED": ",".join(f"nfv={interface[member]}" for member in members),
+    }
+    return heat_client(load(OpenStackSettings, given))
+
+
+@pytest.mark.parametrize(
+    ("members", "project"), [((), "nfv"), (_BOTH[:1], "nfv"), (_BOTH[1:], "nfv"), (_BOTH, "other"), (_BOTH, "")]
+)
+async def test_nobody_uses_the_certificate_whom_the_operator_does_not_let(
+    sim: OpenStackSimulator, clouds: Clouds, tmp_path: Path, members: tuple[str, ...], project: str
+) -> None:
+    async with gated(sim, clouds, tmp_path) as (gate, known):
+        async with Clouds(heat_client=client(tmp_path, known, *members)) as ours:
+            with pytest.raises(Permanent, match="must not use the certificate") as refused:
+                ours.cloud(known, project)
+            assert refused.value.status == 422
+            assert ours.cloud(connection(sim), project), "all else is free to whoever can log in"
+        assert not gate.asked
+
+
+async def test_a_token_server_that_hangs_holds_up_nobody_else() -> None:
+    """Nor does who waits for it take from others what is known and good."""
+    let_go = asyncio.Event()
+
+    async def token(request: web.Request) -> web.Response:
+        if request.path == "/hangs":
+            await let_go.wait()
+        return web.json_response({"access_token": request.path})
+
+    app = web.Application()
+    app.router.add_post("/{name}", token)
+    server = TestServer(app)
+    await server.start_server()
+    async with Transport() as transport, asyncio.timeout(5):
+        tokens = HeatTokens(transport, ssl.create_default_context())
+        hangs, known, new = (
+            OAuthHeat(endpoint="http://heat", token_endpoint=str(server.make_url(name)), client_id="c")
+            for name in ("/hangs", "/known", "/new")
+        )
+        assert await tokens.token(known) == "/known"
+        waiting = [asyncio.create_task(tokens.token(hangs)) for _ in range(2)]
+        await asyncio.sleep(0)
+        assert [await tokens.token(each) for each in (known, new)] == ["/known", "/new"]
+        let_go.set()
+        assert await asyncio.gather(*waiting) == ["/hangs"] * 2
+    await server.close()
 
 
 async def test_a_vnf(sim: OpenStackSimulator, clouds: Clouds, asg: Flavour, tmp_path: Path) -> None:
     async with gated(sim, clouds, tmp_path) as (gate, known):
-        async with Clouds(heat_tls=heat_tls(settings(tmp_path))) as ours:
-            cloud = ours.cloud(known)
+        async with Clouds(heat_client=client(tmp_path, known, *_BOTH)) as ours:
+            cloud = ours.cloud(known, "nfv")
             info, _ = await instantiate(cloud, await asg_order(cloud, asg))
             assert gate.asked == [(known.access_info or {})["username"]]
             gate.given.append("another")  # the former one is refused now
@@ -100,7 +154,7 @@ async def test_a_vnf(sim: OpenStackSimulator, clouds: Clouds, asg: Flavour, tmp_
 
             other = {**(known.access_info or {}), "username": "nobody"}
             with pytest.raises(Permanent, match="gives client 'nobody' no token") as refused:
-                await ours.cloud(msgspec.structs.replace(known, access_info=other)).heat.find("any")
+                await ours.cloud(msgspec.structs.replace(known, access_info=other), "nfv").heat.find("any")
             assert refused.value.status == 401
         async with Clouds() as plain:  # without a certificate Heat is that of the catalog
             assert await plain.cloud(known).heat.find("any") is None
@@ -108,6 +162,6 @@ async def test_a_vnf(sim: OpenStackSimulator, clouds: Clouds, asg: Flavour, tmp_
 
 
 def test_a_certificate_that_is_none(tmp_path: Path) -> None:
-    assert heat_tls(OpenStackSettings()) is None
+    assert heat_client(OpenStackSettings()) is None
     with pytest.raises(ConfigError, match="FORESTAY_OPENSTACK_HEAT_CLIENT_CERTIFICATE"):
-        heat_tls(OpenStackSettings(openstack_heat_client_certificate=tmp_path / "none.pem"))
+        heat_client(OpenStackSettings(openstack_heat_client_certificate=tmp_path / "none.pem"))

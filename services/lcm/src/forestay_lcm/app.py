@@ -19,7 +19,7 @@ from forestay_lcm.adapters.nfvo.client import Nfvo
 from forestay_lcm.adapters.nfvo.packages import NfvoPackages
 from forestay_lcm.adapters.nfvo.settings import NfvoSettings
 from forestay_lcm.adapters.openstack.executor import OpenStackSteps
-from forestay_lcm.adapters.openstack.oauth_heat import heat_tls
+from forestay_lcm.adapters.openstack.oauth_heat import heat_client
 from forestay_lcm.adapters.openstack.settings import OpenStackSettings
 from forestay_lcm.adapters.openstack.snapshots import SnapshotRemover
 from forestay_lcm.api.v1.routes import LcmV1
@@ -159,7 +159,7 @@ async def build_openstack_worker(platform: Platform) -> Service:
     remover = SnapshotRemover(catalogue)
     snapshots = Aggregates(platform.store, VNF_SNAPSHOT, platform.clock)
     deletion = DeletionWorker(platform, snapshots, "openstack", remover)
-    drift = DriftWatch(platform, catalogue, vnfs_of(platform), load(DriftSettings), heat_tls=heat_tls(settings))
+    drift = DriftWatch(platform, catalogue, vnfs_of(platform), load(DriftSettings), heat_client=heat_client(settings))
     service = _worker(platform, "openstack", steps)
     return replace(
         service,

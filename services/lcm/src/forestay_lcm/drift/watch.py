@@ -9,7 +9,6 @@ Rules of this module:
 from __future__ import annotations
 
 import asyncio
-import ssl
 import time
 from types import TracebackType
 from typing import Self
@@ -21,6 +20,7 @@ from forestay_events.errors import Unavailable
 from forestay_events.platform import Platform
 
 from forestay_lcm.adapters.openstack.cloud import Clouds
+from forestay_lcm.adapters.openstack.oauth_heat import HeatClient
 from forestay_lcm.catalogue import Catalogue
 from forestay_lcm.drift.comparison import Comparison
 from forestay_lcm.drift.finding import Compared
@@ -45,12 +45,12 @@ class DriftWatch:
         vnfs: Vnfs,
         settings: DriftSettings,
         *,
-        heat_tls: ssl.SSLContext | None = None,
+        heat_client: HeatClient | None = None,
     ) -> None:
         self._platform = platform
         self._vnfs = vnfs
         self._settings = settings
-        self._clouds = Clouds(egress=catalogue.egress, heat_tls=heat_tls)
+        self._clouds = Clouds(egress=catalogue.egress, heat_client=heat_client)
         self._directory = Directory(platform, catalogue, self._clouds)
         self._records = Records(platform)
         self._comparison = Comparison(platform, catalogue, vnfs, self._records, settings)

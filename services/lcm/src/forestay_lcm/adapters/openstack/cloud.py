@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from types import TracebackType
@@ -22,7 +21,7 @@ from forestay_lcm.adapters.openstack.heat import Heat
 from forestay_lcm.adapters.openstack.keystone import Credential, Keystone, Token, credential
 from forestay_lcm.adapters.openstack.neutron import Neutron
 from forestay_lcm.adapters.openstack.nova import Nova
-from forestay_lcm.adapters.openstack.oauth_heat import HeatTokens, OAuthHeat
+from forestay_lcm.adapters.openstack.oauth_heat import HeatClient, HeatTokens, OAuthHeat
 from forestay_lcm.adapters.openstack.pace import Pace
 from forestay_lcm.adapters.openstack.transport import ANYWHERE, Reply, ServerError, Transport, Unauthorized
 
@@ -41,7 +40,7 @@ _NO_TRUSTS = (
 class Clouds:
     """The clouds of this process: async context manager; see :class:`Transport` for the parameters.
 
-    :param heat_tls: with the client certificate for those whose Heat takes tokens of OAuth 2.0.
+    :param heat_client: for those whose Heat takes tokens of OAuth 2.0.
     """
 
     def __init__(
@@ -51,11 +50,12 @@ class Clouds:
         timeout: float = 60,
         connect_timeout: float = 10,
         egress: Egress = ANYWHERE,
-        heat_tls: ssl.SSLContext | None = None,
+        heat_client: HeatClient | None = None,
     ) -> None:
         self._transport = Transport(limit=limit, timeout=timeout, connect_timeout=connect_timeout, egress=egress)
         self._keystone = Keystone(self._transport)
-        self._heat_tokens = HeatTokens(self._transport, heat_tls) if heat_tls else None
+        self._heat_tokens = HeatTokens(self._transport, heat_client.tls) if heat_client else None
+        self._heat_client = heat_client
         self._paces = lru_cache(maxsize=1024)(_new_pace)
 
     async def __aenter__(self) -> Self:
@@ -68,12 +68,16 @@ class Clouds:
         """Close all connections."""
         await self._transport.close()
 
-    def cloud(self, connection: VimConnectionInfo) -> Cloud:
+    def cloud(self, connection: VimConnectionInfo, project: str = "") -> Cloud:
         """The cloud behind a VIM connection whose secrets are open; nothing is called yet.
 
-        :raises Permanent: 422, the connection lacks a member, or has one that is not what it has to be.
+        :param project: of Forestay, whose connection it is.
+        :raises Permanent: 422, the connection lacks a member, has one that is not what it has to be, or one that is not for this
+            project.
         """
         known = credential(connection)
+        if known.heat and self._heat_client:
+            self._heat_client.check(project, known.heat)
         pace = self._paces(known.auth_url, known.region)
         return Cloud(self._transport, self._keystone, known, pace, self._heat_tokens)
 

@@ -15,7 +15,7 @@ from forestay_lcm.adapters.openstack.cloud import Cloud, Clouds
 from forestay_lcm.adapters.openstack.connections import connection_of
 from forestay_lcm.adapters.openstack.images import IMAGE_HANDLERS, ImageJob
 from forestay_lcm.adapters.openstack.job import Job
-from forestay_lcm.adapters.openstack.oauth_heat import heat_tls
+from forestay_lcm.adapters.openstack.oauth_heat import heat_client
 from forestay_lcm.adapters.openstack.orders import order_of
 from forestay_lcm.adapters.openstack.packaged import Package, packaged_images
 from forestay_lcm.adapters.openstack.settings import OpenStackSettings
@@ -36,7 +36,7 @@ class OpenStackSteps:
         self._catalogue = catalogue
         self._settings = settings
         self._blobs = blobs
-        self._clouds = Clouds(egress=catalogue.egress, heat_tls=heat_tls(settings))
+        self._clouds = Clouds(egress=catalogue.egress, heat_client=heat_client(settings))
 
     async def __aenter__(self) -> Self:
         await self._clouds.__aenter__()
@@ -48,7 +48,8 @@ class OpenStackSteps:
     async def run(self, vnf: Vnf, operation: Operation, run: StepRun, turn: Turn) -> Outcome:
         key = connection_of(vnf, operation)
         info = vnf.vim_connections[key]
-        cloud = self._clouds.cloud(await self._catalogue.open_connection(vnf.project, vnf.id, key, info))
+        connection = await self._catalogue.open_connection(vnf.project, vnf.id, key, info)
+        cloud = self._clouds.cloud(connection, vnf.project)
         outcome = await self._taken(cloud, key, vnf, operation, run, turn)
         return replace(outcome, delay=cloud.pace.next(outcome.delay)) if isinstance(outcome, Again) else outcome
 

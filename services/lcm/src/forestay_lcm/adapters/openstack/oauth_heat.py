@@ -2,6 +2,9 @@
 
 Tacker has it as ``use_oauth2_mtls_for_heat``: the token server is ``interfaceInfo.tokenEndpoint``, Heat is not the catalog's but
 ``interfaceInfo.heatEndpoint``, and the client is the user. The other services are logged in to as ever.
+
+The certificate is the operator's, and who gives a VIM connection need know no secret of it: so the operator says which project of
+Forestay may use it, and where.
 """
 
 from __future__ import annotations
@@ -29,6 +32,27 @@ class OAuthHeat(msgspec.Struct, frozen=True, kw_only=True):
     endpoint: str
     token_endpoint: str
     client_id: str
+
+
+class HeatClient(msgspec.Struct, frozen=True, kw_only=True):
+    """What the certificate is good for.
+
+    :ivar tls: with the certificate, for token servers and for Heats.
+    :ivar permitted: ``PROJECT=URL`` for each endpoint that a project of Forestay may use it with.
+    """
+
+    tls: ssl.SSLContext
+    permitted: frozenset[str]
+
+    def check(self, project: str, heat: OAuthHeat) -> None:
+        """:raises Permanent: 422, the operator does not let the project use it there."""
+        for url in (heat.token_endpoint, heat.endpoint):
+            if f"{project}={url.rstrip('/')}" not in self.permitted:
+                detail = (
+                    f"Project {project!r} must not use the certificate of Forestay with {url}: "
+                    "FORESTAY_OPENSTACK_HEAT_CLIENT_PERMITTED does not name them."
+                )
+                raise Permanent(detail, status=422, title="Heat needs another login")
 
 
 class _Answer(msgspec.Struct):
@@ -73,8 +97,8 @@ class HeatTokens:
         )
 
 
-def heat_tls(settings: OpenStackSettings) -> ssl.SSLContext | None:
-    """The TLS context with the client's certificate, if there is one. :raises ConfigError: a file cannot be used."""
+def heat_client(settings: OpenStackSettings) -> HeatClient | None:
+    """The client's certificate, if there is one. :raises ConfigError: a file cannot be used."""
     certificate: Path | None = settings.openstack_heat_client_certificate
     if certificate is None:
         return None
@@ -84,4 +108,5 @@ def heat_tls(settings: OpenStackSettings) -> ssl.SSLContext | None:
     except OSError as error:  # ssl.SSLError is one
         names = "FORESTAY_OPENSTACK_HEAT_CLIENT_CERTIFICATE, FORESTAY_OPENSTACK_HEAT_CA_FILE"
         raise ConfigError(f"The TLS files for Heat ({names}) cannot be used: {error}") from error
-    return context
+    permitted = frozenset(each.rstrip("/") for each in settings.openstack_heat_client_permitted)
+    return HeatClient(tls=context, permitted=permitted)

@@ -22,6 +22,12 @@ class OpenStackSettings(msgspec.Struct, frozen=True, kw_only=True):
         Path | None,
         Meta(description="PEM file, certificate and key, for a heatEndpoint of a VIM (heat_mtls_client_cert_file)"),
     ] = None
+    openstack_heat_client_permitted: Annotated[
+        list[Annotated[str, Meta(pattern="^.+=https?://.+$")]],
+        Meta(
+            description="PROJECT=URL for each heatEndpoint and tokenEndpoint that a project may use it with; none if empty"
+        ),
+    ] = []
     openstack_heat_ca_file: Annotated[
         Path | None, Meta(description="PEM file of the CAs of those, else the system's (heat_mtls_ca_cert_file)")
     ] = None

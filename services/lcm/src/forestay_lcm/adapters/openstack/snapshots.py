@@ -115,7 +115,7 @@ class SnapshotRemover:
 
     async def remove(self, project: str, snapshot_id: str, place: Place, fence: Fence) -> str:
         connection = await self._catalogue.open_connection(project, snapshot_id, place.key, place.connection)
-        return await remove(self._clouds.cloud(connection), place.vnf_id, snapshot_id, fence)
+        return await remove(self._clouds.cloud(connection, project), place.vnf_id, snapshot_id, fence)
 
 
 async def _delete_image(cloud: Cloud, image: str) -> None:
