@@ -125,7 +125,8 @@ class Resource:
         """Change the state and write the event."""
         self.action, self.status, self.reason = action, status, reason
         self.updated = time.time()
-        self.stack.record(self.name, self.definition.type, self.physical_id, action, status, reason)
+        known_as = self.physical_id or self.type.told_name(self)
+        self.stack.record(self.name, self.definition.type, known_as, action, status, reason)
 
 
 class Stack:

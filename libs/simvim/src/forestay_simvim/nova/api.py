@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -115,7 +116,7 @@ def _search(call: Call) -> list[Row]:
     equal = {"status": "status", "host": "OS-EXT-SRV-ATTR:host", "availability_zone": "OS-EXT-AZ:availability_zone"}
     filters = {field: query[key] for key, field in equal.items() if query.get(key)}
     if query.get("name"):
-        rows = [row for row in rows if query["name"].strip("^$") in row["name"]]
+        rows = [row for row in rows if re.search(query["name"], row["name"])]
     if query.get("image"):
         rows = [row for row in rows if row["image"] and row["image"]["id"] == query["image"]]
     if query.get("tags"):

@@ -60,6 +60,10 @@ class ResourceType:
     def check(self, resource: Resource) -> None:
         """Look whether it is there and well; raises when it is not."""
 
+    def told_name(self, resource: Resource) -> str:
+        """The name that its service knows it by."""
+        return resource.physical_name
+
     def is_usable(self, resource: Resource) -> bool:
         """Whether what an engine was making when it was killed is taken as it is."""
         return False

@@ -183,6 +183,9 @@ class Server(ResourceType):
                 f"{row['name']} is not active {message}",
             )
 
+    def told_name(self, resource: Resource) -> str:
+        return resource.properties.get("name") or _shortened(resource.physical_name)
+
     def is_usable(self, resource: Resource) -> bool:
         row = self.cloud.nova.servers.get(resource.physical_id or "")
         return row is not None and row["status"] != "ERROR"

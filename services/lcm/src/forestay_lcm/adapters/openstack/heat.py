@@ -5,6 +5,7 @@ A stack is found by its name and from then on meant by its id, so that a later s
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -15,6 +16,12 @@ import msgspec
 from forestay_lcm.adapters.openstack.transport import NotFound, Reply
 
 SERVICE = "orchestration"
+
+_NONE = "00000000-0000-0000-0000-000000000000"
+_ID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+_KILLED = "Worker went down"
+"""The beginning of Heat's reason of a resource that a killed engine was at."""
 
 
 class Caller(Protocol):
@@ -150,6 +157,22 @@ class Heat:
         events = (await self._cloud.request(SERVICE, "GET", path)).body["events"]
         recent = (event for event in events if datetime.fromisoformat(event["event_time"]) >= since)
         return [event["resource_status_reason"] for event in recent if event["resource_status"].endswith("_FAILED")]
+
+    async def begun(self, stack: Stack) -> set[str]:
+        """The names of all that Heat has begun to make in a stack and in those nested in it, as the services know it."""
+        return {event["physical_resource_id"] for event in await self._creations(stack, "IN_PROGRESS")}
+
+    async def lost(self, stack: Stack) -> set[str]:
+        """The names of what a killed engine has begun to make there, and not noted the id of."""
+        events = await self._creations(stack, "FAILED")
+        return {
+            event["physical_resource_id"] for event in events if event["resource_status_reason"].startswith(_KILLED)
+        }
+
+    async def _creations(self, stack: Stack, status: str) -> list[dict[str, Any]]:
+        query = {"nested_depth": 2, "resource_action": "CREATE", "resource_status": status}
+        events = (await self._cloud.request(SERVICE, "GET", f"/stacks/{stack.path}/events", query=query)).body["events"]
+        return [event for event in events if not _ID.fullmatch(event.get("physical_resource_id") or _NONE)]
 
     async def delete(self, stack: Stack) -> None:
         """Start to delete a stack; one that is gone is fine."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
@@ -17,6 +18,9 @@ FEW = 4
 """Servers that are asked for one by one: an ordinary user cannot list by id."""
 LISTED = 20
 """Servers in a list that cost as much as one that is asked for by itself."""
+
+_NAMES = 25
+"""How many names fit into one URL."""
 
 STOPPED = frozenset({"SHUTOFF", "SUSPENDED", "PAUSED", "SHELVED", "SHELVED_OFFLOADED"})
 """The statuses of a server that does not run."""
@@ -88,6 +92,16 @@ class Nova:
         :raises AlreadyExists: 409, its state does not allow that now.
         """
         await self._cloud.request(SERVICE, "POST", f"/servers/{server}/action", body={action: arguments}, acts=True)
+
+    async def named(self, names: Iterable[str]) -> list[str]:
+        """The ids of the servers that have one of these names."""
+        found: list[str] = []
+        wanted = sorted(names)
+        for some in (wanted[at : at + _NAMES] for at in range(0, len(wanted), _NAMES)):
+            query = {"name": "|".join(f"^{re.escape(name)}$" for name in some)}
+            reply = await self._cloud.request(SERVICE, "GET", "/servers", query=query)
+            found += [server["id"] for server in reply.body["servers"] if server["name"] in some]
+        return found
 
     async def delete(self, server: str) -> None:
         """Start to delete a server; one that is gone is fine."""

@@ -76,13 +76,15 @@ async def await_stack(cloud: Cloud, job: Job) -> Outcome:
     stack = await cloud.heat.show(made["stack_name"], made["stack_id"])
     if stack is None or stack.action == "DELETE":
         return _failed(f"The stack {made['stack_name']}/{made['stack_id']} has vanished.")
+    if stack.status == "IN_PROGRESS":
+        return await awaited(cloud, job, stack)
+    if waits := await mended(cloud, job, stack):
+        return waits
     if stack.status == "FAILED" or stack.action == "ROLLBACK":
         if again := await placed_anew(cloud, job, stack):
             return again
         return _failed(await reasons(cloud, stack))
-    if stack.status == "COMPLETE":
-        return await mended(cloud, job, stack) or Confirmed({})
-    return await awaited(cloud, job, stack)
+    return Confirmed({})
 
 
 def _failed(detail: str) -> Failed:

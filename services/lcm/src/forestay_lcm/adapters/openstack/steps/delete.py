@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from forestay_lcm.adapters.openstack.blueprint import stack_name
 from forestay_lcm.adapters.openstack.cloud import Cloud
 from forestay_lcm.adapters.openstack.heat import Stack
 from forestay_lcm.adapters.openstack.job import Job
 from forestay_lcm.adapters.openstack.steps.stack import OURS, reasons, sent
-from forestay_lcm.adapters.openstack.steps.waiting import awaited
-from forestay_lcm.executor import Confirmed, Failed, Outcome
+from forestay_lcm.adapters.openstack.steps.waiting import awaited, delay
+from forestay_lcm.executor import Again, Confirmed, Failed, Outcome
 
 
 async def delete_stack(cloud: Cloud, job: Job) -> Outcome:
@@ -20,7 +22,9 @@ async def delete_stack(cloud: Cloud, job: Job) -> Outcome:
     if stack.action != "DELETE" or stack.status == "FAILED" or job.attempt > 1:
         await job.fence()
         await cloud.heat.delete(stack)
-    return sent(stack)
+    # A killed engine may have begun what Heat does not know, and so will not delete.
+    begun = {"begun": sorted(await cloud.heat.begun(stack))} if stack.status != "COMPLETE" else {}
+    return Confirmed(sent(stack).result | begun)
 
 
 def _is_ours(stack: Stack, job: Job) -> bool:
@@ -36,7 +40,16 @@ async def await_deleted(cloud: Cloud, job: Job) -> Outcome:
         return Confirmed({})
     stack = await cloud.heat.show(deleted["stack_name"], deleted["stack_id"])
     if stack is None:
-        return Confirmed({})
+        return await _left(cloud, job, deleted.get("begun") or ()) or Confirmed({})
     if (stack.action, stack.status) == ("DELETE", "FAILED"):
         return Failed(title="Stack delete failed", status=422, detail=await reasons(cloud, stack))
     return await awaited(cloud, job, stack)
+
+
+async def _left(cloud: Cloud, job: Job, names: Collection[str]) -> Again | None:
+    """Delete the servers that the stack has left behind; ``None`` when there are none."""
+    servers = await cloud.nova.named(names)
+    for server in servers:
+        await job.fence()
+        await cloud.nova.delete(server)
+    return Again(delay=delay(job), note=f"servers that no stack has: {', '.join(servers)}") if servers else None

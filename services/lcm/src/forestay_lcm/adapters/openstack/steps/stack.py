@@ -42,8 +42,10 @@ async def _known(cloud: Cloud, job: Job) -> tuple[str, str]:
 
 
 def tags(job: Job, stack: Stack | None = None) -> str:
-    """The tags of a stack that the job's step touches; ``stack`` as it is, unless it is made."""
-    resumed = (RESUMED,) if stack and (stack.status == "IN_PROGRESS" or RESUMED in stack.tags) else ()
+    """The tags of a stack that the job's step touches; ``stack`` as it is, unless it is made. One that is COMPLETE has been
+    looked through for what was half made."""
+    unfinished = stack if stack and stack.status != "COMPLETE" else None
+    resumed = (RESUMED,) if unfinished and (unfinished.status == "IN_PROGRESS" or RESUMED in unfinished.tags) else ()
     return ",".join((OURS, f"op-{job.op_id}", f"step-{job.step}", f"attempt-{job.attempt}", *resumed))
 
 
@@ -63,11 +65,12 @@ def sent(stack: Stack) -> Confirmed:
 
 
 async def others(cloud: Cloud, job: Job, stack: Stack) -> Again | None:
-    """Wait for what somebody else has begun, such as an operation that was given up; ``None`` when nobody has."""
-    if stack.action == "DELETE" or is_of_operation(stack, job):
-        return None
-    waits = await (awaited if stack.status == "IN_PROGRESS" else mended)(cloud, job, stack)
-    return waits and Again(delay=waits.delay, note=f"{waits.note} (by somebody else)")
+    """Wait for what somebody else has begun, such as an operation that was given up, and for what a killed engine has half made;
+    ``None`` when there is nothing of it."""
+    if stack.status == "IN_PROGRESS" and stack.action != "DELETE" and not is_of_operation(stack, job):
+        waits = await awaited(cloud, job, stack)
+        return Again(delay=waits.delay, note=f"{waits.note} (by somebody else)")
+    return await mended(cloud, job, stack) if stack.status == "COMPLETE" else None
 
 
 async def send(cloud: Cloud, job: Job, stack: Stack, change: Change) -> Again | None:
@@ -97,9 +100,11 @@ async def changed(cloud: Cloud, job: Job, stack: Stack, step: str) -> Outcome:
     """Look whether the change that ``step`` has sent is done; a failure says Heat's reason and those of the resources."""
     if not is_sent(stack, job, step) or stack.action == "CREATE" or stack.status == "IN_PROGRESS":
         return await awaited(cloud, job, stack)
+    if waits := await mended(cloud, job, stack):
+        return waits
     if stack.status == "FAILED" or stack.action == "ROLLBACK":
         return Failed(title="Stack update failed", status=422, detail=await reasons(cloud, stack))
-    return await mended(cloud, job, stack) or Confirmed({})
+    return Confirmed({})
 
 
 async def reasons(cloud: Cloud, stack: Stack) -> str:

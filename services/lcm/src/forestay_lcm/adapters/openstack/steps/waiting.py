@@ -5,7 +5,8 @@ But the next update of the stack (which need not change anything) or its deletio
 answer, and waits for one that does: it may be sent at any time, and is when nothing has happened in the stack for long.
 
 A server that was being made then counts as made, though Heat has not noted which ports it was given: it would never let go of
-them, so the server could not be replaced when it is to be healed. It is made anew at once.
+them, so the server could not be replaced when it is to be healed. It is made anew at once. One that Nova has begun to make
+and Heat has not noted is found by the name that Heat has given it, and deleted.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ RESUMED = "resumed"
 #: Actions that can be sent again.
 RESUMABLE = frozenset({"CREATE", "UPDATE"})
 
-_HALF_MADE = "Update status to COMPLETE for FAILED resource neither update nor replace."
-"""Heat's reason of a resource that it has found half made, and takes for made."""
+_HALF_MADE = ("CREATE_COMPLETE", "Update status to COMPLETE for FAILED resource neither update nor replace.")
+"""Heat's status and reason of a resource that it has found half made, and takes for made."""
 
 _WHY = ": half made"
 
@@ -54,22 +55,32 @@ async def _is_quiet(cloud: Cloud, job: Job, stack: Stack) -> bool:
 
 
 async def mended(cloud: Cloud, job: Job, stack: Stack) -> Again | None:
-    """Make anew what a killed engine had half made of a stack that is COMPLETE; ``None`` when there is nothing of it."""
-    if stack.status != "COMPLETE" or RESUMED not in stack.tags:
+    """Make anew what a killed engine had half made, once all else is done; ``None`` when there is nothing of it.
+
+    If the stack has failed, it may be for want of what a server holds that nobody knows: it is tried once more.
+    """
+    if RESUMED not in stack.tags or stack.status == "IN_PROGRESS":
         return None
-    servers = [item for item in await cloud.heat.resources(stack.name, stack.id) if item.type == SERVER]
-    half = [item for item in servers if item.reason == _HALF_MADE]
-    if there := await cloud.nova.servers(item.physical_id for item in half):
-        for server in there:
+    resources = await cloud.heat.resources(stack.name, stack.id)
+    servers = [item for item in resources if item.type == SERVER]
+    # Heat says the same of a server whose update has failed once: one that the log has is made.
+    ours = {vnfc.compute_resource.resource_id for vnfc in job.before.vnfc_resource_info} if job.before else set[str]()
+    half = [item for item in servers if (item.status, item.reason) == _HALF_MADE and item.physical_id not in ours]
+    known = ours | {item.physical_id for item in resources}
+    lost = set(await cloud.nova.named(await cloud.heat.lost(stack))) - known
+    if doomed := sorted(lost | (await cloud.nova.servers(item.physical_id for item in half)).keys()):
+        for server in doomed:
             await job.fence()
             await cloud.nova.delete(server)
-        return Again(delay=delay(job), note=f"half made servers are deleted: {', '.join(there)}")
+        return Again(delay=delay(job), note=f"half made servers are deleted: {', '.join(doomed)}")
     await mark(cloud, job, half, why=_WHY)
-    if not half and not any(item.is_marked and item.reason.endswith(_WHY) for item in servers):
+    marked = half or any(item.is_marked and item.reason.endswith(_WHY) for item in servers)
+    # Heat may list what has failed in the place of what was made instead of it, until the next update clears it away.
+    if stack.status == "COMPLETE" and not marked and all(item.physical_id for item in servers):
         return None
     await job.fence()
     await cloud.heat.update(stack, {"tags": ",".join(tag for tag in stack.tags if tag != RESUMED)})
-    return Again(delay=delay(job), note="half made servers are made anew")
+    return Again(delay=delay(job), note="what was half made is made anew")
 
 
 def delay(job: Job) -> float:
