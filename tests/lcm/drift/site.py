@@ -38,7 +38,9 @@ SETTINGS = DriftSettings(drift_interval=0, drift_orphan_age=60)
 REGISTERED = {"vim1": VimConnectionInfo(vim_id=VIM_ID, vim_type=OPENSTACK)}
 
 
-async def register(platform: Platform, sim: OpenStackSimulator, vim_id: str = VIM_ID, **access: str) -> None:
+async def register(
+    platform: Platform, sim: OpenStackSimulator, vim_id: str = VIM_ID, *, project: str = PROJECT, **access: str
+) -> None:
     """A VIM, as vim-registry tells it."""
     rc = sim.openrc()
     credentials = {"username": rc["OS_USERNAME"], "password": rc["OS_PASSWORD"], "user_domain_name": "Default"} | access
@@ -48,7 +50,7 @@ async def register(platform: Platform, sim: OpenStackSimulator, vim_id: str = VI
         vim_project={"name": rc["OS_PROJECT_NAME"], "project_domain_name": "Default"}, is_default=vim_id == VIM_ID,
         placement_attr={"regions": ["RegionOne"]},
     )  # fmt: skip
-    await append(platform, "VIM", "vim", vim_id, vim.CODEC, event, project=PROJECT)
+    await append(platform, "VIM", "vim", vim_id, vim.CODEC, event, project=project)
 
 
 class Site:

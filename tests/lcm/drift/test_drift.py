@@ -122,7 +122,10 @@ async def test_a_vnf_has_the_images_of_its_package_and_those_that_servers_boot_f
     vnf = (await site.lcm.vnfs.load(vnf_id)).state
     assert vnf is not None
     vnf = msgspec.structs.replace(vnf, has_images=True, images={"VDU1": images["present"]})
-    has = {it.finding.resource_id: not it.is_orphan(vnf) for it in await ours(site.cloud, "here")}
+    site.sim.cloud.journal.clear()
+    has = {it.finding.resource_id: not await it.is_orphan(vnf) for it in await ours(site.cloud, "here")}
+    asked = [entry.path for entry in site.sim.cloud.journal.entries() if entry.service == "nova"]
+    assert len(asked) == 2, "Nova is not asked about an image of the package"
     assert {name: has[image] for name, image in images.items()} == {
         "former": False, "present": True, "booted from": True,
     }  # fmt: skip

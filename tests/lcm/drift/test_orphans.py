@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from uuid import uuid4
 
 import msgspec
 import pytest
+from forestay_lcm.adapters.openstack.cloud import Clouds
 from forestay_lcm.adapters.openstack.glance import Glance
 from forestay_lcm.domain.commands import Cancel, Instantiate
 from forestay_simvim import CallFault, OpenStackSimulator, ResourceFault, SimConfig
@@ -59,6 +61,21 @@ async def test_a_stack_that_is_named_for_a_vnf_that_lives_elsewhere_goes_with_th
         site.clock.ahead = LATER
         await site.watch.compare()
         await gone(site, f"vnf-{vnf_id}")
+
+
+async def test_what_the_cloud_of_one_project_shows_says_nothing_of_another_project(site: Site) -> None:
+    vnf_id = await site.instantiated()
+    operation = (await site.lcm.operation(vnf_id)).id
+    await site.lcm.ask(vnf_id, terminate(vnfd=site.vnfd))
+    await site.lcm.until(vnf_id, "COMPLETED")
+    async with OpenStackSimulator(SimConfig()).serve() as theirs, Clouds() as clouds:
+        fields = {"template": {"heat_template_version": "2018-08-31"}, "tags": f"forestay,op-{operation}"}
+        for name in (f"vnf-{vnf_id}", stranger := f"vnf-{uuid4()}"):
+            await clouds.cloud(connection(theirs)).heat.create(name, fields)
+        await site.registered(theirs, project="theirs")
+        await site.watch.compare()
+        assert await site.told(vnf_id) == []
+        assert await site.told(stranger.removeprefix("vnf-")) == ["DriftFound"]
 
 
 async def test_an_orphan_that_could_not_be_deleted_is_told_again_and_deleted_at_last(site: Site) -> None:

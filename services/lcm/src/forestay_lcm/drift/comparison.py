@@ -2,6 +2,7 @@
 
 Rules of this module:
 
+* Nothing is said of the VNF instances of somebody who does not log in here: a cloud can show what it likes.
 * A VNF instance with an open operation is in motion, as is one whose stack Heat is busy with: nothing is said of it.
 * The VIM is looked at first, the log behind it, and again right before anything is said or done: what an operation does
   meanwhile is no drift.
@@ -85,15 +86,15 @@ class Comparison:
     async def _decide(self, case: _Case) -> bool:
         """Say what there is to be said of a VNF instance; ``False``: nothing can be said."""
         before = await self.vnfs.load(case.vnf_id)
+        project = before.state.project if before.state else case.place.projects[0]
         vnf = before.state if before.state and not before.state.deleted else None
-        if vnf and vnf.open_operation:
+        if project not in case.place.projects or (vnf and vnf.open_operation):
             return False
         differ = await self._look(case, vnf) if vnf and case.vnf_id in case.place.vnfs else ()
+        orphans = [it for it in case.left if await it.is_orphan(vnf)]
         if differ is None or (await self.vnfs.load(case.vnf_id)).seq != before.seq:
             return False
-        orphans = [it for it in case.left if it.is_orphan(vnf)]
         findings = (*(it.finding for it in orphans), *differ)
-        project = vnf.project if vnf else case.place.project
         if findings or case.told:
             await self.records.record(case.vnf_id, project, Compared(vim=case.place.name, findings=findings))
         for it in orphans if self.settings.drift_remove_orphans else ():
@@ -121,7 +122,7 @@ class Comparison:
 
         async def fence() -> None:
             vnf = (await self.vnfs.load(case.vnf_id)).state
-            if not orphan.is_orphan(vnf):
+            if not await orphan.is_orphan(vnf):
                 raise Superseded(vnf.operation if vnf else None)
 
         await self.records.record(case.vnf_id, project, Remove(finding_id=known.id))

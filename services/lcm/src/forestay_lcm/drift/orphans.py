@@ -42,18 +42,18 @@ class Ours:
     vnf_id: str
     finding: Finding
     operations: tuple[str, ...] | None
-    has: Callable[[Vnf], bool]
+    has: Callable[[Vnf], Awaitable[bool]]
     remove: Callable[[Fence], Awaitable[object]]
 
-    def is_orphan(self, vnf: Vnf | None) -> bool:
-        """Whether the VNF instance that it is for does not exist, or does not have it."""
-        return vnf is None or vnf.deleted or not self.has(vnf)
+    async def is_orphan(self, vnf: Vnf | None) -> bool:
+        """Whether the VNF instance that it is for does not exist, or does not have it; raises as a call does."""
+        return vnf is None or vnf.deleted or not await self.has(vnf)
 
 
 async def ours(cloud: Cloud, place: str) -> list[Ours]:
     """What there is in a cloud, which findings call ``place``; raises as :meth:`Transport.request` does."""
     stacks, images = await cloud.heat.tagged(OURS), await Glance(cloud).tagged(OURS)
-    uses = [use for it in images for use in _uses(cloud, place, it, booted=await cloud.nova.boots(it.id))]
+    uses = (use for image in images for use in _uses(cloud, place, image))
     return [*(_stack(cloud, place, stack) for stack in stacks), *uses]
 
 
@@ -62,7 +62,7 @@ def _stack(cloud: Cloud, place: str, stack: Stack) -> Ours:
     made_by = next(iter(operations), "unknown")
     detail = f"No VNF instance has the stack {stack.path}, which operation {made_by} has made."
 
-    def has(vnf: Vnf) -> bool:
+    async def has(vnf: Vnf) -> bool:
         metadata = vnf.instantiated_vnf_info.metadata if vnf.instantiated_vnf_info else None
         recorded = str((metadata or {}).get("stack_id", ""))
         in_motion = vnf.open_operation is not None or (stack.action, stack.status) == ("DELETE", "IN_PROGRESS")
@@ -83,10 +83,11 @@ def _stack(cloud: Cloud, place: str, stack: Stack) -> Ours:
     )
 
 
-def _uses(cloud: Cloud, place: str, image: Image, *, booted: bool) -> Iterator[Ours]:
-    def has(vnf: Vnf) -> bool:
-        used = booted or image.id in vnf.images.values()
-        return vnf.open_operation is not None or (vnf.has_images and used)
+def _uses(cloud: Cloud, place: str, image: Image) -> Iterator[Ours]:
+    async def has(vnf: Vnf) -> bool:
+        if vnf.open_operation is not None:
+            return True
+        return vnf.has_images and (image.id in vnf.images.values() or await cloud.nova.boots(image.id))
 
     users = {tag.removeprefix(prefix) for tag in image.tags for prefix in _USES if tag.startswith(prefix)}
     for vnf_id in sorted(users):

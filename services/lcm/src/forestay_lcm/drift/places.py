@@ -39,20 +39,25 @@ _OPENSTACK = next(kind for kind, driver in DRIVERS.items() if driver == "opensta
 
 @dataclass(frozen=True)
 class Login:
-    """A credential: ``project`` is whose it is, ``vnfs`` the instances that live where it leads to."""
+    """A credential; ``projects`` are those of Forestay that have it, ``vnfs`` the instances that live where it leads to."""
 
     cloud: Cloud
-    project: str
+    projects: list[str] = field(default_factory=list[str])
     vnfs: list[str] = field(default_factory=list[str])
 
 
 @dataclass(frozen=True)
 class Place:
-    """A cloud; ``name`` is how findings call it, ``vnfs`` the instances that live in it, each with its own way there."""
+    """A cloud.
+
+    :ivar name: how findings call it.
+    :ivar projects: those of Forestay that may log in to it: what it shows says nothing of another's VNF instances.
+    :ivar vnfs: the instances that live in it, each with its own way there.
+    """
 
     name: str
-    project: str
     cloud: Cloud
+    projects: list[str] = field(default_factory=list[str])
     vnfs: dict[str, Cloud] = field(default_factory=dict[str, Cloud])
 
 
@@ -74,14 +79,17 @@ class Homes:
     async def places(self, vim: str, turns: Turns) -> list[Place]:
         """The places of a VIM, after having logged in to it. :raises Unavailable: as :meth:`Turns.take`."""
         logins = self.vims[vim].values()
-        names = await asyncio.gather(*(turns.take(lambda it=it: _name(it.cloud), project=it.project) for it in logins))
+        names = await asyncio.gather(
+            *(turns.take(lambda it=it: _name(it.cloud), project=it.projects[0]) for it in logins)
+        )
         places: dict[str, Place] = {}
         for login, name in zip(logins, names, strict=True):
             if name is None:
                 self.silent.add(vim)
                 self.unknown.update(login.vnfs)
             else:
-                place = places.setdefault(name, Place(name, login.project, login.cloud))
+                place = places.setdefault(name, Place(name, login.cloud))
+                place.projects.extend(login.projects)
                 place.vnfs.update(dict.fromkeys(login.vnfs, login.cloud))
         return list(places.values())
 
@@ -140,9 +148,13 @@ class Directory:
         """The login of a connection, one for each credential; ``None`` if its secrets cannot be had, or make no credential."""
 
         async def known() -> Login:
-            cloud = self._clouds.cloud(await self._catalogue.open_connection(project, vnf_id, key, info))
+            connection = await self._catalogue.open_connection(project, vnf_id, key, info)
+            cloud = self._clouds.cloud(connection, project)
             logins = homes.vims.setdefault(cloud.credential.auth_url, {})
-            return logins.setdefault(cloud.credential, Login(cloud, project))
+            login = logins.setdefault(cloud.credential, Login(cloud))
+            if project not in login.projects:
+                login.projects.append(project)
+            return login
 
         return await passing_over(known, vnf=vnf_id, vim=key)
 
