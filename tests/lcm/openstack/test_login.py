@@ -140,7 +140,10 @@ async def test_a_catalog_leads_nowhere_that_a_vim_may_not_be(url: str) -> None:
     async def answer(_: web.Request) -> web.Response:
         return web.json_response(token(url), headers={"X-Subject-Token": "t"})
 
-    async with Clouds(egress=Egress(loopback=True, closed=frozenset({4222}))) as clouds, answering(answer) as given:
+    async with (
+        Clouds(egress=Egress(loopback=True, closed=frozenset({("127.0.0.1", 4222)}))) as clouds,
+        answering(answer) as given,
+    ):
         with pytest.raises(Permanent, match=r"denies|has no public endpoint") as refused:
             await clouds.cloud(given).heat.find("vnf-1")
     assert refused.value.status == 422

@@ -18,7 +18,7 @@ from forestay_events.errors import Permanent, Rejected
 from forestay_events.freshness import caught_up_with_all
 from forestay_events.platform import Platform
 from forestay_events.sealing import is_sealed, is_secret_name
-from forestay_sol.egress import vim_egress
+from forestay_sol.vim_egress import vim_egress
 from forestay_sol.vnfd import Vnfd
 from forestay_sol.vnflcm import VimConnectionInfo
 

@@ -9,8 +9,8 @@ from forestay_events.aggregate import Aggregates
 from forestay_events.archive import Projector
 from forestay_events.config import load
 from forestay_events.platform import Platform
-from forestay_sol.egress import vim_egress
 from forestay_sol.service import Service
+from forestay_sol.vim_egress import vim_egress
 
 from forestay_vim_registry.api.vims import VimApi
 from forestay_vim_registry.domain.decide import VIM

@@ -49,7 +49,7 @@ def _pools(egress: Egress) -> dict[str, type[HTTPConnectionPool]]:
 def _checked(made: socket.socket, egress: Egress) -> socket.socket:
     """The connection, on which nothing was sent yet. :raises VimUnreachable: it may not be used."""
     host, port = made.getpeername()[:2]
-    if port in egress.closed or not egress.permits(host):
+    if not egress.permits(host, port):
         made.close()
         raise VimUnreachable(f"The egress policy of Forestay denies connections to {host}, port {port}.")
     return made
