@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 
@@ -67,3 +68,23 @@ async def test_an_operator_denies_a_network_by_whatever_name_it_is_reached(
     async with serve() as server:
         assert "egress policy" in await refusal(server, vim(auth_url=url, **LOGINS[kind]))
     assert not openstack.journal.entries()
+
+
+@pytest.mark.parametrize(("kind", "answer"), [("openstack", 201), ("kubernetes", 401)])
+async def test_a_proxy_of_the_environment_is_not_used(
+    server: Server, vim: Body, kind: str, answer: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would connect to wherever it may."""
+    asked: list[bytes] = []
+
+    async def hear(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readline())
+        writer.close()
+
+    async with await asyncio.start_server(hear, "127.0.0.1", 0) as proxy:
+        for name in ("http_proxy", "https_proxy", "all_proxy"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.sockets[0].getsockname()[1]}")
+        for name in ("no_proxy", "NO_PROXY"):
+            monkeypatch.delenv(name, raising=False)
+        assert (await server.ask("POST", json={"vim": vim(**LOGINS[kind])}))[0] == answer
+    assert not asked

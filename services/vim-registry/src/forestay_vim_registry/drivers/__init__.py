@@ -1,7 +1,7 @@
 """How the registry tries a VIM's credentials: one driver per VIM type, behind a port.
 
-Every driver connects only to where VIMs may be, however a name is resolved and wherever it is redirected to. It has an answer
-within its patience, whatever the VIM does, and turns every foreign error into one of two: the VIM
+Every driver connects only to where VIMs may be, however a name is resolved and wherever it is redirected to, and through no
+proxy. It has an answer within its patience, whatever the VIM does, and turns every foreign error into one of two: the VIM
 refused the credentials, or it cannot be talked to.
 """
 

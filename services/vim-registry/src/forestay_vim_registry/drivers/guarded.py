@@ -1,4 +1,5 @@
-"""Connections of ``requests`` that are made only to where VIMs may be: what counts is the address that is connected to."""
+"""Connections of ``requests`` that are made only to where VIMs may be: what counts is the address that is connected to. So there
+is no proxy, whatever the environment says: to where it connects, nobody here sees."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ import socket
 from typing import Any
 
 from forestay_sol.egress import Egress
+from requests import PreparedRequest, Response
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -22,6 +24,9 @@ class Guarded(HTTPAdapter):
     def __init__(self, egress: Egress) -> None:
         self._egress = egress
         super().__init__()
+
+    def send(self, request: PreparedRequest, *args: Any, **options: Any) -> Response:
+        return super().send(request, *args, **options | {"proxies": None})
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
         super().init_poolmanager(*args, **options)

@@ -59,8 +59,9 @@ async def _namespaces(configuration: Configuration, egress: Egress) -> list[str]
     from kubernetes.aio.client.rest import RESTClientObject
 
     class Guarded(RESTClientObject):
-        def _create_connector(self) -> aiohttp.TCPConnector:
-            return aiohttp.TCPConnector(ssl=self.ssl_context, socket_factory=egress.open_socket)
+        def _create_pool_manager(self) -> aiohttp.ClientSession:  # theirs trusts proxies of the environment
+            connector = aiohttp.TCPConnector(ssl=self.ssl_context, socket_factory=egress.open_socket)
+            return aiohttp.ClientSession(connector=connector)
 
     async with ApiClient(configuration) as api:
         api.rest_client = Guarded(configuration)
