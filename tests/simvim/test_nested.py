@@ -97,6 +97,29 @@ async def test_scale_by_parameter_removes_the_oldest(api: Api) -> None:
     assert first["id"] not in {server["id"] for server in await api.servers()}
 
 
+async def test_tags_stay_only_with_an_update_that_patches_what_there_is(api: Api) -> None:
+    """As in Heat's ``_prepare_stack_updates``: another update has to name them, and a parent's names none of its nested stacks'."""
+
+    async def tags(path: str) -> list[str] | None:
+        return (await api.heat("GET", path))[1]["stack"]["tags"]
+
+    path = await made(api, 1)
+    group = next(each for each in await api.resources(path) if each["resource_name"] == "VDU1_scale_group")
+    nested = "/stacks" + {link["rel"]: link["href"] for link in group["links"]}["nested"].split("/stacks")[1]
+    for each in (path, nested):
+        await api.heat("PATCH", each, {"tags": "a,b"})
+        await api.settle(each, "UPDATE_COMPLETE")
+        await api.heat("PATCH", each, {"timeout_mins": 5})
+        await api.settle(each, "UPDATE_COMPLETE")
+        assert await tags(each) == ["a", "b"]
+    await api.heat("PATCH", path, {"parameters": nfv(2)})
+    await api.settle(path, "UPDATE_COMPLETE")
+    assert (await tags(path), await tags(nested)) == (["a", "b"], None)
+    await api.heat("PUT", path, {"template": TOP, "files": FILES, "parameters": nfv(2)})
+    await api.settle(path, "UPDATE_COMPLETE")
+    assert await tags(path) is None
+
+
 async def test_scale_by_signal_stays_within_the_bounds(api: Api) -> None:
     path = await made(api, 2)
     group = next(each for each in await api.resources(path) if each["resource_name"] == "VDU1_scale_group")

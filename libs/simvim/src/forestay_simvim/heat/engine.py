@@ -127,12 +127,12 @@ class Engine:
         return stack
 
     async def run_nested(self, stack: Stack, action: str, blueprint: Blueprint) -> None:
-        """Run an action of a nested stack to its end; raises :class:`Failure`."""
+        """Run an action of a nested stack to its end; raises :class:`Failure`. An update names no tags, so it loses them."""
         if stack.task is not None and not stack.task.done():
             await asyncio.wait([stack.task])
         run = self._begin(stack, action, blueprint)
         if action == "UPDATE":
-            stack.updated = time.time()
+            stack.updated, stack.tags = time.time(), None
         await self._run(stack, action, run)
 
     # --- one action

@@ -146,7 +146,10 @@ def _update(call: Call, *, patch: bool) -> Reply:
         raise ServiceError("NotSupported", 400, "Updating a stack when it is suspended is not supported.")
     if stack.action == "DELETE":
         raise ServiceError("NotSupported", 400, "Updating a stack when it is deleting is not supported.")
-    blueprint = request.blueprint(body, stack if patch or body.get("existing") else None)
+    existing = patch or bool(body.get("existing"))
+    blueprint = request.blueprint(body, stack if existing else None)
+    if not existing:
+        stack.tags = None
     request.settle_options(stack, body)
     call.cloud.heat.update(stack, blueprint)
     effect(f"stack updated {stack.id}")
