@@ -98,7 +98,7 @@ async def test_scale_by_parameter_removes_the_oldest(api: Api) -> None:
 
 
 async def test_tags_stay_only_with_an_update_that_patches_what_there_is(api: Api) -> None:
-    """As in Heat's ``_prepare_stack_updates``: another update has to name them, and a parent's names none of its nested stacks'."""
+    """As in Heat's ``_prepare_stack_updates``: another update has to name them, a parent's names none of a nested stack's."""
 
     async def tags(path: str) -> list[str] | None:
         return (await api.heat("GET", path))[1]["stack"]["tags"]
