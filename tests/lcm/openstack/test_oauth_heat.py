@@ -16,7 +16,7 @@ from aiohttp.test_utils import TestServer
 from forestay_events.config import ConfigError, load
 from forestay_events.errors import Permanent
 from forestay_lcm.adapters.openstack.cloud import Clouds
-from forestay_lcm.adapters.openstack.oauth_heat import HeatClient, HeatTokens, OAuthHeat, heat_client
+from forestay_lcm.adapters.openstack.oauth_heat import HeatTokens, OAuthHeat, heat_client
 from forestay_lcm.adapters.openstack.settings import OpenStackSettings
 from forestay_lcm.adapters.openstack.transport import Transport
 from forestay_lcm.executor import Confirmed
@@ -29,7 +29,7 @@ from tests.vim_registry.certificates import self_signed
 from .conftest import connection
 from .stepping import asg_order, instantiate, terminate
 
-_BOTH = ("tokenEndpoint", "heatEndpoint")
+BOTH = ("tokenEndpoint", "heatEndpoint")
 
 
 class _Gate:
@@ -88,25 +88,25 @@ async def gated(
         await runner.cleanup()
 
 
-def client(directory: Path, known: VimConnectionInfo, *members: str) -> HeatClient | None:
-    """The client of an operator who lets project ``nfv`` use the certificate with these endpoints."""
+def settings(directory: Path, known: VimConnectionInfo, *members: str, project: str = "nfv") -> OpenStackSettings:
+    """Those of an operator who lets a project use the certificate with these endpoints."""
     pem, interface = directory / "server.pem", known.interface_info or {}
     given = {
         "FORESTAY_OPENSTACK_HEAT_CLIENT_CERTIFICATE": str(pem),
         "FORESTAY_OPENSTACK_HEAT_CA_FILE": str(pem),
-        "FORESTAY_OPENSTACK_HEAT_CLIENT_PERMITTED": ",".join(f"nfv={interface[member]}" for member in members),
+        "FORESTAY_OPENSTACK_HEAT_CLIENT_PERMITTED": ",".join(f"{project}={interface[member]}" for member in members),
     }
-    return heat_client(load(OpenStackSettings, given))
+    return load(OpenStackSettings, given)
 
 
 @pytest.mark.parametrize(
-    ("members", "project"), [((), "nfv"), (_BOTH[:1], "nfv"), (_BOTH[1:], "nfv"), (_BOTH, "other"), (_BOTH, "")]
+    ("members", "project"), [((), "nfv"), (BOTH[:1], "nfv"), (BOTH[1:], "nfv"), (BOTH, "other"), (BOTH, "")]
 )
 async def test_nobody_uses_the_certificate_whom_the_operator_does_not_let(
     sim: OpenStackSimulator, clouds: Clouds, tmp_path: Path, members: tuple[str, ...], project: str
 ) -> None:
     async with gated(sim, clouds, tmp_path) as (gate, known):
-        async with Clouds(heat_client=client(tmp_path, known, *members)) as ours:
+        async with Clouds(heat_client=heat_client(settings(tmp_path, known, *members))) as ours:
             with pytest.raises(Permanent, match="must not use the certificate") as refused:
                 ours.cloud(known, project)
             assert refused.value.status == 422
@@ -144,7 +144,7 @@ async def test_a_token_server_that_hangs_holds_up_nobody_else() -> None:
 
 async def test_a_vnf(sim: OpenStackSimulator, clouds: Clouds, asg: Flavour, tmp_path: Path) -> None:
     async with gated(sim, clouds, tmp_path) as (gate, known):
-        async with Clouds(heat_client=client(tmp_path, known, *_BOTH)) as ours:
+        async with Clouds(heat_client=heat_client(settings(tmp_path, known, *BOTH))) as ours:
             cloud = ours.cloud(known, "nfv")
             info, _ = await instantiate(cloud, await asg_order(cloud, asg))
             assert gate.asked == [(known.access_info or {})["username"]]
