@@ -225,7 +225,7 @@ async def test_a_host_that_hangs_takes_no_connections_from_others(url: str) -> N
     assert outcomes == {UnknownOutcome: 10, Retryable: 20}
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1", "localhost", "0x7f000001", "[::ffff:127.0.0.1]"])
+@pytest.mark.parametrize("address", ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]"])
 async def test_where_no_vim_may_be_nothing_is_sent(url: str, address: str) -> None:
     """However the address is written or found."""
     elsewhere = Egress(denied=networks(["127.0.0.0/8", "::1/128"]), loopback=True)
@@ -233,6 +233,13 @@ async def test_where_no_vim_may_be_nothing_is_sent(url: str, address: str) -> No
         with pytest.raises(Permanent, match="denies") as caught:
             await transport.request("GET", f"{url}/html".replace("127.0.0.1", address), headers={})
     assert (caught.value.status, caught.value.title) == (422, "VIM address is denied")
+
+
+@pytest.mark.parametrize("address", ["127.1", "0", "0x7f000001", "2130706433"])
+async def test_an_odd_form_of_an_address_is_final(transport: Transport, url: str, address: str) -> None:
+    with pytest.raises(Permanent, match="is no URL of a VIM") as caught:
+        await transport.request("GET", f"{url}/html".replace("127.0.0.1", address), headers={})
+    assert caught.value.status == 422
 
 
 async def test_nothing_was_sent_to_a_closed_port(transport: Transport) -> None:
