@@ -157,9 +157,8 @@ async def test_a_deletion_that_is_tried_again(slow: OpenStackSimulator, cloud: C
     slow.settings.build["stack"] = 0.3
     deleted = await confirmed(cloud, job("delete-stack"))
     slow.cloud.heat.die()
-    again = await confirmed(cloud, job("delete-stack", attempt=2))
-    assert again["stack_id"] == deleted["stack_id"]
-    await finish(cloud, job("await-deleted", results={"delete-stack": again}))
+    assert await confirmed(cloud, job("delete-stack", attempt=2)) == deleted
+    await finish(cloud, job("await-deleted", results={"delete-stack": deleted}))
     assert slow.cloud.counts()["stacks"] == 0
 
 

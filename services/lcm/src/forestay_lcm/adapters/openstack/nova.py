@@ -19,9 +19,6 @@ FEW = 4
 LISTED = 20
 """Servers in a list that cost as much as one that is asked for by itself."""
 
-_NAMES = 25
-"""How many names fit into one URL."""
-
 STOPPED = frozenset({"SHUTOFF", "SUSPENDED", "PAUSED", "SHELVED", "SHELVED_OFFLOADED"})
 """The statuses of a server that does not run."""
 
@@ -94,14 +91,14 @@ class Nova:
         await self._cloud.request(SERVICE, "POST", f"/servers/{server}/action", body={action: arguments}, acts=True)
 
     async def named(self, names: Iterable[str]) -> list[str]:
-        """The ids of the servers that have one of these names."""
-        found: list[str] = []
-        wanted = sorted(names)
-        for some in (wanted[at : at + _NAMES] for at in range(0, len(wanted), _NAMES)):
-            query = {"name": "|".join(f"^{re.escape(name)}$" for name in some)}
-            reply = await self._cloud.request(SERVICE, "GET", "/servers", query=query)
-            found += [server["id"] for server in reply.body["servers"] if server["name"] in some]
-        return found
+        """The ids of the servers that have one of these names. Nova takes an expression for a name, but no alternatives in it."""
+        found = await asyncio.gather(*(self._named(name) for name in sorted(names)))
+        return [server for servers in found for server in servers]
+
+    async def _named(self, name: str) -> list[str]:
+        query = {"name": f"^{re.escape(name)}$"}
+        reply = await self._cloud.request(SERVICE, "GET", "/servers", query=query)
+        return [server["id"] for server in reply.body["servers"] if server["name"] == name]
 
     async def delete(self, server: str) -> None:
         """Start to delete a server; one that is gone is fine."""

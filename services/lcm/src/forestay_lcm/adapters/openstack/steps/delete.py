@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 from forestay_lcm.adapters.openstack.blueprint import stack_name
 from forestay_lcm.adapters.openstack.cloud import Cloud
 from forestay_lcm.adapters.openstack.heat import Stack
@@ -20,11 +18,11 @@ async def delete_stack(cloud: Cloud, job: Job) -> Outcome:
         return Confirmed({})
     # Whoever retries does not wait for an engine that was killed: Heat takes up a deletion that it has forgotten.
     if stack.action != "DELETE" or stack.status == "FAILED" or job.attempt > 1:
+        if stack.status != "COMPLETE" and (waits := await _unknown(cloud, job, stack)):
+            return waits
         await job.fence()
         await cloud.heat.delete(stack)
-    # A killed engine may have begun what Heat does not know, and so will not delete.
-    begun = {"begun": sorted(await cloud.heat.begun(stack))} if stack.status != "COMPLETE" else {}
-    return Confirmed(sent(stack).result | begun)
+    return sent(stack)
 
 
 def _is_ours(stack: Stack, job: Job) -> bool:
@@ -40,16 +38,17 @@ async def await_deleted(cloud: Cloud, job: Job) -> Outcome:
         return Confirmed({})
     stack = await cloud.heat.show(deleted["stack_name"], deleted["stack_id"])
     if stack is None:
-        return await _left(cloud, job, deleted.get("begun") or ()) or Confirmed({})
+        return Confirmed({})
     if (stack.action, stack.status) == ("DELETE", "FAILED"):
         return Failed(title="Stack delete failed", status=422, detail=await reasons(cloud, stack))
     return await awaited(cloud, job, stack)
 
 
-async def _left(cloud: Cloud, job: Job, names: Collection[str]) -> Again | None:
-    """Delete the servers that the stack has left behind; ``None`` when there are none."""
-    servers = await cloud.nova.named(names)
+async def _unknown(cloud: Cloud, job: Job, stack: Stack) -> Again | None:
+    """Delete servers that a killed engine has begun and not noted: Heat would not, and could not delete their ports."""
+    known = {item.physical_id for item in await cloud.heat.resources(stack.name, stack.id)}
+    servers = [server for server in await cloud.nova.named(await cloud.heat.begun(stack)) if server not in known]
     for server in servers:
         await job.fence()
         await cloud.nova.delete(server)
-    return Again(delay=delay(job), note=f"servers that no stack has: {', '.join(servers)}") if servers else None
+    return Again(delay=delay(job), note=f"servers that Heat does not know: {', '.join(servers)}") if servers else None
