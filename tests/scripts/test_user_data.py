@@ -86,6 +86,9 @@ async def test_from_instantiate_to_rollback(forestay: TestSite, tmp_path: Path) 
     info = (await forestay.api.send("GET", vnf))["instantiatedVnfInfo"]
     assert len(info["vnfcResourceInfo"]) == 2
     assert (await stack(forestay, vnf))["label"] == "scaled"
+    rows = await forestay.platform.pool.fetch("SELECT convert_from(body, 'UTF8') FROM lcm.commit")
+    assert any("parameters_secret" in row[0] for row in rows)
+    assert not any('"scaled"' in row[0] for row in rows), "a template may hide what a class gives"
     await done(forestay, vnf, "terminate", {"terminationType": "FORCEFUL"})
     assert await forestay.cloud.leftovers() == []
 

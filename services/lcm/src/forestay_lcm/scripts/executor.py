@@ -26,7 +26,7 @@ from forestay_sol.vnflcm import InstantiatedVnfInfo, VnfcResourceInfo
 
 from forestay_lcm.catalogue import Catalogue
 from forestay_lcm.domain.connection_points import address_of
-from forestay_lcm.domain.decisions.requested import USER_DATA
+from forestay_lcm.domain.decisions.requested import HIDDEN_PARAMETERS, USER_DATA
 from forestay_lcm.domain.grants.operations import flavour_after, vnfd_after
 from forestay_lcm.domain.script_metadata import ERROR_DATA, WRITTEN, written
 from forestay_lcm.domain.seen import seen_last
@@ -158,7 +158,13 @@ class ScriptSteps:
         script = str(PurePosixPath(name))
         call = self._call("user-data", package, script, arguments, class_name=class_name, method=method)
         value = (await self._runner.run(call)).value
-        return {name: value[name] for name in _USER_DATA if name in value}
+        said: Json = {name: value[name] for name in _USER_DATA if name in value}
+        parameters: Json = said.get("parameters") or {}
+        # A template may hide any of them; nfv is what everybody may see.
+        if others := {name: value for name, value in parameters.items() if name != "nfv"}:
+            open_to_all = {name: value for name, value in parameters.items() if name == "nfv"}
+            said |= {"parameters": open_to_all, HIDDEN_PARAMETERS: others}
+        return said
 
     async def coordinate(self, vnf: Vnf, operation: Operation, run: StepRun) -> Outcome:
         """The script that prepares a VNFC, or the rest of the VNF for it, when it is updated or taken back."""

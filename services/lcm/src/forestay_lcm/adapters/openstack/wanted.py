@@ -28,7 +28,7 @@ from forestay_lcm.adapters.openstack.group_sizes import sized
 from forestay_lcm.adapters.openstack.hidden import KEPT as HIDDEN_KEPT
 from forestay_lcm.adapters.openstack.job import Job, existing, ordered
 from forestay_lcm.adapters.openstack.nfv import unusable
-from forestay_lcm.domain.decisions.requested import USER_DATA
+from forestay_lcm.domain.decisions.requested import HIDDEN_PARAMETERS, USER_DATA
 from forestay_lcm.domain.merge_patch import merge_patch
 
 _USER_DATA = "user-data"
@@ -114,7 +114,7 @@ def _customised(base: Blueprint, given: Mapping[str, Any], *, whole: bool = Fals
     :param whole: a template as text is all of it.
     """
     template = given.get("template") or ""
-    parameters: dict[str, Any] = given.get("parameters") or {}
+    parameters: dict[str, Any] = (given.get("parameters") or {}) | (given.get(HIDDEN_PARAMETERS) or {})
     files: dict[str, str] = given.get("files") or {}
     if given.get("existing") is False:
         return Blueprint(template=_text(template) or base.template, parameters=parameters, files=files)

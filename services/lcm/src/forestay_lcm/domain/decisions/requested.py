@@ -13,6 +13,9 @@ from forestay_sol.vnflcm import ExtManagedVirtualLinkData, ExtVirtualLinkData
 USER_DATA = ("lcm-operation-user-data", "lcm-operation-user-data-class")
 """Additional parameters that name a user data script and the class in it (wire section 3.5)."""
 
+HIDDEN_PARAMETERS = "parameters_secret"
+"""Member of what a user data class has said: the stack's parameters that a template may hide, under a name that is sealed."""
+
 _KINDS: tuple[tuple[str, type | tuple[type, ...]], ...] = (
     ("true or false", bool), ("a number", (int, float)), ("a string", str), ("an object", dict), ("a list", (list, tuple)),
 )  # fmt: skip
