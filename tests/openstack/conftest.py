@@ -24,12 +24,13 @@ def real() -> RealCloud:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def api(real: RealCloud) -> AsyncIterator[RestApi]:
+async def api(real: RealCloud, request: pytest.FixtureRequest) -> AsyncIterator[RestApi]:
+    quiet: str = getattr(request.module, "QUIET_SECS", "30")
     with (
         TemporaryDirectory(prefix="forestay-test-", ignore_cleanup_errors=True) as directory,
         pytest.MonkeyPatch.context() as environment,
     ):
-        for name, value in (SETTINGS | {"FORESTAY_OPENSTACK_QUIET_SECS": "30"}).items():
+        for name, value in (SETTINGS | {"FORESTAY_OPENSTACK_QUIET_SECS": quiet}).items():
             environment.setenv(name, value)
         async with (
             substrate(Options(data_dir=Path(directory), port=0)) as config,

@@ -17,7 +17,7 @@ class OpenStackSettings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 20
     openstack_quiet_secs: Annotated[
         float, Meta(gt=0, description="seconds without an event in a stack after which Heat is sent its work again")
-    ] = 120
+    ] = 300
     openstack_heat_client_certificate: Annotated[
         Path | None,
         Meta(description="PEM file, certificate and key, for a heatEndpoint of a VIM (heat_mtls_client_cert_file)"),
