@@ -117,7 +117,7 @@ async def site(real: RealCloud) -> AsyncIterator[Site]:
 
 
 @pytest.mark.parametrize(
-    "instants", zip_longest(CREATE, UPDATE, DELETE), ids=lambda instants: "+".join(filter(None, instants))
+    "instants", list(zip_longest(CREATE, UPDATE, DELETE)), ids=lambda instants: "+".join(filter(None, instants))
 )
 async def test_another_worker_finishes(site: Site, real: RealCloud, instants: tuple[str | None, ...]) -> None:
     before = await real.leftovers()
