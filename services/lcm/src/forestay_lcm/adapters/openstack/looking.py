@@ -15,7 +15,7 @@ from forestay_lcm.adapters.openstack.heat import Stack
 from forestay_lcm.adapters.openstack.inventory import Seen, resources_of
 from forestay_lcm.adapters.openstack.read_back import instantiated_vnf_info
 from forestay_lcm.adapters.openstack.steps.read import observe
-from forestay_lcm.adapters.openstack.steps.stack import OURS
+from forestay_lcm.adapters.openstack.steps.stack import present
 from forestay_lcm.adapters.openstack.view import NET, PORT, VOLUME, Known
 
 
@@ -66,10 +66,7 @@ async def _stack(cloud: Cloud, info: InstantiatedVnfInfo) -> Stack | None:
     """The stack that the VNF lives in, ``None`` if it is gone."""
     recorded = info.metadata or {}
     name, _, stack_id = str(recorded.get("stack_id", "")).rpartition("/")
-    stack = await cloud.heat.show(name, stack_id) if stack_id else None
-    if stack is None and (made := await cloud.heat.find(name) if name else None) is not None and OURS in made.tags:
-        # The VNF was made anew by an operation that was given up before that was read back.
-        stack = await cloud.heat.show(made.name, made.id)
+    stack = await present(cloud, name, stack_id)
     project = await cloud.project()
     if stack is None and (home := recorded.get("tenant", project)) != project:
         raise Permanent(f"Project {project} has no stack {name}: the VNF was made in project {home}.", status=409)

@@ -20,12 +20,17 @@ async def vnf_stack(cloud: Cloud, job: Job) -> Stack:
     :raises Permanent: 404, it has vanished.
     """
     name, stack_id = await _known(cloud, job)
+    if (stack := await present(cloud, name, stack_id)) is None:
+        raise Permanent(f"The stack {name}/{stack_id} has vanished.", status=404, title="Stack not found")
+    return stack
+
+
+async def present(cloud: Cloud, name: str, stack_id: str) -> Stack | None:
+    """The stack that is recorded under a name and an id, or the one of ours that has taken its place; ``None`` if it is gone."""
     stack = await cloud.heat.show(name, stack_id) if stack_id else None
-    if stack is None and (made := await cloud.heat.find(stack_name(job.vnf_id))) is not None and OURS in made.tags:
+    if stack is None and name and (made := await cloud.heat.find(name)) is not None and OURS in made.tags:
         # The VNF was made anew by an operation that was given up before that was read back.
         stack = await cloud.heat.show(made.name, made.id)
-    if stack is None:
-        raise Permanent(f"The stack {name}/{stack_id} has vanished.", status=404, title="Stack not found")
     return stack
 
 
