@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -37,6 +39,18 @@ class Stage:
         vnf_id = await self.client.create(self.vnfd_id)
         await self.client.operate(vnf_id, "instantiate", self.instantiate | members)
         return vnf_id
+
+    async def all_completed(self, patience: float) -> None:
+        """Wait, so many seconds, until no operation goes on; none may have failed."""
+        unfinished = "/vnflcm/v2/vnf_lcm_op_occs?filter=(neq,operationState,COMPLETED)"
+        deadline = time.monotonic() + patience
+        while rest := await self.client.api.list(unfinished):
+            failed = [op_occ for op_occ in rest if op_occ["operationState"] not in ("STARTING", "PROCESSING")]
+            assert not failed, f"{len(failed)} operations failed, the first is {failed[0]}"
+            assert time.monotonic() < deadline, (
+                f"{len(rest)} or more operations are not COMPLETED after {patience:.0f} s"
+            )
+            await asyncio.sleep(0.5)
 
 
 @asynccontextmanager

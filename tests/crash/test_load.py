@@ -43,16 +43,6 @@ async def _reading(url: str, ids: list[str]) -> AsyncGenerator[list[float]]:
         await reader.wait()
 
 
-async def _all_ended(stage: Stage) -> None:
-    unfinished = "/vnflcm/v2/vnf_lcm_op_occs?filter=(neq,operationState,COMPLETED)"
-    deadline = time.monotonic() + PATIENCE
-    while rest := await stage.client.api.list(unfinished):
-        failed = [op_occ for op_occ in rest if op_occ["operationState"] not in ("STARTING", "PROCESSING")]
-        assert not failed, f"{len(failed)} operations failed, the first is {failed[0]}"
-        assert time.monotonic() < deadline, f"{len(rest)} or more operations are not COMPLETED after {PATIENCE:.0f} s"
-        await asyncio.sleep(0.5)
-
-
 async def test_many_at_once_on_a_slow_vim(new_stage: Stage, record_property: Callable[[str, object], None]) -> None:
     stage, site, client = new_stage, new_stage.site, new_stage.client
     vnf_ids = [await client.create(stage.vnfd_id) for _ in range(INSTANCES)]
@@ -65,7 +55,7 @@ async def test_many_at_once_on_a_slow_vim(new_stage: Stage, record_property: Cal
         began = time.monotonic()
         await asyncio.gather(*(client.start(vnf_id, "instantiate", stage.instantiate) for vnf_id in vnf_ids))
         accepted = time.monotonic() - began
-        await _all_ended(stage)
+        await stage.all_completed(PATIENCE)
         total = time.monotonic() - began
     p50, p99 = statistics.median(latencies), statistics.quantiles(latencies, n=100)[98]
     record_property(

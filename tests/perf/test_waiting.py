@@ -35,7 +35,7 @@ async def test_heat_is_asked_no_more_often_however_many_wait(record_property: Ca
             await asyncio.sleep(WINDOW)
             looks = [entry for entry in await _looks(stage) if since <= entry < since + WINDOW]
             await stage.site.simulator.set(build={"server": 0.4})
-            await _all_completed(stage)
+            await stage.all_completed(PATIENCE)
         ended = time.time() - began
         late = await _lateness(stage)
     each_second = [sum(int(at - since) == second for at in looks) for second in range(WINDOW)]
@@ -55,16 +55,6 @@ async def test_heat_is_asked_no_more_often_however_many_wait(record_property: Ca
 async def _looks(stage: Stage) -> list[float]:
     """When Heat was asked for something, in Unix seconds."""
     return [entry["time"] for entry in await stage.site.simulator.journal(service="heat", method="GET")]
-
-
-async def _all_completed(stage: Stage) -> None:
-    unfinished = "/vnflcm/v2/vnf_lcm_op_occs?filter=(neq,operationState,COMPLETED)"
-    deadline = time.monotonic() + PATIENCE
-    while rest := await stage.client.api.list(unfinished):
-        failed = [op_occ for op_occ in rest if op_occ["operationState"] not in ("STARTING", "PROCESSING")]
-        assert not failed, f"{len(failed)} operations failed, the first is {failed[0]}"
-        assert time.monotonic() < deadline, f"{len(rest)} or more operations are not COMPLETED after {PATIENCE:.0f} s"
-        await asyncio.sleep(0.5)
 
 
 async def _lateness(stage: Stage) -> float:
