@@ -230,8 +230,9 @@ async def test_who_stands_by_knows_that_the_leader_has_stopped(
 
     await fill(log, "a", 3)
     mine = replace(projector(pool, log, database), projections=[Choking()])
-    async with running(mine):
-        await until(lambda: mine.stopped)
+    await mine.create_tables()
+    await mine.run()
+    assert mine.stopped
     standby = projector(pool, log, database)
     async with own_connection(database) as leader:
         assert await leader.fetchval(LEAD, standby.lock)

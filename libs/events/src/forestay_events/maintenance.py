@@ -152,18 +152,21 @@ async def rebuild(projector: Projector, *others: Projector) -> int:
 
 async def _goal(connection: Connection | asyncpg.Pool, draft: Projector, old: str) -> int:
     """How far to project: as far as the old read model is, or to the head of the stream if there is none."""
-    head = await draft.store.head(draft.stream)
     with answering():
-        if not await connection.fetchval("SELECT to_regclass($1) IS NOT NULL", f"{old}.checkpoint"):
-            return head
-        position = await connection.fetchval(f"SELECT position FROM {old}.checkpoint WHERE stream = $1", draft.stream)
-    if position is not None and position > head:
+        exists = await connection.fetchval("SELECT to_regclass($1) IS NOT NULL", f"{old}.checkpoint")
+        query = f"SELECT position FROM {old}.checkpoint WHERE stream = $1"
+        position = await connection.fetchval(query, draft.stream) or 0 if exists else None
+    # Only now: the log grows meanwhile, and what a projector has applied must not look like more than there is.
+    head = await draft.store.head(draft.stream)
+    if position is None:
+        return head
+    if position > head:
         raise Rejected(
             409,
             f"stream {draft.stream} ends at {head} but its copy at {position}: rebuilding would lose what only the copy "
             "has. Run `forestay log restore` first.",
         )
-    return position or 0
+    return position
 
 
 async def _project(draft: Projector, goal: int) -> int:
