@@ -148,7 +148,7 @@ async def test_lost_vnfcs_are_asked_to_be_healed(serve: Serve, platform: Platfor
         assert asked == {
             "vnfId": vnf_id,
             "vnfcInstanceIds": ["c1", "c2"],
-            "everything": False,
+            "all": False,
             "how": "heal",
             "actor": "forestay:policy",
             "project": "default",
@@ -186,7 +186,7 @@ async def test_a_stack_that_is_gone_is_asked_to_be_made_anew(
         vnf_id = await vnfs.instantiated()
         await comparisons.find(vnf_id, difference("MISSING", "OS::Heat::Stack", "stack", healing="ALL"))
         asked = await requests.next()
-        assert (asked["everything"], asked["vnfcInstanceIds"]) == (True, [])
+        assert (asked["all"], asked["vnfcInstanceIds"]) == (True, [])
 
 
 async def test_what_no_heal_mends_is_skipped_with_the_reason(

@@ -48,11 +48,11 @@ class Site:
         origin = Origin(command_id=str(uuid4()), project=PROJECT, actor="forestay:drift")
         await drifts.execute(vnf_id, Compared(vim="east", findings=lost), origin)
 
-    async def ask(self, vnf_id: str, *vnfcs: str, everything: bool = False, alarm: str = "alarm") -> None:
+    async def ask(self, vnf_id: str, *vnfcs: str, all_: bool = False, alarm: str = "alarm") -> None:
         """Put the request of a policy on the queue, and wait until it has been looked at."""
         request = HealRequest(
             vnf_id=vnf_id, project=PROJECT, actor="forestay:policy", policy_id="policy", alarm_id=alarm,
-            vnfc_instance_ids=vnfcs, everything=everything,
+            vnfc_instance_ids=vnfcs, all=all_,
         )  # fmt: skip
         work = Work(executor=EXECUTOR, lane="policy", key=vnf_id, body=msgspec.Raw(msgspec.json.encode(request)))
         await self.lcm.platform.queue.put(work)
@@ -89,7 +89,7 @@ async def test_what_is_still_lost_is_healed_once_however_often_it_is_asked_for(s
 async def test_the_whole_vnf_is_made_anew_if_it_is_lost_as_a_whole(site: Site) -> None:
     vnf_id = await site.lcm.instantiated()
     await site.found(vnf_id, ("stack", "ALL"))
-    await site.ask(vnf_id, everything=True)
+    await site.ask(vnf_id, all_=True)
     await site.lcm.until(vnf_id, "COMPLETED")
     assert await site.told(vnf_id) == [{"cause": "VNF lost", "additionalParams": {"all": True}}]
 
@@ -115,6 +115,6 @@ async def test_what_is_not_lost_is_not_healed(site: Site) -> None:
     vnfc = await site.vnfc(vnf_id)
     await site.ask(vnf_id, vnfc)
     await site.found(vnf_id, (vnfc, None))
-    await site.ask(vnf_id, vnfc, everything=True, alarm="second")
+    await site.ask(vnf_id, vnfc, all_=True, alarm="second")
     await site.ask(str(uuid4()), vnfc, alarm="third")
     assert await site.told(vnf_id) == []

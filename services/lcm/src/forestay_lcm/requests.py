@@ -91,7 +91,7 @@ class Requests:
 
 def _healing(request: HealRequest, lost: list[Finding]) -> HealVnfRequest:
     """The HEAL of what was asked for and is lost. :raises Rejected: 409, there is nothing of that."""
-    if request.everything and any(finding.healing == "ALL" for finding in lost):
+    if request.all and any(finding.healing == "ALL" for finding in lost):
         return HealVnfRequest(cause="VNF lost", additional_params={ALL: True})
     vnfcs = dict.fromkeys(
         finding.vnfc_instance_id

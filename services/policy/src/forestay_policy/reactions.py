@@ -118,7 +118,7 @@ def _heal(policy: Policy, alarm: StandingAlarm, others: Sequence[StandingAlarm])
         vnfc_instance_ids=tuple(
             dict.fromkeys(vnfc for each in lost if each.healing for vnfc in each.vnfc_instance_ids)
         ),
-        everything=any(each.healing == "ALL" for each in lost),
+        all=any(each.healing == "ALL" for each in lost),
     )
 
 

@@ -35,11 +35,11 @@ class HealRequest(Request, frozen=True, kw_only=True, tag="heal"):
     """Heal what differs from the log, as far as it still does and no operation has begun since it was found.
 
     :ivar vnfc_instance_ids: the VNFCs that are lost.
-    :ivar everything: whether the VNF is lost as a whole.
+    :ivar all: the VNF is lost as a whole: a HEAL with ``additionalParams.all``.
     """
 
     vnfc_instance_ids: tuple[str, ...] = ()
-    everything: bool = False
+    all: bool = False
 
 
 LcmRequest = RetryRequest | HealRequest
