@@ -62,7 +62,7 @@ class Receiver:
             await self._runner.cleanup()
             self._runner = None
 
-    async def until(self, count: int, *, within: float = 10.0) -> list[Received]:
+    async def until(self, count: int, *, within: float = 60.0) -> list[Received]:
         """Wait until so many notifications were taken."""
         end = time.monotonic() + within
         while len(self.accepted) < count:

@@ -48,7 +48,7 @@ class Site:
         text = self.outgoing.sql("SELECT * FROM {notify}.notification ORDER BY seq")
         return [dict(row) for row in await self.pool.fetch(text)]
 
-    async def until(self, state: str, count: int, *, within: float = 5.0) -> list[dict[str, Any]]:
+    async def until(self, state: str, count: int, *, within: float = 60.0) -> list[dict[str, Any]]:
         """Wait until so many notifications are in a state."""
         async with asyncio.timeout(within):
             while len(found := [row for row in await self.rows() if row["state"] == state]) < count:

@@ -19,6 +19,7 @@ from forestay_standalone.rest import RestApi
 PROGRAM = (sys.executable, "-m", "forestay_standalone.cli")
 # Nothing may depend on the directory in which somebody happens to stand.
 ELSEWHERE = "/"
+SERVERS = ("nats-server", "initdb", "postgres")
 
 
 @dataclass(frozen=True)
@@ -126,15 +127,18 @@ async def client(url: str) -> AsyncGenerator[RestApi]:
 
 def servers_of(data_dir: Path) -> dict[str, int]:
     """Process ids of the embedded servers that run on a data directory, by name, as the system's process list has them."""
-    found: dict[str, int] = {}
+    found: dict[int, tuple[str, int]] = {}
     for process in Path("/proc").glob("[0-9]*"):
         try:
             words = (process / "cmdline").read_bytes().decode(errors="replace").split("\0")
+            parent = int((process / "stat").read_text().rpartition(")")[2].split()[1])
         except OSError:
             continue
-        if any(word.startswith(f"{data_dir.resolve()}/") for word in words) and "forestay_standalone.cli" not in words:
-            found[Path(words[0]).name] = int(process.name)
-    return found
+        name = Path(words[0]).name
+        if name in SERVERS and any(word.startswith(f"{data_dir.resolve()}/") for word in words):
+            found[int(process.name)] = (name, parent)
+    # A process that PostgreSQL has just made looks like itself until it has given itself a name.
+    return {name: pid for pid, (name, parent) in found.items() if parent not in found}
 
 
 async def until(condition: Callable[[], bool], what: str, patience: float = 20.0) -> None:
