@@ -10,7 +10,6 @@ from typing import Any
 import msgspec
 from forestay_lcm.adapters.openstack.cloud import Cloud
 from forestay_lcm.adapters.openstack.job import Job, Order
-from forestay_lcm.adapters.openstack.orders import REQUESTS
 from forestay_lcm.adapters.openstack.steps import take
 from forestay_lcm.domain import local_nfvo
 from forestay_lcm.domain.grants import (
@@ -26,7 +25,15 @@ from forestay_lcm.domain.plan import steps as plan_steps
 from forestay_lcm.domain.state import Operation, StepRun
 from forestay_lcm.executor import Again, Confirmed, Failed
 from forestay_sol.vnfd import Flavour
-from forestay_sol.vnflcm import Grant, GrantRequest, InstantiatedVnfInfo, LcmOperation, LcmOperationState, ScaleInfo
+from forestay_sol.vnflcm import (
+    TASK_REQUESTS,
+    Grant,
+    GrantRequest,
+    InstantiatedVnfInfo,
+    LcmOperation,
+    LcmOperationState,
+    ScaleInfo,
+)
 
 from .conftest import asking, ext_cp, ext_link, numbers, order_of
 
@@ -140,7 +147,7 @@ def order_for(
 
     ``level`` is the scale level that it leads to.
     """
-    wanted: Any = msgspec.convert(request, REQUESTS[operation])
+    wanted: Any = msgspec.convert(request, TASK_REQUESTS[operation])
     members: dict[str, Any] = {"flavour": flavour, "info": info, "request": wanted}
     asked: GrantRequest = {
         "SCALE": lambda: scale_grant_request(asking(), **members),

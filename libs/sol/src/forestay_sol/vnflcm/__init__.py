@@ -77,6 +77,7 @@ from forestay_sol.vnflcm.op_occ import (
     VnfLcmOpOcc,
 )
 from forestay_sol.vnflcm.requests import (
+    TASK_REQUESTS,
     CancelMode,
     ChangeCurrentVnfPkgRequest,
     ChangeExtVnfConnectivityRequest,
@@ -89,6 +90,7 @@ from forestay_sol.vnflcm.requests import (
     RevertToVnfSnapshotRequest,
     ScaleVnfRequest,
     ScaleVnfToLevelRequest,
+    TaskRequest,
     TerminateVnfRequest,
     VimConnections,
     VnfcInfoModificationsData,
@@ -105,6 +107,7 @@ from forestay_sol.vnflcm.snapshots import (
 )
 
 __all__ = [
+    "TASK_REQUESTS",
     "AddressRange",
     "AffectedExtLinkPort",
     "AffectedVipCp",
@@ -162,6 +165,7 @@ __all__ = [
     "SnapshotResourceDefinition",
     "Sol",
     "StorageSnapshotResource",
+    "TaskRequest",
     "TerminateVnfRequest",
     "VimAssets",
     "VimComputeResourceFlavour",

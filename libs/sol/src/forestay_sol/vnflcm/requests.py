@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, UnsetType, field
 
-from forestay_sol.vnflcm.base import AtLeastOne, Count, Description, Identifier, KeyValuePairs, Name, Sol
+from forestay_sol.vnflcm.base import AtLeastOne, Count, Description, Identifier, KeyValuePairs, LcmOperation, Name, Sol
 from forestay_sol.vnflcm.connectivity import (
     ExtManagedVirtualLinkData,
     ExtVirtualLinkData,
@@ -138,6 +139,36 @@ class RevertToVnfSnapshotRequest(Sol, frozen=True, kw_only=True):
 
     vnf_snapshot_info_id: Identifier
     additional_params: KeyValuePairs | None = None
+
+
+TaskRequest = (
+    InstantiateVnfRequest
+    | TerminateVnfRequest
+    | ScaleVnfRequest
+    | ScaleVnfToLevelRequest
+    | HealVnfRequest
+    | ChangeExtVnfConnectivityRequest
+    | ChangeVnfFlavourRequest
+    | ChangeCurrentVnfPkgRequest
+    | OperateVnfRequest
+    | CreateVnfSnapshotRequest
+    | RevertToVnfSnapshotRequest
+)
+
+TASK_REQUESTS: Mapping[LcmOperation, type[TaskRequest]] = {
+    "INSTANTIATE": InstantiateVnfRequest,
+    "TERMINATE": TerminateVnfRequest,
+    "SCALE": ScaleVnfRequest,
+    "SCALE_TO_LEVEL": ScaleVnfToLevelRequest,
+    "HEAL": HealVnfRequest,
+    "CHANGE_EXT_CONN": ChangeExtVnfConnectivityRequest,
+    "CHANGE_FLAVOUR": ChangeVnfFlavourRequest,
+    "CHANGE_VNFPKG": ChangeCurrentVnfPkgRequest,
+    "OPERATE": OperateVnfRequest,
+    "CREATE_SNAPSHOT": CreateVnfSnapshotRequest,
+    "REVERT_TO_SNAPSHOT": RevertToVnfSnapshotRequest,
+}
+"""By operation. The path of a task (SOL003 clause 5.4.1) ends in the name of its operation, in small letters."""
 
 
 class CancelMode(Sol, frozen=True, kw_only=True):

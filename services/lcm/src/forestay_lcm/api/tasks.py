@@ -15,7 +15,6 @@ from aiohttp import web
 from forestay_events.errors import Rejected
 from forestay_events.sealing import Vault
 from forestay_lcm.api.connections import chosen_connections, named_connections, recorded
-from forestay_lcm.api.sealing import sealed
 from forestay_lcm.catalogue import Catalogue
 from forestay_lcm.domain.commands import (
     ChangeExtConn,
@@ -34,6 +33,7 @@ from forestay_lcm.domain.commands import (
 from forestay_lcm.domain.decisions.requested import USER_DATA
 from forestay_lcm.domain.vdu_params import COORDINATION
 from forestay_lcm.domain.vnf_snapshot import VnfSnapshot
+from forestay_lcm.secrets import Secrets
 from forestay_lcm.vnf_snapshots.reads import SnapshotReads
 from forestay_sol.body import decode
 from forestay_sol.faults import pointer
@@ -49,11 +49,12 @@ from forestay_sol.vnflcm import (
     RevertToVnfSnapshotRequest,
     ScaleVnfRequest,
     ScaleVnfToLevelRequest,
+    TaskRequest,
     TerminateVnfRequest,
     VimConnections,
 )
 
-T = TypeVar("T", bound=msgspec.Struct)
+T = TypeVar("T", bound=TaskRequest)
 
 SCRIPT_PARAMS = (USER_DATA[0], *COORDINATION.values())
 """Additional parameters that name a file of the package."""
@@ -81,7 +82,10 @@ class Asked:
         """
         body = await self.decoded(type_)
         await self._check_script(body)
-        return await sealed(self.vault, self.vnf_id, body)
+        if not body.additional_params:
+            return body
+        params = await Secrets(self.vault, self.vnf_id).seal_params(body.additional_params)
+        return msgspec.structs.replace(body, additional_params=params)
 
     async def decoded(self, type_: type[T]) -> T:
         """The body as it came. :raises Rejected: 400."""
@@ -90,14 +94,14 @@ class Asked:
     async def vnfd(self) -> Vnfd:
         return await self.catalogue.vnfd(self.project, self.instance["vnfdId"])
 
-    async def _check_script(self, body: msgspec.Struct) -> None:
-        params: Mapping[str, Any] = getattr(body, "additional_params", None) or {}
-        named = [name for name in SCRIPT_PARAMS if isinstance(params.get(name), str)]
+    async def _check_script(self, body: TaskRequest) -> None:
+        params = body.additional_params or {}
+        named = {name: file for name in SCRIPT_PARAMS if isinstance(file := params.get(name), str)}
         vnfd_id = body.vnfd_id if isinstance(body, ChangeCurrentVnfPkgRequest) else self.instance["vnfdId"]
         files = await self.catalogue.files(self.project, vnfd_id) if named else None
-        for name in named:
-            if files is not None and str(PurePosixPath(params[name])) not in files:
-                detail = f"The package of VNFD {vnfd_id} has no file '{params[name]}'."
+        for name, file in named.items():
+            if files is not None and str(PurePosixPath(file)) not in files:
+                detail = f"The package of VNFD {vnfd_id} has no file '{file}'."
                 raise Rejected(400, detail, pointer=pointer(["additionalParams", name]))
 
     async def connections(self, given: VimConnections) -> VimConnections:

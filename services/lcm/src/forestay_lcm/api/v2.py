@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
 from typing import Any, Literal
 
@@ -30,19 +29,9 @@ from forestay_sol.parameters import DRY_RUN, LIST
 from forestay_sol.selectors import Attributes
 from forestay_sol.versions import versions
 from forestay_sol.vnflcm import (
+    TASK_REQUESTS,
     CancelMode,
-    ChangeCurrentVnfPkgRequest,
-    ChangeExtVnfConnectivityRequest,
-    ChangeVnfFlavourRequest,
     CreateVnfRequest,
-    CreateVnfSnapshotRequest,
-    HealVnfRequest,
-    InstantiateVnfRequest,
-    OperateVnfRequest,
-    RevertToVnfSnapshotRequest,
-    ScaleVnfRequest,
-    ScaleVnfToLevelRequest,
-    TerminateVnfRequest,
     VnfInfoModificationRequest,
     VnfInstance,
     VnfLcmOpOcc,
@@ -71,19 +60,7 @@ VNF_LCM_OP_OCCS = Listing(
 
 V2_VERSIONS = sorted(VNFLCM_V2.accepted)
 #: The bodies of the tasks, for the OpenAPI document.
-REQUESTS: Mapping[str, type[msgspec.Struct]] = {
-    "instantiate": InstantiateVnfRequest,
-    "terminate": TerminateVnfRequest,
-    "scale": ScaleVnfRequest,
-    "scale_to_level": ScaleVnfToLevelRequest,
-    "heal": HealVnfRequest,
-    "change_ext_conn": ChangeExtVnfConnectivityRequest,
-    "change_flavour": ChangeVnfFlavourRequest,
-    "change_vnfpkg": ChangeCurrentVnfPkgRequest,
-    "operate": OperateVnfRequest,
-    "create_snapshot": CreateVnfSnapshotRequest,
-    "revert_to_snapshot": RevertToVnfSnapshotRequest,
-}
+REQUESTS = {operation.lower(): request for operation, request in TASK_REQUESTS.items()}
 
 
 class LcmV2:

@@ -150,7 +150,7 @@ def _counts(flavour: Flavour, info: InstantiatedVnfInfo | None) -> dict[str, int
 def _nfv_after(order: Order, before: InstantiatedVnfInfo | None, vnfcs: Vnfcs) -> Json:
     hot = _base_hot(order.flavour)
     template = unrolled(parsed(hot), order.flavour, vnfcs)
-    overlays = (getattr(order.request, "additional_params", None), order.grant.additional_params)
+    overlays = (order.request.additional_params, order.grant.additional_params)
     sources = Sources(
         flavour=order.flavour,
         links=ext_links(order, before),

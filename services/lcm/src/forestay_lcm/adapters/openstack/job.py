@@ -9,39 +9,10 @@ from typing import Any
 import msgspec
 from forestay_events.errors import Permanent
 from forestay_sol.vnfd import Flavour
-from forestay_sol.vnflcm import (
-    ChangeCurrentVnfPkgRequest,
-    ChangeExtVnfConnectivityRequest,
-    ChangeVnfFlavourRequest,
-    CreateVnfSnapshotRequest,
-    Grant,
-    GrantRequest,
-    HealVnfRequest,
-    InstantiatedVnfInfo,
-    InstantiateVnfRequest,
-    LcmOperation,
-    OperateVnfRequest,
-    RevertToVnfSnapshotRequest,
-    ScaleInfo,
-    ScaleVnfRequest,
-    ScaleVnfToLevelRequest,
-)
+from forestay_sol.vnflcm import Grant, GrantRequest, InstantiatedVnfInfo, LcmOperation, ScaleInfo, TaskRequest
 
 from forestay_lcm.adapters.openstack.settings import OpenStackSettings
 from forestay_lcm.executor import Fence
-
-Request = (
-    InstantiateVnfRequest
-    | ScaleVnfRequest
-    | ScaleVnfToLevelRequest
-    | HealVnfRequest
-    | ChangeExtVnfConnectivityRequest
-    | ChangeVnfFlavourRequest
-    | ChangeCurrentVnfPkgRequest
-    | OperateVnfRequest
-    | CreateVnfSnapshotRequest
-    | RevertToVnfSnapshotRequest
-)
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,7 +25,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     operation: LcmOperation
-    request: Request
+    request: TaskRequest
     flavour: Flavour
     grant_request: GrantRequest
     grant: Grant

@@ -2,46 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 
 import msgspec
 from forestay_events.errors import Permanent
 from forestay_sol.vnfd import Vnfd
 from forestay_sol.vnflcm import (
+    TASK_REQUESTS,
     ChangeCurrentVnfPkgRequest,
-    ChangeExtVnfConnectivityRequest,
     ChangeVnfFlavourRequest,
-    CreateVnfSnapshotRequest,
     Grant,
     GrantRequest,
-    HealVnfRequest,
     InstantiateVnfRequest,
-    LcmOperation,
-    OperateVnfRequest,
-    RevertToVnfSnapshotRequest,
-    ScaleVnfRequest,
-    ScaleVnfToLevelRequest,
+    TaskRequest,
+    TerminateVnfRequest,
 )
 
-from forestay_lcm.adapters.openstack.job import Order, Request
+from forestay_lcm.adapters.openstack.job import Order
 from forestay_lcm.domain.images import grant_of
 from forestay_lcm.domain.state import Operation, Vnf
 
 FindVnfd = Callable[[str], Awaitable[Vnfd]]
-
-REQUESTS: Mapping[LcmOperation, type[Request]] = {
-    "INSTANTIATE": InstantiateVnfRequest,
-    "SCALE": ScaleVnfRequest,
-    "SCALE_TO_LEVEL": ScaleVnfToLevelRequest,
-    "HEAL": HealVnfRequest,
-    "CHANGE_EXT_CONN": ChangeExtVnfConnectivityRequest,
-    "CHANGE_FLAVOUR": ChangeVnfFlavourRequest,
-    "CHANGE_VNFPKG": ChangeCurrentVnfPkgRequest,
-    "OPERATE": OperateVnfRequest,
-    "CREATE_SNAPSHOT": CreateVnfSnapshotRequest,
-    "REVERT_TO_SNAPSHOT": RevertToVnfSnapshotRequest,
-}
-"""The request of each operation that works from an order."""
 
 
 async def order_of(vnf: Vnf, operation: Operation, vnfd: FindVnfd) -> Order | None:
@@ -49,10 +30,10 @@ async def order_of(vnf: Vnf, operation: Operation, vnfd: FindVnfd) -> Order | No
 
     :param vnfd: gives the VNFD of a vnfdId.
     """
-    kind = REQUESTS.get(operation.operation)
-    if kind is None:
+    kind = TASK_REQUESTS.get(operation.operation)
+    if kind is None or kind is TerminateVnfRequest:
         return None
-    request: Request = msgspec.convert(operation.params, kind)
+    request: TaskRequest = msgspec.convert(operation.params, kind)
     present = await vnfd(vnf.vnfd_id)
     coming = await vnfd(request.vnfd_id) if isinstance(request, ChangeCurrentVnfPkgRequest) else present
     flavour = coming.flavour(_flavour_id(vnf, request))
@@ -71,7 +52,7 @@ async def order_of(vnf: Vnf, operation: Operation, vnfd: FindVnfd) -> Order | No
     )
 
 
-def _flavour_id(vnf: Vnf, request: Request) -> str:
+def _flavour_id(vnf: Vnf, request: TaskRequest) -> str:
     match request:
         case InstantiateVnfRequest():
             return request.flavour_id

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-import msgspec
 from forestay_events.errors import Rejected
 from forestay_lcm.api.tasks import Asked
 from forestay_lcm.api.v1.requests import translated
 from forestay_lcm.catalogue import connection_of
 from forestay_sol.body import decode
-from forestay_sol.vnflcm import VimConnectionInfo, VimConnections
+from forestay_sol.vnflcm import TaskRequest, VimConnectionInfo, VimConnections
 
-T = TypeVar("T", bound=msgspec.Struct)
+T = TypeVar("T", bound=TaskRequest)
 
 
 class AskedV1(Asked):

@@ -33,7 +33,7 @@ async def read_back(cloud: Cloud, job: Job) -> Outcome:
     metadata = {key: value for key, value in (info.metadata or {}).items() if key != KEPT}
     own = {name: value for name, value in hidden.items() if name != "nfv"}  # which is there already
     info = msgspec.structs.replace(info, metadata=metadata | ({KEPT: own} if own else {}))
-    params = getattr(ordered(job).request, "additional_params", None) or {}
+    params = ordered(job).request.additional_params or {}
     if "restore-stack" not in job.results and USER_DATA[0] in params:
         info = msgspec.structs.replace(info, metadata=(info.metadata or {}) | {key: params[key] for key in USER_DATA})
     lost = {} if "restore-stack" in job.results else not_kept(ordered(job), job.before, info)
