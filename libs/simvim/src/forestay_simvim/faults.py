@@ -51,6 +51,8 @@ class ResourceFault(msgspec.Struct, kw_only=True, tag_field="on", tag="resource"
     :param stack: matches the resource's stack or its root stack by name.
     :param effect: ``fail`` with *error* and *reason* as a service would give them, ``stuck``, or ``delay`` by *delay* seconds.
     :param leaves_object: whether a failed create leaves its physical object behind.
+    :param notes_object: whether Heat gets to know the id of what a create that fails, or is stuck, has made: not if the
+        service's answer comes too late, or the engine is killed before it comes.
     """
 
     id: str = ""
@@ -62,6 +64,7 @@ class ResourceFault(msgspec.Struct, kw_only=True, tag_field="on", tag="resource"
     error: str = "ResourceInError"
     reason: str = 'Went to status ERROR due to "Message: No valid host was found. , Code: 500"'
     leaves_object: bool = True
+    notes_object: bool = True
     delay: float = 0.0
     times: int | None = 1
     hits: int = 0
@@ -117,22 +120,24 @@ class Faults:
     async def before_resource(self, resource: Resource, action: str) -> None:
         """Wait, hang or fail before the action; raises :class:`Failure`."""
         for fault in self._for_resource(resource, action):
-            if fault.effect == "fail" and fault.leaves_object and action == "CREATE":
-                continue
-            self._use(fault)
-            if fault.effect == "delay":
-                await asyncio.sleep(fault.delay)
-            elif fault.effect == "stuck":
-                await self._released.setdefault(fault.id, asyncio.Event()).wait()
-            else:
-                raise _failure(fault, resource, action)
+            if not _comes_after(fault):
+                await self._strike(fault, resource)
 
-    def after_resource(self, resource: Resource, action: str) -> None:
-        """Fail after the object was made; raises :class:`Failure`."""
+    async def after_resource(self, resource: Resource, action: str) -> None:
+        """Hang or fail after the object was made; raises :class:`Failure`."""
         for fault in self._for_resource(resource, action):
-            if fault.effect == "fail" and fault.leaves_object and action == "CREATE":
-                self._use(fault)
-                raise _failure(fault, resource, action)
+            if _comes_after(fault):
+                resource.physical_id = resource.physical_id if fault.notes_object else None
+                await self._strike(fault, resource)
+
+    async def _strike(self, fault: ResourceFault, resource: Resource) -> None:
+        self._use(fault)
+        if fault.effect == "delay":
+            await asyncio.sleep(fault.delay)
+        elif fault.effect == "stuck":
+            await self._released.setdefault(fault.id, asyncio.Event()).wait()
+        else:
+            raise Failure(fault.action, fault.error, ("resources", resource.name), fault.reason)
 
     def _for_resource(self, resource: Resource, action: str) -> list[ResourceFault]:
         if not self._rules:
@@ -160,5 +165,7 @@ def _matches_call(fault: CallFault, service: str, method: str, path: str) -> boo
     )
 
 
-def _failure(fault: ResourceFault, resource: Resource, action: str) -> Failure:
-    return Failure(action, fault.error, ("resources", resource.name), fault.reason)
+def _comes_after(fault: ResourceFault) -> bool:
+    """Whether it strikes when the object is made."""
+    leaves = fault.leaves_object if fault.effect == "fail" else not fault.notes_object
+    return fault.action == "CREATE" and fault.effect != "delay" and leaves

@@ -107,8 +107,11 @@ def mark_unhealthy(call: Call) -> Reply:
 def _events(call: Call, name: str | None = None) -> list[dict[str, Any]]:
     stack, query = stack_of(call), call.query
     depth = int(query.get("nested_depth", 0))
+    types = query.getall("resource_type", [])
     rows = [
-        views.event(call.base, owner, item, root=stack if depth else None) for owner, item in views.events(stack, depth)
+        views.event(call.base, owner, item, root=stack if depth else None)
+        for owner, item in views.events(stack, depth)
+        if not types or item.type in types
     ]
     if name is not None:
         rows = [row for row in rows if row["resource_name"] == name]

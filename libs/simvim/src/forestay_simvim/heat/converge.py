@@ -69,7 +69,7 @@ async def perform(engine: Engine, resource: Resource, action: str, work: Corouti
             work.close()
             raise
         await work
-        engine.faults.after_resource(resource, action)
+        await engine.faults.after_resource(resource, action)
     except ReplaceNeeded:
         resource.action, resource.status = "UPDATE", COMPLETE
         raise

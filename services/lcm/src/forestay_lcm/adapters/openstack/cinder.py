@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterable
 
 import msgspec
+from forestay_events.errors import Permanent
 
 from forestay_lcm.adapters.openstack.heat import Caller
 from forestay_lcm.adapters.openstack.transport import NotFound
@@ -45,6 +46,23 @@ class Cinder:
         """These volumes by id; one that is gone is left out."""
         found = await asyncio.gather(*(self._volume(volume) for volume in ids))
         return {volume.id: volume for volume in found if volume}
+
+    async def named(self, names: Iterable[str]) -> list[str]:
+        """The ids of the volumes that have one of these names."""
+        found = await asyncio.gather(*(self._named(name) for name in sorted(names)))
+        return [volume for volumes in found for volume in volumes]
+
+    async def _named(self, name: str) -> list[str]:
+        reply = await self._cloud.request(SERVICE, "GET", "/volumes", query={"name": name})
+        return [volume["id"] for volume in reply.body["volumes"] if volume["name"] == name]
+
+    async def delete(self, volume: str) -> None:
+        """Start to delete a volume; one that is gone is fine, as is one that Cinder is at work on: it says 400 to that."""
+        try:
+            await self._cloud.request(SERVICE, "DELETE", f"/volumes/{volume}", acts=True)
+        except Permanent as error:
+            if error.status not in (400, 404):
+                raise
 
     async def note(self, volume: str, key: str, value: str) -> None:
         """Write into a volume's metadata."""

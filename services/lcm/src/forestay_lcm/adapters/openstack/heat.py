@@ -17,11 +17,10 @@ from forestay_lcm.adapters.openstack.transport import NotFound, Reply
 
 SERVICE = "orchestration"
 
-_NONE = "00000000-0000-0000-0000-000000000000"
-_ID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-
-_KILLED = "Worker went down"
-"""The beginning of Heat's reason of a resource that a killed engine was at."""
+_RANDOM = re.compile("-[a-z2-7]{12}")
+"""The end of a name that Heat gives."""
+_LONGEST = 53
+"""Characters of a server's name: Heat shortens its own."""
 
 
 class Caller(Protocol):
@@ -158,21 +157,22 @@ class Heat:
         recent = (event for event in events if datetime.fromisoformat(event["event_time"]) >= since)
         return [event["resource_status_reason"] for event in recent if event["resource_status"].endswith("_FAILED")]
 
-    async def begun(self, stack: Stack) -> set[str]:
-        """The names of all that Heat has begun to make in a stack and in those nested in it, as the services know it."""
-        return {event["physical_resource_id"] for event in await self._creations(stack, "IN_PROGRESS")}
+    async def names(self, stack: Stack, type_: str, status: str) -> set[str]:
+        """The names that Heat has given to resources of a type, in a stack and in those nested in it, whose creation came to a
+        status while Heat had no id of them.
 
-    async def lost(self, stack: Stack) -> set[str]:
-        """The names of what a killed engine has begun to make there, and not noted the id of."""
-        events = await self._creations(stack, "FAILED")
-        return {
-            event["physical_resource_id"] for event in events if event["resource_status_reason"].startswith(_KILLED)
+        Only those that Heat has made up: one that a template says may be that of somebody else's resource, too.
+
+        :param status: ``IN_PROGRESS``: all that it has begun to make; ``FAILED``: what it has failed with.
+        """
+        query = {
+            "nested_depth": 2,
+            "resource_type": type_,
+            "resource_action": "CREATE",
+            "resource_status": status,
         }
-
-    async def _creations(self, stack: Stack, status: str) -> list[dict[str, Any]]:
-        query = {"nested_depth": 2, "resource_action": "CREATE", "resource_status": status}
         events = (await self._cloud.request(SERVICE, "GET", f"/stacks/{stack.path}/events", query=query)).body["events"]
-        return [event for event in events if not _ID.fullmatch(event.get("physical_resource_id") or _NONE)]
+        return {event["physical_resource_id"] for event in events if _is_made_up(event)}
 
     async def delete(self, stack: Stack) -> None:
         """Start to delete a stack; one that is gone is fine."""
@@ -197,6 +197,18 @@ class Heat:
         await self._cloud.request(SERVICE, "PATCH", path, body=body, acts=True)
 
 
+def is_named_by(stack_name: str, name: str) -> bool:
+    """Whether a name is one that Heat makes up for what is in a stack, or in one nested in it."""
+    return name.startswith(f"{stack_name}-") and _RANDOM.fullmatch(name[-13:]) is not None
+
+
+def _is_made_up(event: dict[str, Any]) -> bool:
+    name: str = event.get("physical_resource_id") or ""
+    whole = f"{_home(event).partition('/')[0].rstrip('*')}-{event['resource_name']}{name[-13:]}"
+    shortened = f"{whole[:2]}-{whole[3 - _LONGEST :]}" if len(whole) > _LONGEST else whole
+    return name in (whole, shortened) and _RANDOM.fullmatch(name[-13:]) is not None
+
+
 def _told(headers: Mapping[str, str]) -> datetime:
     """When Heat has answered: its clock may differ from ours."""
     return parsedate_to_datetime(headers["Date"]) if "Date" in headers else datetime.now(UTC)
@@ -216,15 +228,20 @@ def _stack(body: dict[str, Any]) -> Stack:
     )
 
 
+def _home(body: dict[str, Any]) -> str:
+    """``name/id`` of the stack that a resource or an event is in."""
+    url: str = next((link["href"] for link in body.get("links", ()) if link["rel"] == "stack"), "")
+    return "/".join(url.rsplit("/", 2)[-2:])
+
+
 def _resource(body: dict[str, Any]) -> StackResource:
-    home = next((link["href"] for link in body.get("links", ()) if link["rel"] == "stack"), "")
     return StackResource(
         name=body["resource_name"],
         type=body["resource_type"],
         physical_id=body.get("physical_resource_id") or "",
         status=body["resource_status"],
         reason=body.get("resource_status_reason") or "",
-        stack="/".join(home.rsplit("/", 2)[-2:]),
+        stack=_home(body),
         creation_time=body.get("creation_time") or "",
         required_by=tuple(body.get("required_by") or ()),
     )

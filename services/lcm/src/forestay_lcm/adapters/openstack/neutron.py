@@ -1,4 +1,5 @@
-"""Neutron v2: the addresses that ports really have, and those under which they are reached from elsewhere."""
+"""Neutron v2: the addresses that ports really have, and those under which they are reached from elsewhere; and what is there
+under a name."""
 
 from __future__ import annotations
 
@@ -12,7 +13,9 @@ from forestay_lcm.adapters.openstack.heat import Caller
 from forestay_lcm.adapters.openstack.transport import NotFound
 
 _BATCH = 50
-"""Devices asked for in one call, so that the URL stays short."""
+"""Ids asked for in one call, so that the URL stays short."""
+_NAMES = 10
+"""Names asked for in one call."""
 
 
 class FixedIp(msgspec.Struct, frozen=True):
@@ -90,6 +93,16 @@ class Neutron:
             found |= {network["id"] async for network in self._list("networks", query)}
         return found
 
+    def of(self, collection: str) -> Collection:
+        """What there is of a kind: ``ports``, ``security_groups``, ..."""
+        return Collection(self._cloud, collection)
+
+    async def idle_ports(self, networks: Sequence[str]) -> dict[str, str]:
+        """The ports of these networks that no device has: their names by id."""
+        batches = [networks[at : at + _BATCH] for at in range(0, len(networks), _BATCH)]
+        found = [port for batch in batches async for port in self._list("ports", {"network_id": list(batch)})]
+        return {port["id"]: port["name"] for port in found if not _is_used(port)}
+
     async def _ports(self, query: dict[str, Iterable[str]]) -> list[Port]:
         ports = [msgspec.convert(port, Port) async for port in self._list("ports", query)]
         floating = await self._floating_ips([port.id for port in ports])
@@ -106,13 +119,47 @@ class Neutron:
                 return []
         return found
 
-    async def _list(self, collection: str, query: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
+    def _list(self, collection: str, query: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
+        return self.of(collection).list(query)
+
+
+class Collection:
+    """What a project has of one kind. All methods raise as :meth:`Transport.request` does."""
+
+    def __init__(self, cloud: Caller, name: str) -> None:
+        self._cloud = cloud
+        self._name = name
+        self._path = f"/v2.0/{name.replace('_', '-')}"
+
+    async def list(self, query: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
         """All that is asked for; an operator can have Neutron show it page by page (``pagination_max_limit``)."""
         marker: dict[str, str] = {}
         while True:
-            reply = await self._cloud.request("network", "GET", f"/v2.0/{collection}", query={**query, **marker})
-            for item in reply.body[collection]:
+            reply = await self._cloud.request("network", "GET", self._path, query={**query, **marker})
+            for item in reply.body[self._name]:
                 yield item
-            if not any(link["rel"] == "next" for link in reply.body.get(f"{collection}_links", ())):
+            if not any(link["rel"] == "next" for link in reply.body.get(f"{self._name}_links", ())):
                 return
-            marker = {"marker": reply.body[collection][-1]["id"]}
+            marker = {"marker": reply.body[self._name][-1]["id"]}
+
+    async def named(self, names: Iterable[str]) -> list[str]:
+        """The ids of what has one of these names; of ports, those that no device has."""
+        wanted = sorted(names)
+        batches = [wanted[at : at + _NAMES] for at in range(0, len(wanted), _NAMES)]
+        found = [item for batch in batches async for item in self.list({"name": batch})]
+        return [item["id"] for item in found if not _is_used(item)]
+
+    async def delete(self, resource: str) -> None:
+        """Delete one; it is fine if it is gone.
+
+        :raises AlreadyExists: 409, it is in use.
+        """
+        try:
+            await self._cloud.request("network", "DELETE", f"{self._path}/{resource}", acts=True)
+        except NotFound:
+            return
+
+
+def _is_used(item: Mapping[str, Any]) -> bool:
+    """Whether a port is a device's, or was made for one."""
+    return bool(item.get("device_id") or item.get("device_owner"))

@@ -8,9 +8,10 @@ from forestay_lcm.adapters.openstack.blueprint import stack_name
 from forestay_lcm.adapters.openstack.cloud import Cloud
 from forestay_lcm.adapters.openstack.heat import Stack
 from forestay_lcm.adapters.openstack.job import Job
+from forestay_lcm.adapters.openstack.steps.mending import cleared, mended
 from forestay_lcm.adapters.openstack.steps.placing import placed_anew
 from forestay_lcm.adapters.openstack.steps.stack import OURS, is_of_operation, reasons, sent, tags
-from forestay_lcm.adapters.openstack.steps.waiting import RESUMABLE, awaited, delay, mended
+from forestay_lcm.adapters.openstack.steps.waiting import RESUMABLE, awaited, delay
 from forestay_lcm.adapters.openstack.transport import AlreadyExists
 from forestay_lcm.adapters.openstack.wanted import stack_after
 from forestay_lcm.domain.state import Operation
@@ -65,6 +66,8 @@ async def _settle(cloud: Cloud, job: Job, stack: Stack) -> Outcome:
             await job.fence()
             await cloud.heat.update(stack, {"tags": tags(job, stack)})
             return sent(stack)
+    if waits := await cleared(cloud, job, stack, leaving=True):
+        return waits
     await job.fence()
     await cloud.heat.delete(stack)
     return Again(delay=delay(job), note=f"the {stack.status.lower()} stack {stack.id} of an earlier try is deleted")

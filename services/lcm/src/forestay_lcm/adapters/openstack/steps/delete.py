@@ -6,9 +6,10 @@ from forestay_lcm.adapters.openstack.blueprint import stack_name
 from forestay_lcm.adapters.openstack.cloud import Cloud
 from forestay_lcm.adapters.openstack.heat import Stack
 from forestay_lcm.adapters.openstack.job import Job
+from forestay_lcm.adapters.openstack.steps.mending import cleared
 from forestay_lcm.adapters.openstack.steps.stack import OURS, reasons, sent
-from forestay_lcm.adapters.openstack.steps.waiting import awaited, delay
-from forestay_lcm.executor import Again, Confirmed, Failed, Outcome
+from forestay_lcm.adapters.openstack.steps.waiting import awaited
+from forestay_lcm.executor import Confirmed, Failed, Outcome
 
 
 async def delete_stack(cloud: Cloud, job: Job) -> Outcome:
@@ -18,7 +19,7 @@ async def delete_stack(cloud: Cloud, job: Job) -> Outcome:
         return Confirmed({})
     # Whoever retries does not wait for an engine that was killed: Heat takes up a deletion that it has forgotten.
     if stack.action != "DELETE" or stack.status == "FAILED" or job.attempt > 1:
-        if stack.status != "COMPLETE" and (waits := await _unknown(cloud, job, stack)):
+        if stack.status != "COMPLETE" and (waits := await cleared(cloud, job, stack, leaving=True)):
             return waits
         await job.fence()
         await cloud.heat.delete(stack)
@@ -32,7 +33,7 @@ def _is_ours(stack: Stack, job: Job) -> bool:
 
 
 async def await_deleted(cloud: Cloud, job: Job) -> Outcome:
-    """Look whether the stack is gone."""
+    """Look whether the stack is gone. What Heat does not know may have kept it from that: then it is sent the deletion again."""
     deleted = job.results["delete-stack"]
     if "stack_id" not in deleted:
         return Confirmed({})
@@ -40,15 +41,9 @@ async def await_deleted(cloud: Cloud, job: Job) -> Outcome:
     if stack is None:
         return Confirmed({})
     if (stack.action, stack.status) == ("DELETE", "FAILED"):
+        if waits := await cleared(cloud, job, stack, leaving=True):
+            await job.fence()
+            await cloud.heat.delete(stack)
+            return waits
         return Failed(title="Stack delete failed", status=422, detail=await reasons(cloud, stack))
     return await awaited(cloud, job, stack)
-
-
-async def _unknown(cloud: Cloud, job: Job, stack: Stack) -> Again | None:
-    """Delete servers that a killed engine has begun and not noted: Heat would not, and could not delete their ports."""
-    known = {item.physical_id for item in await cloud.heat.resources(stack.name, stack.id)}
-    servers = [server for server in await cloud.nova.named(await cloud.heat.begun(stack)) if server not in known]
-    for server in servers:
-        await job.fence()
-        await cloud.nova.delete(server)
-    return Again(delay=delay(job), note=f"servers that Heat does not know: {', '.join(servers)}") if servers else None

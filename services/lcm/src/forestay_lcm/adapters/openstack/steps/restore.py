@@ -11,6 +11,7 @@ from forestay_lcm.adapters.openstack.groups import group_stacks, surplus
 from forestay_lcm.adapters.openstack.heat import StackResource
 from forestay_lcm.adapters.openstack.job import Job, existing, ordered
 from forestay_lcm.adapters.openstack.steps.marks import unmark
+from forestay_lcm.adapters.openstack.steps.mending import cleared
 from forestay_lcm.adapters.openstack.steps.stack import (
     changed,
     is_of_operation,
@@ -39,6 +40,8 @@ async def restore_stack(cloud: Cloud, job: Job, *, at_once: bool = False) -> Out
         return sent(stack)
     resources = await cloud.heat.resources(stack.name, stack.id)
     await unmark(cloud, job, resources)
+    if stack.status == "FAILED" and (waits := await cleared(cloud, job, stack)) and not at_once:
+        return waits
     if not is_of_operation(stack, job) and order.operation not in _INSIDE:
         return Confirmed({})
     if order.operation in _GROWING:

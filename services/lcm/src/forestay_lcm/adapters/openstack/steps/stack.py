@@ -8,7 +8,8 @@ from forestay_lcm.adapters.openstack.blueprint import Change, stack_name
 from forestay_lcm.adapters.openstack.cloud import Cloud
 from forestay_lcm.adapters.openstack.heat import Stack
 from forestay_lcm.adapters.openstack.job import Job
-from forestay_lcm.adapters.openstack.steps.waiting import RESUMED, awaited, mended
+from forestay_lcm.adapters.openstack.steps.mending import cleared, mended
+from forestay_lcm.adapters.openstack.steps.waiting import RESUMED, awaited
 from forestay_lcm.executor import Again, Confirmed, Failed, Outcome
 
 OURS = "forestay"
@@ -70,12 +71,14 @@ def sent(stack: Stack) -> Confirmed:
 
 
 async def others(cloud: Cloud, job: Job, stack: Stack) -> Again | None:
-    """Wait for what somebody else has begun, such as an operation that was given up, and for what a killed engine has half made;
-    ``None`` when there is nothing of it."""
+    """Wait for what somebody else has begun, such as an operation that was given up, and for what Heat has half made or does not
+    know; ``None`` when there is nothing of it."""
     if stack.status == "IN_PROGRESS" and stack.action != "DELETE" and not is_of_operation(stack, job):
         waits = await awaited(cloud, job, stack)
         return Again(delay=waits.delay, note=f"{waits.note} (by somebody else)")
-    return await mended(cloud, job, stack) if stack.status == "COMPLETE" else None
+    if stack.status == "FAILED":
+        return await cleared(cloud, job, stack)
+    return await mended(cloud, job, stack)
 
 
 async def send(cloud: Cloud, job: Job, stack: Stack, change: Change) -> Again | None:
