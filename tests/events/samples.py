@@ -78,7 +78,7 @@ class Counting:
         )
 
 
-async def until(condition: Callable[[], object], within: float = 5.0) -> float:
+async def until(condition: Callable[[], object], within: float = 60.0) -> float:
     """Wait until ``condition`` holds; returns the seconds that it took."""
     begin = time.monotonic()
     while not condition():

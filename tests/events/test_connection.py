@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import time
 
 import pytest
 from forestay_events.connection import SILENCE, Nats, connect
@@ -29,21 +28,20 @@ async def test_no_server_is_an_error_soon_and_shows_no_password() -> None:
 async def test_a_wrong_password_is_named_as_the_reason(nats_server: EmbeddedNats) -> None:
     wrong = nats_server.url.replace(nats_server.url.split(":")[2].split("@")[0], "wrong")
     with pytest.raises(Unavailable, match="Authorization Violation"):
-        async with connect(wrong, name="test", patience=0.5):
+        async with connect(wrong, name="test", patience=3):
             pass
 
 
 async def test_whoever_waits_for_a_reply_is_told_when_the_server_dies(nats: Nats, nats_server: EmbeddedNats) -> None:
     await nats.client.subscribe("silent")
-    asking = asyncio.create_task(nats.client.request("silent", b"anybody?", timeout=30))
+    asking = asyncio.create_task(nats.client.request("silent", b"anybody?", timeout=600))
     promise = nats.promise()
     await asyncio.sleep(0.05)
-    begin = time.monotonic()
     await nats_server.kill()
-    for waiting in (asking, promise):
-        with pytest.raises(SILENCE):
-            await waiting
-    assert time.monotonic() - begin < 1
+    async with asyncio.timeout(60):
+        for waiting in (asking, promise):
+            with pytest.raises(SILENCE):
+                await waiting
     with pytest.raises(Unavailable):
         await nats.check()
 

@@ -35,7 +35,7 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 async def take(store: EventStore, count: int, *, after: int = 0) -> list[Stored]:
     """The next ``count`` commits of the stream, waiting for them."""
     taken: list[Stored] = []
-    async with asyncio.timeout(5), aclosing(store.follow("LCM", after=after)) as batches:
+    async with asyncio.timeout(60), aclosing(store.follow("LCM", after=after)) as batches:
         async for batch in batches:
             taken += batch
             if len(taken) >= count:

@@ -74,7 +74,7 @@ async def test_the_damaged_aggregate_is_read_only_and_others_go_on(
         await projector.check()
 
     written = await tallies.execute("b", 1, Origin("elsewhere", "project", "tester"))
-    await projector.positions.wait("lcm", "LCM", written.seq)
+    await projector.positions.wait("lcm", "LCM", written.seq, timeout=60)
     assert projector.stopped is None
     assert await pool.fetchval("SELECT array_agg(seq ORDER BY seq) FROM lcm.commit") == [1, last, 4]
     refused = await pool.fetchrow("SELECT * FROM lcm.refused")

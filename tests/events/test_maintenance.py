@@ -52,7 +52,7 @@ async def project(projector: Projector, log: JetStreamEventStore) -> None:
     """Fill the log with 620 commits of three aggregates, project them, and stop."""
     async with running(projector):
         await asyncio.gather(fill(log, "a", 600), fill(log, "b", 19), fill(log, "c", 1))
-        await projector.positions.wait("lcm", "LCM", 620)
+        await projector.positions.wait("lcm", "LCM", 620, timeout=60)
 
 
 async def lose(nats_server: EmbeddedNats, nats: Nats) -> None:
@@ -122,7 +122,7 @@ async def test_wrong_rows_are_rebuilt_beside_a_projector_that_runs(
     listening = asyncio.create_task(projector.positions.run())
     async with running(projector):
         last = await fill(log, "a", 700)
-        await projector.positions.wait("lcm", "LCM", 700)
+        await projector.positions.wait("lcm", "LCM", 700, timeout=60)
         await pool.execute("UPDATE lcm.tally SET commits = 0")
         writing = asyncio.create_task(fill(log, "a", 300, last))
         again = Projector(pool, log, Positions(database), "lcm", "LCM", [Counting()])
@@ -184,7 +184,7 @@ async def test_a_lost_log_is_refused_and_then_restored(
         tallies = Aggregates(log, TALLY, lambda: NOON)
         written = await tallies.execute("a", 1, Origin("after", "project", "tester"))
         assert (written.version, written.seq) == (601, 621)
-        await projector.positions.wait("lcm", "LCM", 621)
+        await projector.positions.wait("lcm", "LCM", 621, timeout=60)
 
 
 async def test_refused_messages_keep_their_place_when_the_log_is_restored(
@@ -194,7 +194,7 @@ async def test_refused_messages_keep_their_place_when_the_log_is_restored(
         await fill(log, "a", 2)
         await nats.js.publish("lcm.vnf.a", b"garbage")
         await fill(log, "b", 2)
-        await projector.positions.wait("lcm", "LCM", 5)
+        await projector.positions.wait("lcm", "LCM", 5, timeout=60)
     before = await findings(log, pool)
     assert [finding.seq for finding in before] == [3]
     await lose(nats_server, nats)

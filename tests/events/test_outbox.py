@@ -28,11 +28,13 @@ class Dispatching:
     tables = OUTBOX_TABLE
 
     def __init__(self) -> None:
+        self.begun = asyncio.Event()
         self.gate = asyncio.Event()
         self.gate.set()
 
     async def apply(self, connection: Connection, schema: str, commits: Sequence[Stored]) -> None:
         await post(connection, schema, [(work(stored), 0.0) for stored in commits])
+        self.begun.set()
         await self.gate.wait()
 
 
@@ -65,6 +67,13 @@ async def waiting(nats: Nats) -> dict[str, str]:
     }
 
 
+async def emptied(pool: asyncpg.Pool) -> None:
+    """Wait until nothing is left in the outbox."""
+    async with asyncio.timeout(60):
+        while await pool.fetchval("SELECT count(*) FROM lcm.outbox"):
+            await asyncio.sleep(0.02)
+
+
 async def test_work_leaves_only_behind_the_projectors_transaction(
     pool: asyncpg.Pool, log: JetStreamEventStore, queue: WorkQueue, nats: Nats, database: str
 ) -> None:
@@ -72,16 +81,16 @@ async def test_work_leaves_only_behind_the_projectors_transaction(
     async with dispatching(pool, log, queue, database, projection) as projector:
         projection.gate.clear()
         await fill(log, "a", 1)
+        await projection.begun.wait()
         await asyncio.sleep(0.2)
         assert await waiting(nats) == {}
         projection.gate.set()
-        await projector.positions.wait("lcm", "LCM", 1)
-        async with asyncio.timeout(1):
+        await projector.positions.wait("lcm", "LCM", 1, timeout=60)
+        async with asyncio.timeout(60):
             while not await waiting(nats):
                 await asyncio.sleep(0.01)
         assert await waiting(nats) == {"cmd.heat.vim.a.now": "1"}
-        await asyncio.sleep(0.05)
-        assert await pool.fetchval("SELECT count(*) FROM lcm.outbox") == 0
+        await emptied(pool)
 
 
 @pytest.mark.parametrize("outboxes", [1, 3])
@@ -90,10 +99,8 @@ async def test_the_newest_work_of_each_subject_is_what_waits_in_the_end(
 ) -> None:
     async with dispatching(pool, log, queue, database, Dispatching(), outboxes) as projector:
         await asyncio.gather(*(fill(log, name, 300) for name in "abc"))
-        await projector.positions.wait("lcm", "LCM", 900)
-        async with asyncio.timeout(5):
-            while await pool.fetchval("SELECT count(*) FROM lcm.outbox"):
-                await asyncio.sleep(0.02)
+        await projector.positions.wait("lcm", "LCM", 900, timeout=60)
+        await emptied(pool)
     assert await waiting(nats) == {f"cmd.heat.vim.{name}.now": "300" for name in "abc"}
 
 
@@ -109,15 +116,15 @@ async def test_work_waits_in_the_outbox_while_nats_is_away(
     async with dispatching(pool, log, queue, database, projection) as projector:
         projection.gate.clear()
         await fill(log, "a", 1)
-        await asyncio.sleep(0.1)
+        await projection.begun.wait()
         await nats_server.kill()
         projection.gate.set()
-        await projector.positions.wait("lcm", "LCM", 1)
+        await projector.positions.wait("lcm", "LCM", 1, timeout=60)
         await asyncio.sleep(0.1)
         assert await pool.fetchval("SELECT count(*) FROM lcm.outbox") == 1
         await nats_server.restart()
         await until(lambda: nats.connected)
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(60):
             while not await waiting(nats):
                 await asyncio.sleep(0.02)
         assert await waiting(nats) == {"cmd.heat.vim.a.now": "1"}
@@ -131,7 +138,7 @@ async def test_delayed_work_and_work_for_now_do_not_replace_each_other(
         async with pool.acquire() as connection:
             await post(connection, "lcm", [(item, 0.0), (item, 60.0)])
         projector.batch_applied.set()
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(60):
             while len(await waiting(nats)) < 2:
                 await asyncio.sleep(0.02)
     assert {subject.partition(".")[0] for subject in await waiting(nats)} == {"cmd", "later"}

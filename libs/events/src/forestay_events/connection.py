@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from nats.js import JetStreamContext
 from nats.js.errors import NoStreamResponseError, ServiceUnavailableError
 
 from forestay_events.errors import Unavailable
+from forestay_events.tasks import stop
 
 log = structlog.get_logger(__name__)
 
@@ -124,21 +125,20 @@ async def connect(
 
     options: dict[str, Any] = {"user_credentials": str(credentials)} if credentials else {}
     try:
-        # nats-py keeps trying for ever here too, as it does after a connection was lost.
-        async with asyncio.timeout(patience):
-            await client.connect(
-                servers=url.split(","),
-                name=name,
-                pending_size=0,
-                connect_timeout=5,
-                max_reconnect_attempts=-1,
-                reconnect_time_wait=0.2,  # pyright: ignore[reportArgumentType] - seconds, fractions work
-                ping_interval=5,
-                error_cb=failed,
-                disconnected_cb=connection.on_disconnect,
-                reconnected_cb=connection.on_reconnect,
-                **options,
-            )
+        connecting = client.connect(
+            servers=url.split(","),
+            name=name,
+            pending_size=0,
+            connect_timeout=5,
+            max_reconnect_attempts=-1,
+            reconnect_time_wait=0.2,  # pyright: ignore[reportArgumentType] - seconds, fractions work
+            ping_interval=5,
+            error_cb=failed,
+            disconnected_cb=connection.on_disconnect,
+            reconnected_cb=connection.on_reconnect,
+            **options,
+        )
+        await _within(patience, connecting)
     except (OSError, NatsError) as error:
         await client.close()
         raise Unavailable(f"NATS at {_without_secret(url)} does not answer: {reason}") from error
@@ -147,6 +147,19 @@ async def connect(
         yield connection
     finally:
         await client.close()
+
+
+async def _within(seconds: float, connecting: Coroutine[Any, Any, None]) -> None:
+    """nats-py keeps trying for ever here too, as it does after a connection was lost, and may miss that it is cancelled."""
+    task = asyncio.create_task(connecting)
+    try:
+        await asyncio.wait({task}, timeout=seconds)
+    finally:
+        if not task.done():
+            await stop([task])
+    if task.cancelled():
+        raise TimeoutError
+    task.result()
 
 
 def _without_secret(url: str) -> str:
