@@ -85,11 +85,12 @@ async def test_rolling_update_and_back(
     forestay: TestSite, listener: Listener, manager: Manager, tmp_path: Path
 ) -> None:
     api = forestay.api
-    vnf, body = await prepared(forestay, variant(tmp_path, "sample-asg", name="old"))
-    coming = str(uuid4())
-    files = {"Scripts/coordinate.py": COORDINATE}
-    hooks = listener.hooked("change_current_package_start", "change_current_package_end")
-    csar = variant(tmp_path, "sample-asg", name="new", vnfd_id=coming, files=files, hooks=hooks, edit=larger)
+    around = [f"change_current_package{way}_{end}" for way in ("", "_rollback") for end in ("start", "end")]
+    returning, going = listener.hooked(*around[2:]), listener.hooked(*around[:2])
+    files = {"Scripts/back.py": COORDINATE}
+    vnf, body = await prepared(forestay, variant(tmp_path, "sample-asg", name="old", files=files, hooks=returning))
+    coming, files = str(uuid4()), {"Scripts/coordinate.py": COORDINATE}
+    csar = variant(tmp_path, "sample-asg", name="new", vnfd_id=coming, files=files, hooks=going, edit=larger)
     await done(forestay, vnf, "instantiate", body | {"instantiationLevelId": "instantiation_level_2"})
     before = await servers(forestay, vnf)
     old = (await api.send("GET", vnf))["vnfdId"]
@@ -109,7 +110,7 @@ async def test_rolling_update_and_back(
         "additionalParams": {
             "upgrade_type": "RollingUpdate",
             "lcm-operation-coordinate-new-vnf": "Scripts/coordinate.py",
-            "lcm-operation-coordinate-old-vnf": "Scripts/coordinate.py",
+            "lcm-operation-coordinate-old-vnf": "Scripts/back.py",
             "vdu_params": [{"vdu_id": "VDU1", "new_vnfc_param": param, "old_vnfc_param": param}],
         },
     }
@@ -131,6 +132,7 @@ async def test_rolling_update_and_back(
     assert await usage(forestay, coming) == "NOT_IN_USE"
     assert {vnfc["metadata"]["flavor"] for vnfc in (await servers(forestay, vnf)).values()} == {"m1.tiny"}
     assert len(manager.asked) == 2, "the new VNFC, and the old one that came back"
+    assert listener.hooks == [around[0], *around[2:]], "the way back is that of the package which is there again"
 
     changed = await done(forestay, vnf, "change_vnfpkg", change)
     shown, after = await api.send("GET", vnf), await servers(forestay, vnf)
@@ -157,6 +159,7 @@ async def test_rolling_update_and_back(
         ({"vdu_params": "VDU1"}, 400, "/additionalParams/vdu_params"),
         ({"vdu_params": []}, 400, "/additionalParams/vdu_params"),
         ({"lcm-operation-coordinate-new-vnf": "no.py"}, 400, "/additionalParams/lcm-operation-coordinate-new-vnf"),
+        ({"lcm-operation-coordinate-old-vnf": "no.py"}, 400, "/additionalParams/lcm-operation-coordinate-old-vnf"),
     ],
 )
 async def test_what_can_be_seen_is_refused_before_the_202(

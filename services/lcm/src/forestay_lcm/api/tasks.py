@@ -78,7 +78,8 @@ class Asked:
     async def body(self, type_: type[T]) -> T:
         """The body, secrets of additionalParams sealed.
 
-        :raises Rejected: 400, also when a script that it names is not in the package that the VNF is going to have.
+        :raises Rejected: 400, also when a script that it names is not in the package that the VNF is going to have, or, for the
+            way back, has.
         """
         body = await self.decoded(type_)
         await self._check_script(body)
@@ -96,10 +97,13 @@ class Asked:
 
     async def _check_script(self, body: TaskRequest) -> None:
         params = body.additional_params or {}
-        named = {name: file for name in SCRIPT_PARAMS if isinstance(file := params.get(name), str)}
-        vnfd_id = body.vnfd_id if isinstance(body, ChangeCurrentVnfPkgRequest) else self.instance["vnfdId"]
-        files = await self.catalogue.files(self.project, vnfd_id) if named else None
-        for name, file in named.items():
+        present = self.instance["vnfdId"]
+        coming = body.vnfd_id if isinstance(body, ChangeCurrentVnfPkgRequest) else present
+        for name in SCRIPT_PARAMS:
+            if not isinstance(file := params.get(name), str):
+                continue
+            vnfd_id = present if name == COORDINATION["coordinate-old"] else coming
+            files = await self.catalogue.files(self.project, vnfd_id)
             if files is not None and str(PurePosixPath(file)) not in files:
                 detail = f"The package of VNFD {vnfd_id} has no file '{file}'."
                 raise Rejected(400, detail, pointer=pointer(["additionalParams", name]))

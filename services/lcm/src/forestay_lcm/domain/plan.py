@@ -168,6 +168,9 @@ HOOKS: dict[LcmOperation, str] = {
     "REVERT_TO_SNAPSHOT": "revert_to_snapshot",
 }
 
+ROLLBACK_HOOKS = ("_rollback_start", "_rollback_end")
+"""How the hooks around a rollback end: those of the package that the VNF has again then."""
+
 
 def kind_of(step: str) -> str:
     """The kind of a step, by its name."""

@@ -28,6 +28,7 @@ from forestay_lcm.catalogue import Catalogue
 from forestay_lcm.domain.connection_points import address_of
 from forestay_lcm.domain.decisions.requested import HIDDEN_PARAMETERS, USER_DATA
 from forestay_lcm.domain.grants.operations import flavour_after, vnfd_after
+from forestay_lcm.domain.plan import ROLLBACK_HOOKS
 from forestay_lcm.domain.script_metadata import ERROR_DATA, WRITTEN, written
 from forestay_lcm.domain.seen import seen_last
 from forestay_lcm.domain.state import Operation, StepRun, Vnf
@@ -106,7 +107,8 @@ class ScriptSteps:
     async def hook(self, vnf: Vnf, operation: Operation, run: StepRun) -> Outcome:
         """A script of the VNFD's interface ``Vnflcm``."""
         hook = run.step.argument
-        vnfd_id = vnf.vnfd_id if operation.operation == "MODIFY_INFO" else vnfd_after(vnf, operation)
+        of_present = operation.operation == "MODIFY_INFO" or hook.endswith(ROLLBACK_HOOKS)
+        vnfd_id = vnf.vnfd_id if of_present else vnfd_after(vnf, operation)
         script = (await self._flavour(vnf, operation, vnfd_id)).lcm_scripts[hook]
         if script.type != PYTHON:
             return Failed("Mgmt driver execution failed", 422, f"Unsupported script type {script.type}")
@@ -184,7 +186,7 @@ class ScriptSteps:
             )
         call = self._call(
             "coordination",
-            await self._package(vnf, vnfd_after(vnf, operation)),
+            await self._package(vnf, vnfd_after(vnf, operation) if kind == "coordinate-new" else vnf.vnfd_id),
             str(PurePosixPath(params[COORDINATION[kind]])),
             coordination_arguments(vnf, operation, vnfc, param, address=address, endpoint=self._endpoint),
         )

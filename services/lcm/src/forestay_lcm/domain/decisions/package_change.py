@@ -51,6 +51,7 @@ def change_vnfpkg(vnf: Vnf, command: ChangeVnfPkg, ctx: Context) -> Decision[Vnf
         request,
         f"VNFD {coming.vnfd_id} ({coming.software_version}) in place of {vnf.vnfd_id} requested",
         flavour=flavour,
+        back=command.vnfd.flavours.get(info.flavour_id),
         connections=command.vim_connections,
         nfvo=command.nfvo,
         without=frozenset(step for step, name in COORDINATION.items() if name not in params),

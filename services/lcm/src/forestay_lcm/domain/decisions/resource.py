@@ -21,7 +21,7 @@ from forestay_lcm.domain.events import (
     VnfInfoModified,
 )
 from forestay_lcm.domain.merge_patch import merge_patch
-from forestay_lcm.domain.plan import HOOKS, around, driver_of, steps
+from forestay_lcm.domain.plan import HOOKS, ROLLBACK_HOOKS, around, driver_of, steps
 from forestay_lcm.domain.state import Vnf
 from forestay_sol.vnfd import Vnfd
 from forestay_sol.vnflcm import InstantiatedVnfInfo, VimConnectionInfo, VnfInfoModificationRequest
@@ -32,7 +32,7 @@ VNFC_MAPPING = "VDU_VNFc_mapping"
 
 _NO_VIM = "unregistered"
 
-_ROLLBACK_HOOKS = frozenset(f"{HOOKS['MODIFY_INFO']}_rollback_{end}" for end in ("start", "end"))
+_ROLLBACK_HOOKS = frozenset(HOOKS["MODIFY_INFO"] + end for end in ROLLBACK_HOOKS)
 
 
 def create(vnf: Vnf | None, command: CreateVnf) -> Decision[VnfEvent]:

@@ -8,7 +8,7 @@ from forestay_lcm.domain.connections import place_of
 from forestay_lcm.domain.decisions.guards import lane_of
 from forestay_lcm.domain.decisions.requested import USER_DATA, user_data
 from forestay_lcm.domain.events import OperationStarted, StepIntended, VnfEvent, VnfInfoModified
-from forestay_lcm.domain.plan import HOOKS, RECREATE, driver_of, plan
+from forestay_lcm.domain.plan import HOOKS, RECREATE, ROLLBACK_HOOKS, driver_of, plan
 from forestay_lcm.domain.state import Vnf
 from forestay_sol.vnfd import Flavour
 from forestay_sol.vnflcm import KeyValuePairs, LcmOperation, ScaleInfo, VimConnectionInfo, VimConnections
@@ -25,6 +25,7 @@ def start(
     reason: str,
     *,
     flavour: Flavour | None,
+    back: Flavour | None = None,
     variant: str | None = None,
     connections: VimConnections | None = None,
     scale_status: tuple[ScaleInfo, ...] = (),
@@ -38,6 +39,7 @@ def start(
     """
     :param request: as it is recorded.
     :param flavour: whose scripts run around the operation, and whose images it needs; ``None`` if there is none any more.
+    :param back: whose scripts run around a rollback, if it is not the same.
     :param variant: key of the plan, when it is not the operation's only one.
     :param connections: those that the request adds or changes.
     :param count: how many VNFCs are worked on one by one.
@@ -67,7 +69,7 @@ def start(
         automatic=automatic,
         vim_connections=where if connections else {},
         scale_status=scale_status,
-        hooks=tuple(sorted(hooks & {f"{hook}_rollback_start", f"{hook}_rollback_end"})),
+        hooks=tuple(sorted({hook + end for end in ROLLBACK_HOOKS} & (back.lcm_scripts.keys() if back else hooks))),
         modification=modification,
         vnfc_snapshots=vnfc_snapshots or {},
     )
