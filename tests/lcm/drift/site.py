@@ -99,7 +99,7 @@ class Site:
         """A server that somebody has stopped behind our back."""
         server = await self.server(vnf_id)
         await self.cloud.nova.act(server, "os-stop")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while (await self.cloud.nova.servers([server]))[server].status != "SHUTOFF":
                 await asyncio.sleep(0.02)
 
@@ -148,14 +148,14 @@ async def image_of(site: Site, *users: str) -> str:
 
 async def some(site: Site, query: str = "") -> list[dict[str, Any]]:
     """The findings, as soon as there are any: a cloud takes its time."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not (found := await site.findings(query)):
             await asyncio.sleep(0.05)
         return found
 
 
 async def none(site: Site) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while await site.findings():
             await asyncio.sleep(0.05)
 
@@ -166,6 +166,6 @@ async def stack(site: Site, name: str, tags: str, **resources: Any) -> str:
 
 
 async def gone(site: Site, name: str) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while await site.cloud.heat.find(name) is not None:
             await asyncio.sleep(0.05)

@@ -12,7 +12,7 @@ from forestay_lcm.adapters.openstack.glance import Glance
 from forestay_lcm.adapters.openstack.inventory import Seen, differences
 from forestay_lcm.domain.decide import VNF
 from forestay_lcm.drift.finding import DRIFT
-from forestay_lcm.drift.orphans import ours
+from forestay_lcm.drift.orphans import tagged
 from forestay_simvim import ResourceFault
 from forestay_sol.vnflcm import InstantiatedVnfInfo
 
@@ -123,7 +123,7 @@ async def test_a_vnf_has_the_images_of_its_package_and_those_that_servers_boot_f
     assert vnf is not None
     vnf = msgspec.structs.replace(vnf, has_images=True, images={"VDU1": images["present"]})
     site.sim.cloud.journal.clear()
-    has = {it.finding.resource_id: not await it.is_orphan(vnf) for it in await ours(site.cloud, "here")}
+    has = {it.finding.resource_id: not await it.is_orphan(vnf) for it in await tagged(site.cloud, "here")}
     asked = [entry.path for entry in site.sim.cloud.journal.entries() if entry.service == "nova"]
     assert len(asked) == 2, "Nova is not asked about an image of the package"
     assert {name: has[image] for name, image in images.items()} == {

@@ -14,9 +14,9 @@ from aiohttp import web
 from forestay_events.errors import Retryable, Unavailable
 from forestay_lcm.adapters.openstack.cloud import Clouds
 from forestay_lcm.catalogue import Catalogue
+from forestay_lcm.drift.breaker import AT_ONCE, CircuitBreaker
 from forestay_lcm.drift.finding import Compared
 from forestay_lcm.drift.settings import DriftSettings
-from forestay_lcm.drift.turns import AT_ONCE, Turns
 from forestay_lcm.drift.watch import DriftWatch
 from forestay_simvim import CallFault, OpenStackSimulator, ResourceFault, SimConfig
 from forestay_sol.streams.drift import Finding
@@ -102,7 +102,7 @@ async def test_a_vim_that_hangs_is_asked_once_and_no_other_waits_for_it(site: Si
 
 
 async def test_a_vim_that_is_silent_gets_no_more_turns() -> None:
-    turns, asked = Turns("east"), list[bool]()
+    breaker, asked = CircuitBreaker("east"), list[bool]()
 
     async def ask(answers: bool) -> str:
         asked.append(answers)
@@ -111,19 +111,19 @@ async def test_a_vim_that_is_silent_gets_no_more_turns() -> None:
         return "answer"
 
     tries = [*[False] * (AT_ONCE - 1), True, *[False] * AT_ONCE]
-    told = [await turns.take(lambda it=it: ask(it), vnf=str(it)) for it in (*tries, True)]
-    assert (asked, told.count("answer")) == (tries, 1)
+    answers = [await breaker.call(lambda it=it: ask(it), vnf=str(it)) for it in (*tries, True)]
+    assert (asked, answers.count("answer")) == (tries, 1)
 
 
 async def test_what_one_thing_does_harms_no_other_but_a_log_that_is_away_ends_all() -> None:
     async def fail(error: Exception) -> None:
         raise error
 
-    turns = Turns("east")
-    assert await turns.take(lambda: fail(KeyError("unheard of"))) is None
-    assert await turns.take(lambda: fail(TimeoutError())) is None
+    breaker = CircuitBreaker("east")
+    assert await breaker.call(lambda: fail(KeyError("unheard of"))) is None
+    assert await breaker.call(lambda: fail(TimeoutError())) is None
     with pytest.raises(Unavailable):
-        await turns.take(lambda: fail(Unavailable("the log")))
+        await breaker.call(lambda: fail(Unavailable("the log")))
 
 
 @pytest.mark.parametrize(

@@ -27,12 +27,12 @@ from forestay_lcm.adapters.openstack.inventory import differences
 from forestay_lcm.adapters.openstack.looking import look
 from forestay_lcm.catalogue import Catalogue
 from forestay_lcm.domain.state import Vnf
+from forestay_lcm.drift.breaker import CircuitBreaker, at_once
 from forestay_lcm.drift.finding import Compared, Remove
-from forestay_lcm.drift.orphans import Ours, ours
-from forestay_lcm.drift.places import Homes, Place
+from forestay_lcm.drift.orphans import Tagged, tagged
+from forestay_lcm.drift.places import Locations, Place
 from forestay_lcm.drift.records import Records
 from forestay_lcm.drift.settings import DriftSettings
-from forestay_lcm.drift.turns import Turns, at_once
 from forestay_lcm.executor import Superseded
 from forestay_lcm.reads import Vnfs
 
@@ -42,14 +42,14 @@ log = structlog.get_logger(__name__)
 class _Case(NamedTuple):
     """A VNF instance in a place.
 
-    :ivar told: it has findings there.
+    :ivar reported: it has findings there.
     :ivar left: what there is with our tag that is for it.
     """
 
     place: Place
     vnf_id: str
-    told: bool
-    left: tuple[Ours, ...]
+    reported: bool
+    left: tuple[Tagged, ...]
 
 
 @dataclass(frozen=True)
@@ -62,26 +62,26 @@ class Comparison:
     records: Records
     settings: DriftSettings
 
-    async def compare(self, place: Place, homes: Homes, turns: Turns, compared: set[str]) -> None:
+    async def compare(self, place: Place, locations: Locations, breaker: CircuitBreaker, compared: set[str]) -> None:
         """Compare a place.
 
         :param compared: the VNF instances of which something could be said are added.
         :raises Unavailable: the log or the copy does not answer.
         """
-        found = await turns.take(lambda: ours(place.cloud, place.name), place=place.name)
+        found = await breaker.call(lambda: tagged(place.cloud, place.name), place=place.name)
         if found is None:
             return
-        left: dict[str, tuple[Ours, ...]] = {}
+        left: dict[str, tuple[Tagged, ...]] = {}
         for it in found:
             left[it.vnf_id] = (*left.get(it.vnf_id, ()), it)
-        told = await self.records.told_of(place.name)
+        reported = await self.records.reported(place.name)
 
         async def one(vnf_id: str) -> None:
-            case = _Case(place, vnf_id, vnf_id in told, left.get(vnf_id, ()))
-            if await turns.take(lambda: self._decide(case), place=place.name, vnf=vnf_id):
+            case = _Case(place, vnf_id, vnf_id in reported, left.get(vnf_id, ()))
+            if await breaker.call(lambda: self._decide(case), place=place.name, vnf=vnf_id):
                 compared.add(vnf_id)
 
-        await at_once(map(one, (place.vnfs.keys() | left.keys() | told) - homes.unknown))
+        await at_once(map(one, (place.vnfs.keys() | left.keys() | reported) - locations.unknown))
 
     async def _decide(self, case: _Case) -> bool:
         """Say what there is to be said of a VNF instance; ``False``: nothing can be said."""
@@ -95,7 +95,7 @@ class Comparison:
         if differ is None or (await self.vnfs.load(case.vnf_id)).seq != before.seq:
             return False
         findings = (*(it.finding for it in orphans), *differ)
-        if findings or case.told:
+        if findings or case.reported:
             await self.records.record(case.vnf_id, project, Compared(vim=case.place.name, findings=findings))
         for it in orphans if self.settings.drift_remove_orphans else ():
             await self._remove(case, project, it)
@@ -112,7 +112,7 @@ class Comparison:
         after = vnf.operation.id if vnf.operation else None
         return None if seen.in_motion else differences(case.place.name, info, seen, after=after)
 
-    async def _remove(self, case: _Case, project: str, orphan: Ours) -> None:
+    async def _remove(self, case: _Case, project: str, orphan: Tagged) -> None:
         known = await self.records.known(case.vnf_id, orphan.finding)
         age = timedelta(seconds=self.settings.drift_orphan_age)
         if known is None or self.platform.clock() - known.found_at < age:

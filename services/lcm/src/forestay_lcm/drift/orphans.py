@@ -29,7 +29,7 @@ _USES = (_VNF, "deleting-")
 
 
 @dataclass(frozen=True)
-class Ours:
+class Tagged:
     """Something with our tag.
 
     :ivar vnf_id: the VNF instance that it is for; its own id, if it does not say.
@@ -50,14 +50,14 @@ class Ours:
         return vnf is None or vnf.deleted or not await self.has(vnf)
 
 
-async def ours(cloud: Cloud, place: str) -> list[Ours]:
+async def tagged(cloud: Cloud, place: str) -> list[Tagged]:
     """What there is in a cloud, which findings call ``place``; raises as :meth:`Transport.request` does."""
     stacks, images = await cloud.heat.tagged(OURS), await Glance(cloud).tagged(OURS)
     uses = (use for image in images for use in _uses(cloud, place, image))
     return [*(_stack(cloud, place, stack) for stack in stacks), *uses]
 
 
-def _stack(cloud: Cloud, place: str, stack: Stack) -> Ours:
+def _stack(cloud: Cloud, place: str, stack: Stack) -> Tagged:
     operations = tuple(tag.removeprefix("op-") for tag in stack.tags if tag.startswith("op-"))
     made_by = next(iter(operations), "unknown")
     detail = f"No VNF instance has the stack {stack.path}, which operation {made_by} has made."
@@ -74,7 +74,7 @@ def _stack(cloud: Cloud, place: str, stack: Stack) -> Ours:
         await fence()
         await cloud.heat.delete(stack)
 
-    return Ours(
+    return Tagged(
         vnf_id=stack.name.removeprefix(_VNF) if stack.name.startswith(_VNF) else stack.id,
         finding=Finding(kind="ORPHANED", vim=place, resource_type=STACK, resource_id=stack.id, detail=detail),
         operations=operations,
@@ -83,7 +83,7 @@ def _stack(cloud: Cloud, place: str, stack: Stack) -> Ours:
     )
 
 
-def _uses(cloud: Cloud, place: str, image: Image) -> Iterator[Ours]:
+def _uses(cloud: Cloud, place: str, image: Image) -> Iterator[Tagged]:
     async def has(vnf: Vnf) -> bool:
         if vnf.open_operation is not None:
             return True
@@ -92,7 +92,7 @@ def _uses(cloud: Cloud, place: str, image: Image) -> Iterator[Ours]:
     users = {tag.removeprefix(prefix) for tag in image.tags for prefix in _USES if tag.startswith(prefix)}
     for vnf_id in sorted(users):
         detail = f"Image {image.name} was uploaded for VNF instance {vnf_id}, which does not use it."
-        yield Ours(
+        yield Tagged(
             vnf_id=vnf_id,
             finding=Finding(kind="ORPHANED", vim=place, resource_type=IMAGE, resource_id=image.id, detail=detail),
             operations=None,

@@ -28,7 +28,7 @@ from forestay_lcm.adapters.openstack.keystone import Credential
 from forestay_lcm.catalogue import SCHEMA, Catalogue, brings_access
 from forestay_lcm.domain.plan import DRIVERS
 from forestay_lcm.domain.state import Vnf
-from forestay_lcm.drift.turns import Turns, passing_over
+from forestay_lcm.drift.breaker import CircuitBreaker, passing_over
 from forestay_lcm.projections.catalogue import KnownVim, decode_vim
 from forestay_lcm.projections.instances import decode_state
 from forestay_lcm.reads import STREAM
@@ -62,7 +62,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Homes:
+class Locations:
     """Where VNF instances live.
 
     :ivar vims: the credentials of each VIM, by its authentication URL.
@@ -76,11 +76,11 @@ class Homes:
     unknown: set[str] = field(default_factory=set[str])
     silent: set[str] = field(default_factory=set[str])
 
-    async def places(self, vim: str, turns: Turns) -> list[Place]:
-        """The places of a VIM, after having logged in to it. :raises Unavailable: as :meth:`Turns.take`."""
+    async def places(self, vim: str, breaker: CircuitBreaker) -> list[Place]:
+        """The places of a VIM, after having logged in to it. :raises Unavailable: as :meth:`CircuitBreaker.call`."""
         logins = self.vims[vim].values()
         names = await asyncio.gather(
-            *(turns.take(lambda it=it: _name(it.cloud), project=it.projects[0]) for it in logins)
+            *(breaker.call(lambda it=it: _name(it.cloud), project=it.projects[0]) for it in logins)
         )
         places: dict[str, Place] = {}
         for login, name in zip(logins, names, strict=True):
@@ -108,49 +108,51 @@ class Directory:
         self._catalogue = catalogue
         self._clouds = clouds
 
-    async def homes(self) -> Homes:
+    async def locations(self) -> Locations:
         """:raises Unavailable: the log or the copy does not answer, or the copy is behind."""
-        homes = Homes()
+        locations = Locations()
         for stream in ("VIM", STREAM):
             await caught_up_with_all(self._platform, SCHEMA, stream)
         registered: dict[tuple[str, str | None], Login | None] = {}
         for vim in await self._registered():
             info = VimConnectionInfo(vim_id=vim.id, vim_type=_OPENSTACK)
-            login = registered[vim.project, vim.id] = await self._login(homes, vim.project, "", vim.name, info)
+            login = registered[vim.project, vim.id] = await self._login(locations, vim.project, "", vim.name, info)
             if login is None:
-                homes.silent.add(vim.auth_url.rstrip("/"))
+                locations.silent.add(vim.auth_url.rstrip("/"))
         async for vnf in self._vnfs():
-            logins = [await self._login_of(homes, registered, vnf, key, info) for key, info in _connections(vnf)]
+            logins = [await self._login_of(locations, registered, vnf, key, info) for key, info in _connections(vnf)]
             if vnf.instantiation_state != "INSTANTIATED":
                 continue
             if not logins:
-                homes.elsewhere.add(vnf.id)
+                locations.elsewhere.add(vnf.id)
             for login in logins:
-                (login.vnfs.append if login else homes.unknown.add)(vnf.id)
-        return homes
+                (login.vnfs.append if login else locations.unknown.add)(vnf.id)
+        return locations
 
     async def _login_of(
         self,
-        homes: Homes,
+        locations: Locations,
         registered: dict[tuple[str, str | None], Login | None],
         vnf: Vnf,
         key: str,
         info: VimConnectionInfo,
     ) -> Login | None:
         if brings_access(info):
-            return await self._login(homes, vnf.project, vnf.id, key, info)
+            return await self._login(locations, vnf.project, vnf.id, key, info)
         whose = (vnf.project, info.vim_id)
         if whose not in registered:
-            registered[whose] = await self._login(homes, vnf.project, vnf.id, key, info)
+            registered[whose] = await self._login(locations, vnf.project, vnf.id, key, info)
         return registered[whose]
 
-    async def _login(self, homes: Homes, project: str, vnf_id: str, key: str, info: VimConnectionInfo) -> Login | None:
+    async def _login(
+        self, locations: Locations, project: str, vnf_id: str, key: str, info: VimConnectionInfo
+    ) -> Login | None:
         """The login of a connection, one for each credential; ``None`` if its secrets cannot be had, or make no credential."""
 
         async def known() -> Login:
             connection = await self._catalogue.open_connection(project, vnf_id, key, info)
             cloud = self._clouds.cloud(connection, project)
-            logins = homes.vims.setdefault(cloud.credential.auth_url, {})
+            logins = locations.vims.setdefault(cloud.credential.auth_url, {})
             login = logins.setdefault(cloud.credential, Login(cloud))
             if project not in login.projects:
                 login.projects.append(project)

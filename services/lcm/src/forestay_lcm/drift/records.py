@@ -16,8 +16,8 @@ from forestay_lcm.drift.finding import DRIFT, Command, Drift, Open
 from forestay_lcm.reads import STREAM
 
 
-class Told(NamedTuple):
-    """That there are findings about a VNF instance that are named for the place ``vim``; ``project`` is whose they are."""
+class Reported(NamedTuple):
+    """A VNF instance about which there are findings that are named for the place ``vim``; ``project`` is whose they are."""
 
     vnf_id: str
     vim: str
@@ -31,17 +31,17 @@ class Records:
         self._platform = platform
         self._drifts: Aggregates[Drift, Command, DriftEvent] = Aggregates(platform.store, DRIFT, platform.clock)
 
-    async def told_of(self, place: str) -> set[str]:
+    async def reported(self, place: str) -> set[str]:
         """The VNF instances that have findings in a place."""
         query = "SELECT DISTINCT vnf_id FROM lcm.drift WHERE vim = $1 AND NOT ended"
         with answering():
             return {row["vnf_id"] for row in await self._platform.pool.fetch(query, place)}
 
-    async def outside(self, places: Iterable[str]) -> list[Told]:
-        """What is said of places but for these."""
+    async def reported_outside(self, places: Iterable[str]) -> list[Reported]:
+        """The VNF instances that have findings in other places than these."""
         query = "SELECT DISTINCT vnf_id, vim, project FROM lcm.drift WHERE NOT ended AND vim <> ALL($1)"
         with answering():
-            return [Told(*row) for row in await self._platform.pool.fetch(query, list(places))]
+            return [Reported(*row) for row in await self._platform.pool.fetch(query, list(places))]
 
     async def known(self, vnf_id: str, finding: Finding) -> Open | None:
         """A finding as the log has it, ``None`` if it has not, or it has ended."""

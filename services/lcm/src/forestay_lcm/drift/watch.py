@@ -22,12 +22,12 @@ from forestay_events.platform import Platform
 from forestay_lcm.adapters.openstack.cloud import Clouds
 from forestay_lcm.adapters.openstack.oauth_heat import HeatClient
 from forestay_lcm.catalogue import Catalogue
+from forestay_lcm.drift.breaker import CircuitBreaker, at_once, passing_over
 from forestay_lcm.drift.comparison import Comparison
 from forestay_lcm.drift.finding import Compared
-from forestay_lcm.drift.places import Directory, Homes
-from forestay_lcm.drift.records import Records, Told
+from forestay_lcm.drift.places import Directory, Locations
+from forestay_lcm.drift.records import Records, Reported
 from forestay_lcm.drift.settings import DriftSettings
-from forestay_lcm.drift.turns import Turns, at_once, passing_over
 from forestay_lcm.reads import Vnfs
 
 log = structlog.get_logger(__name__)
@@ -83,28 +83,28 @@ class DriftWatch:
 
     async def compare(self) -> None:
         """Compare all VIMs once. :raises Unavailable: the log or the copy does not answer."""
-        began, homes = time.monotonic(), await self._directory.homes()
+        began, locations = time.monotonic(), await self._directory.locations()
         places: set[str] = set()
-        compared = set(homes.elsewhere)
+        compared = set(locations.elsewhere)
 
         async def one(vim: str) -> None:
-            turns = Turns(vim)
-            there = await homes.places(vim, turns)
+            breaker = CircuitBreaker(vim)
+            there = await locations.places(vim, breaker)
             places.update(place.name for place in there)
-            await at_once(self._comparison.compare(place, homes, turns, compared) for place in there)
+            await at_once(self._comparison.compare(place, locations, breaker, compared) for place in there)
 
-        await at_once(passing_over(lambda vim=vim: one(vim), vim=vim) for vim in homes.vims)
-        for told in await self._records.outside(places):
-            await passing_over(lambda told=told: self._end(told, homes, compared), vim=told.vim, vnf=told.vnf_id)
+        await at_once(passing_over(lambda vim=vim: one(vim), vim=vim) for vim in locations.vims)
+        for each in await self._records.reported_outside(places):
+            await passing_over(lambda it=each: self._end(it, locations, compared), vim=each.vim, vnf=each.vnf_id)
         await self._records.copied()
         took = round(time.monotonic() - began, 1)
-        log.info("drift.compared", vims=len(homes.vims), places=len(places), vnfs=len(compared), seconds=took)
+        log.info("drift.compared", vims=len(locations.vims), places=len(places), vnfs=len(compared), seconds=took)
 
-    async def _end(self, told: Told, homes: Homes, compared: set[str]) -> None:
+    async def _end(self, reported: Reported, locations: Locations, compared: set[str]) -> None:
         """End what was said of a place that is none any more, if that is known."""
-        if told.vnf_id in homes.unknown or any(told.vim.startswith(url) for url in homes.silent):
+        if reported.vnf_id in locations.unknown or any(reported.vim.startswith(url) for url in locations.silent):
             return
-        vnf = (await self._vnfs.load(told.vnf_id)).state
+        vnf = (await self._vnfs.load(reported.vnf_id)).state
         lives = vnf is not None and not vnf.deleted and vnf.instantiation_state == "INSTANTIATED"
-        if told.vnf_id in compared or not (lives or (vnf and vnf.open_operation)):
-            await self._records.record(told.vnf_id, told.project, Compared(vim=told.vim, findings=()))
+        if reported.vnf_id in compared or not (lives or (vnf and vnf.open_operation)):
+            await self._records.record(reported.vnf_id, reported.project, Compared(vim=reported.vim, findings=()))

@@ -1,7 +1,7 @@
-"""Turns at a VIM: a few at the same time, and none any more once it is silent.
+"""The circuit breaker at a VIM: a few pieces of work at the same time, and none any more once it is silent.
 
 Rule of this module: what goes wrong with one thing in a VIM (a credential, a VNF instance) is logged and harms no other. When
-nothing answers any more, the turns at this VIM are over. Only a log or a copy that does not answer ends more than that.
+nothing answers any more, no work is begun at this VIM. Only a log or a copy that does not answer ends more than that.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 AT_ONCE = 8
-"""Turns at the same time; and those without an answer, one behind the other, that make a VIM silent."""
+"""Pieces of work at the same time; and those without an answer, one behind the other, that make a VIM silent."""
 
 PATIENCE = 60.0
-"""Seconds for a turn, however many calls it makes."""
+"""Seconds for a piece of work, however many calls it makes."""
 
 
 async def passing_over(work: Callable[[], Awaitable[T]], **what: str) -> T | None:
@@ -53,16 +53,16 @@ async def at_once(jobs: Iterable[Coroutine[Any, Any, object]]) -> None:
         raise Unavailable(str(lost.exceptions[0])) from lost
 
 
-class Turns:
-    """The turns at one VIM in one comparison."""
+class CircuitBreaker:
+    """Of one VIM in one comparison; it does not close again."""
 
     def __init__(self, vim: str) -> None:
         self._vim = vim
         self._free = asyncio.Semaphore(AT_ONCE)
         self._unanswered = 0
 
-    async def take(self, work: Callable[[], Awaitable[T]], **what: str) -> T | None:
-        """What comes of some work when it has its turn; ``None``: it was passed over. As :func:`passing_over`."""
+    async def call(self, work: Callable[[], Awaitable[T]], **what: str) -> T | None:
+        """What comes of some work, once there is room for it; ``None``: it was passed over. As :func:`passing_over`."""
         async with self._free:
             if self._unanswered >= AT_ONCE:
                 return None
