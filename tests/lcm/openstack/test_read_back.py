@@ -62,6 +62,7 @@ def _info(
             scale_status=(),
             connection_id="vim1",
             tenant="demo",
+            tenant_id="5f1c",
             before=before,
         ),
     )
@@ -115,7 +116,7 @@ def test_two_vdus_in_the_top_stack(two_vdus: Flavour) -> None:
     ]
     assert info.virtual_storage_resource_info[0].virtual_storage_desc_id == "VDU2_Storage"
     assert {item.id for item in info.vnfc_info} == {"VDU1-s1", "VDU2-s2"}
-    assert info.metadata == {"stack_id": TOP, "nfv": NFV, "tenant": "demo"}
+    assert info.metadata == {"stack_id": TOP, "nfv": NFV, "tenant": "demo", "tenant_id": "5f1c"}
 
 
 def test_external_connection_points_show_real_addresses(two_vdus: Flavour) -> None:
@@ -266,7 +267,7 @@ def test_names_properties_and_metadata_survive(two_vdus: Flavour) -> None:
     first = msgspec.to_builtins(_info(order, TWO, PORTS))
     first["vnfcInfo"] = [{**first["vnfcInfo"][0], "id": "mine", "vnfcConfigurableProperties": {"k": 1}}]
     first["vnfcResourceInfo"][0]["metadata"]["server_notification"] = {"alarmId": "a"}
-    first["metadata"] |= {"ServerNotifierUri": "http://n", "tenant": "old"}
+    first["metadata"] |= {"ServerNotifierUri": "http://n", "tenant": "old", "tenant_id": "older"}
     before = msgspec.convert(first, InstantiatedVnfInfo)
     again = _info(order, TWO, PORTS, before=before)
     assert {item.id: item.vnfc_configurable_properties for item in again.vnfc_info} == {
@@ -277,7 +278,13 @@ def test_names_properties_and_metadata_survive(two_vdus: Flavour) -> None:
         {"alarmId": "a"},
         None,
     ]
-    assert again.metadata == {"stack_id": TOP, "nfv": NFV, "tenant": "demo", "ServerNotifierUri": "http://n"}
+    assert again.metadata == {
+        "stack_id": TOP,
+        "nfv": NFV,
+        "tenant": "demo",
+        "tenant_id": "5f1c",
+        "ServerNotifierUri": "http://n",
+    }
 
 
 def test_a_server_that_does_not_run_is_a_stopped_vnfc(two_vdus: Flavour) -> None:

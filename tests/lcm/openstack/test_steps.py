@@ -47,6 +47,7 @@ async def test_two_vdus_come_and_go(sim: OpenStackSimulator, cloud: Cloud, two_v
     assert addresses["VDU2_CP1"].addresses[0].startswith("10.10.0.")
     assert info.metadata is not None
     assert info.metadata["tenant"] == "demo"
+    assert info.metadata["tenant_id"] == (await cloud.token()).project_id
     assert info.metadata["nfv"]["VDU"]["VDU1"]["computeFlavourId"] == "m1.tiny"
     assert await terminate(cloud, before=info) == Confirmed({})
     assert await cloud.heat.find(f"vnf-{VNF}") is None

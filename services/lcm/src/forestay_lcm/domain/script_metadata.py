@@ -21,7 +21,17 @@ ERROR_DATA = "userScriptErrHandlingData"
 """Member of an operation's error: what a script that failed wants to find when it runs again (wire section 12)."""
 
 _DRIVERS = frozenset(
-    {"stack_id", "nfv", "tenant", "namespace", "creation_time", "parent_stack_id", "parent_resource_name", "vdu_idx"}
+    {
+        "stack_id",
+        "nfv",
+        "tenant",
+        "tenant_id",
+        "namespace",
+        "creation_time",
+        "parent_stack_id",
+        "parent_resource_name",
+        "vdu_idx",
+    }
     | {"flavor", "zone", "lcm-operation-user-data", "lcm-operation-user-data-class"}
 )
 _DRIVERS_PREFIX = "image-"

@@ -117,10 +117,6 @@ class Cloud:
         """A token that is good for a while, with what Keystone says about the project."""
         return await self._keystone.token(self._credential)
 
-    async def project(self) -> str:
-        """The project's name, as Keystone says it."""
-        return (await self.token()).project
-
     async def request(
         self,
         service: str,

@@ -28,13 +28,15 @@ async def look(cloud: Cloud, info: InstantiatedVnfInfo, flavour: Flavour, connec
     stack = await _stack(cloud, info)
     if stack is None:
         return Seen(info=None)
+    token = await cloud.token()
     known = Known(
         flavour=flavour,
         links=ext_links_of(info),
         managed=managed_of(info),
         scale_status=info.scale_status,
         connection_id=connection_id,
-        tenant=await cloud.project(),
+        tenant=token.project,
+        tenant_id=token.project_id,
         localization_language=info.localization_language,
         before=info,
     )
@@ -67,9 +69,12 @@ async def _stack(cloud: Cloud, info: InstantiatedVnfInfo) -> Stack | None:
     recorded = info.metadata or {}
     name, _, stack_id = str(recorded.get("stack_id", "")).rpartition("/")
     stack = await present(cloud, name, stack_id)
-    project = await cloud.project()
-    if stack is None and (home := recorded.get("tenant", project)) != project:
-        raise Permanent(f"Project {project} has no stack {name}: the VNF was made in project {home}.", status=409)
+    if stack is None:
+        token = await cloud.token()
+        # Projects of two clouds, or of two domains, may have one name. What was read back long ago has no id of it.
+        here, key = (token.project_id, "tenant_id") if "tenant_id" in recorded else (token.project, "tenant")
+        if (home := recorded.get(key, here)) != here:
+            raise Permanent(f"Project {here} has no stack {name}: the VNF was made in project {home}.", status=409)
     return stack
 
 

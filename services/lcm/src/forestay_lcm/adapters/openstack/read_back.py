@@ -66,7 +66,13 @@ def instantiated_vnf_info(observed: Observed, known: Known) -> InstantiatedVnfIn
         vnf_virtual_link_resource_info=tuple(_virtual_links(view)),
         virtual_storage_resource_info=tuple(_storages(view)),
         vnfc_info=vnfcs,
-        metadata={**kept, "stack_id": observed.stack.path, "nfv": view.nfv, "tenant": known.tenant},
+        metadata={
+            **kept,
+            "stack_id": observed.stack.path,
+            "nfv": view.nfv,
+            "tenant": known.tenant,
+            "tenant_id": known.tenant_id,
+        },
     )
 
 

@@ -43,6 +43,7 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     """What the VIM does not know.
 
     :ivar links: the external virtual links; ``managed`` the externally managed ones by the internal one they replace.
+    :ivar tenant: name of the project that the VNF is in, ``tenant_id`` its id.
     :ivar vnfc_ids: ids that the requester wants for VNFCs, by VDU (metadata ``VDU_VNFc_mapping``, wire section 3.1).
     :ivar before: the VNF before the operation.
     """
@@ -53,6 +54,7 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     scale_status: tuple[ScaleInfo, ...]
     connection_id: str
     tenant: str
+    tenant_id: str
     localization_language: str | None = None
     before: InstantiatedVnfInfo | None = None
     vnfc_ids: Mapping[str, tuple[str, ...]] = {}

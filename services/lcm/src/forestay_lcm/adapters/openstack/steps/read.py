@@ -13,6 +13,7 @@ from forestay_lcm.adapters.openstack.heat import Stack
 from forestay_lcm.adapters.openstack.hidden import HIDDEN, KEPT, hidden_values
 from forestay_lcm.adapters.openstack.hot import Json
 from forestay_lcm.adapters.openstack.job import Job, Order, ordered
+from forestay_lcm.adapters.openstack.keystone import Token
 from forestay_lcm.adapters.openstack.read_back import instantiated_vnf_info
 from forestay_lcm.adapters.openstack.steps.stack import vnf_stack
 from forestay_lcm.adapters.openstack.view import PORT, Known, Observed
@@ -25,7 +26,7 @@ from forestay_lcm.executor import Confirmed, Outcome
 
 async def read_back(cloud: Cloud, job: Job) -> Outcome:
     """Read what the stack holds: the ``instantiatedVnfInfo``; and ``zones_not_kept``, if the grant names such, by VDU."""
-    known = _known(job, await cloud.project())
+    known = _known(job, await cloud.token())
     stack = await vnf_stack(cloud, job)
     hidden = hidden_values(stack.parameters, job.before, _given(job)) if HIDDEN in stack.parameters.values() else {}
     stack = msgspec.structs.replace(stack, parameters=stack.parameters | hidden)
@@ -71,7 +72,7 @@ async def observe(cloud: Cloud, stack: Stack, known: Known) -> Observed:
     )
 
 
-def _known(job: Job, tenant: str) -> Known:
+def _known(job: Job, token: Token) -> Known:
     order, before = ordered(job), job.before
     restored = before is not None and "restore-stack" in job.results
     language = order.request.localization_language if isinstance(order.request, InstantiateVnfRequest) else None
@@ -81,7 +82,8 @@ def _known(job: Job, tenant: str) -> Known:
         managed=managed_of(before) if restored else managed_by_others(order, before),
         scale_status=before.scale_status if before and restored else _scale_status(job, order),
         connection_id=job.connection_id,
-        tenant=tenant,
+        tenant=token.project,
+        tenant_id=token.project_id,
         localization_language=before.localization_language if before else language,
         before=before,
         vnfc_ids=job.vnfc_ids,
