@@ -115,6 +115,9 @@ async def test_a_volume_in_use_is_not_deleted(api: Api, sim: OpenStackSimulator)
     _, body = await api.call("GET", f"/volume/v3/{api.project}/volumes/detail")
     (row,) = body["volumes"]
     assert (row["status"], row["bootable"]) == ("in-use", "true")
+    vdu = (await api.heat("GET", f"{path}/resources/vdu"))[1]["resource"]
+    [attached] = vdu["attributes"]["os-extended-volumes:volumes_attached"]
+    assert attached["id"] == row["id"], "what Heat shows of a server is what Nova shows"
     assert (await api.call("DELETE", f"/volume/v3/{api.project}/volumes/{row['id']}"))[0] == 400
     await api.heat("DELETE", path)
     await api.settle(path, "DELETE_COMPLETE")

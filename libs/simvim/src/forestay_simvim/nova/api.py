@@ -95,10 +95,7 @@ def server_view(call: Call, row: Row) -> Row:
     shown["links"] = _link(call, "servers", row["id"])
     if row["image"]:
         shown["image"] = row["image"] | {"links": _link(call, "images", row["image"]["id"])}
-    volumes = compute.volumes.of_server(row["id"])
-    shown["os-extended-volumes:volumes_attached"] = [
-        {"id": volume["id"], "delete_on_termination": volume.get("_own", False)} for volume in volumes
-    ]
+    shown["os-extended-volumes:volumes_attached"] = compute.volumes_of(row)
     return shown
 
 

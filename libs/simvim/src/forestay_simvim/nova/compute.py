@@ -310,6 +310,11 @@ class Compute:
         for name, amount in (("instances", 1), ("cores", flavor["vcpus"]), ("ram", flavor["ram"])):
             used[name] += sign * amount
 
+    def volumes_of(self, row: Row) -> list[dict[str, Any]]:
+        """The server's ``os-extended-volumes:volumes_attached``."""
+        attached = self.volumes.of_server(row["id"])
+        return [{"id": each["id"], "delete_on_termination": each.get("_own", False)} for each in attached]
+
     def _attach_mapped(self, row: Row, mappings: list[dict[str, Any]]) -> None:
         for number, mapping in enumerate(mappings):
             source, key = mapping.get("source_type"), mapping.get("uuid", "")

@@ -211,6 +211,7 @@ class Server(ResourceType):
         return shown | {
             "addresses": found, "networks": networks, "first_address": first, "flavor": flavor,
             "instance_name": row["OS-EXT-SRV-ATTR:instance_name"],
+            "os-extended-volumes:volumes_attached": self.cloud.nova.volumes_of(row),
         }  # fmt: skip
 
 
