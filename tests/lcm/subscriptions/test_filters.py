@@ -116,5 +116,15 @@ def test_as_the_standard_says(given_: list[Json], happened: list[Json]) -> None:
         assert sorted(index.match(facts(event))) == sorted(expected)
 
 
+def test_a_version_as_a_number_is_its_text() -> None:
+    def leaves(software: Any, vnfd_version: Any) -> Any:
+        version = {"vnfSoftwareVersion": software, "vnfdVersions": [vnfd_version]}
+        product = {"vnfProductName": "product", "versions": [version]}
+        tree = [{"vnfProvider": "provider", "vnfProducts": [product]}]
+        return wanted({"vnfInstanceSubscriptionFilter": {"vnfProductsFromProviders": tree}})
+
+    assert leaves(1.0, 2) == leaves("1.0", "2")
+
+
 def test_without_a_filter_everything() -> None:
     assert wanted(None) == wanted({}) == {}

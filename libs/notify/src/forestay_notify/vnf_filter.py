@@ -1,7 +1,8 @@
 """VnfInstanceSubscriptionFilter (SOL003 4.4.1.5), which LCM and FM subscriptions share, as wants and facts of the index.
 
 Rules: members are ANDed, values ORed; an empty list is as good as none. A product tree is wanted by its leaves, each of which is
-the path that leads to it; an instance has all paths to its product. An instance without a name has no name that anybody wants.
+the path that leads to it; an instance has all paths to its product. An instance without a name has no name that anybody wants. A
+version may be given as a number, as some clients of Tacker do: it is as good as its text.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ from forestay_sol.types import Identifier, Sol
 
 from forestay_notify.filter_index import Facts, Wanted
 
+Version = str | int | float
+
 
 class ProductVersions(Sol, frozen=True, kw_only=True):
     """A software version, and of it certain VNFD versions."""
 
-    vnf_software_version: str
-    vnfd_versions: tuple[str, ...] = ()
+    vnf_software_version: Version
+    vnfd_versions: tuple[Version, ...] = ()
 
 
 class Products(Sol, frozen=True, kw_only=True):
@@ -91,4 +94,4 @@ def _leaves(providers: tuple[ProductsFromProvider, ...]) -> Iterator[str]:
                         version and version.vnf_software_version,
                         vnfd_version,
                     )
-                    yield json.dumps([step for step in path if step is not None])
+                    yield json.dumps([str(step) for step in path if step is not None])
