@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from forestay_lcm.adapters.openstack import nova
+from forestay_lcm.adapters.openstack import picking
 from forestay_lcm.adapters.openstack.cloud import Cloud
 from forestay_simvim import OpenStackSimulator
 
@@ -37,7 +37,7 @@ async def test_many_servers_are_read_from_lists(
     assert (set(found), len(looks(sim, "nova"))) == (set(ids), 2), "one list, and the one that is not in it"
     single = await cloud.nova.servers(ids[:4])
     assert (single, len(looks(sim, "nova"))) == ({server: found[server] for server in ids[:4]}, 4)
-    monkeypatch.setattr(nova, "PAGE", 10)
+    monkeypatch.setattr(picking, "PAGE", 10)
     assert await cloud.nova.servers(ids[20:]) == {server: found[server] for server in ids[20:]}
     assert len(looks(sim, "nova")) == 1, "the newest come first"
     assert set(await cloud.nova.servers(ids[:10])) == set(ids[:10])
@@ -49,13 +49,27 @@ async def test_many_servers_are_read_from_lists(
 async def test_a_few_old_servers_among_many_new_ones_are_asked_for_one_by_one(
     sim: OpenStackSimulator, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(nova, "PAGE", 40)
+    monkeypatch.setattr(picking, "PAGE", 40)
     old, new = await servers(cloud, 6), await servers(cloud, 120)
     looks(sim, "nova")
     assert set(await cloud.nova.servers(old)) == set(old)
     assert len(looks(sim, "nova")) == 1 + len(old)
     assert set(await cloud.nova.servers([*old, *new])) == {*old, *new}
     assert len(looks(sim, "nova")) == 3 + len(old), "of many, page after page"
+
+
+async def test_many_volumes_are_read_from_lists(sim: OpenStackSimulator, cloud: Cloud) -> None:
+    body = {"volume": {"size": 1}}
+    made = [await cloud.request("block-storage", "POST", "/volumes", body=body) for _ in range(30)]
+    ids = [reply.body["volume"]["id"] for reply in made]
+    looks(sim, "cinder")
+    found = await cloud.cinder.volumes([*ids, "gone"])
+    assert (set(found), len(looks(sim, "cinder"))) == (set(ids), 2), "one list, and the one that is not in it"
+    assert await cloud.cinder.volumes(ids[:4]) == {volume: found[volume] for volume in ids[:4]}
+    assert len(looks(sim, "cinder")) == 4
+    sim.cloud.settings.page["cinder"] = 12
+    assert await cloud.cinder.volumes(ids) == found
+    assert len(looks(sim, "cinder")) == 3
 
 
 async def test_what_neutron_shows_page_by_page_is_read_to_the_end(sim: OpenStackSimulator, cloud: Cloud) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Callable
 from typing import Any
 
 from forestay_simvim.errors import ServiceError
@@ -65,15 +66,23 @@ def _search(call: Call) -> list[Row]:
     return [row for row in reversed(rows) if all(str(row[key]) == value for key, value in filters.items())]
 
 
+def _paged(call: Call, shown: Callable[[Row], Row]) -> dict[str, Any]:
+    most = call.cloud.settings.page.get("cinder", 1000)
+    rows, more = page(_search(call), call.query, default=most, most=most)
+    body: dict[str, Any] = {"volumes": [shown(row) for row in rows]}
+    if more:
+        path = f"{call.base}{call.url_path}?limit={len(rows)}&marker={rows[-1]['id']}"
+        body["volumes_links"] = [{"rel": "next", "href": path}]
+    return body
+
+
 def index(call: Call) -> dict[str, Any]:
-    rows, _ = page(_search(call), call.query)
     keys = ("id", "name", "links")
-    return {"volumes": [{key: value for key, value in _public(call, row).items() if key in keys} for row in rows]}
+    return _paged(call, lambda row: {key: value for key, value in _public(call, row).items() if key in keys})
 
 
 def detail(call: Call) -> dict[str, Any]:
-    rows, _ = page(_search(call), call.query)
-    return {"volumes": [_public(call, row) for row in rows]}
+    return _paged(call, lambda row: _public(call, row))
 
 
 def show(call: Call) -> dict[str, Any]:

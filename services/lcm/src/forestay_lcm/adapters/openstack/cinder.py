@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 from forestay_events.errors import Permanent
 
 from forestay_lcm.adapters.openstack.heat import Caller
+from forestay_lcm.adapters.openstack.picking import Query, picked
 from forestay_lcm.adapters.openstack.transport import NotFound
 
 SERVICE = "block-storage"
@@ -44,8 +46,11 @@ class Cinder:
 
     async def volumes(self, ids: Iterable[str]) -> dict[str, Volume]:
         """These volumes by id; one that is gone is left out."""
-        found = await asyncio.gather(*(self._volume(volume) for volume in ids))
-        return {volume.id: volume for volume in found if volume}
+        return await picked(ids, self._listed, self._volume)
+
+    async def _listed(self, query: Query) -> tuple[list[Volume], bool]:
+        body = (await self._cloud.request(SERVICE, "GET", "/volumes/detail", query=query)).body
+        return [_volume(volume) for volume in body["volumes"]], "volumes_links" in body
 
     async def named(self, names: Iterable[str]) -> list[str]:
         """The ids of the volumes that have one of these names."""
@@ -101,10 +106,13 @@ class Cinder:
             reply = await self._cloud.request(SERVICE, "GET", f"/volumes/{volume}")
         except NotFound:
             return None
-        body = reply.body["volume"]
-        return Volume(
-            id=body["id"],
-            status=body["status"],
-            servers=tuple(attachment["server_id"] for attachment in body.get("attachments") or ()),
-            metadata=body.get("metadata") or {},
-        )
+        return _volume(reply.body["volume"])
+
+
+def _volume(body: dict[str, Any]) -> Volume:
+    return Volume(
+        id=body["id"],
+        status=body["status"],
+        servers=tuple(attachment["server_id"] for attachment in body.get("attachments") or ()),
+        metadata=body.get("metadata") or {},
+    )

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
 from forestay_lcm.adapters.openstack.heat import Caller
+from forestay_lcm.adapters.openstack.picking import Query, picked
 from forestay_lcm.adapters.openstack.transport import NotFound
 
 SERVICE = "compute"
-PAGE = 500
-FEW = 4
-"""Servers that are asked for one by one: an ordinary user cannot list by id."""
-LISTED = 20
-"""Servers in a list that cost as much as one that is asked for by itself."""
 
 STOPPED = frozenset({"SHUTOFF", "SUSPENDED", "PAUSED", "SHELVED", "SHELVED_OFFLOADED"})
 """The statuses of a server that does not run."""
@@ -48,29 +44,12 @@ class Nova:
         self._cloud = cloud
 
     async def servers(self, ids: Iterable[str]) -> dict[str, Server]:
-        """These servers by id; one that is gone is left out. Of many, the list is read as far as that is worth it.
+        """These servers by id; one that is gone is left out."""
+        return await picked(ids, self._listed, self._server)
 
-        What a list does not have need not be gone: it leaves out what is in a cell that does not answer.
-        """
-        wanted = set(ids)
-        listed = {server.id: server async for server in self._list(wanted) if server.id in wanted}
-        single = await asyncio.gather(*(self._server(server) for server in sorted(wanted - listed.keys())))
-        return listed | {server.id: server for server in single if server}
-
-    async def _list(self, wanted: set[str]) -> AsyncIterator[Server]:
-        """The servers of the project, the newest first, until to ask for what is missing costs less than what was read."""
-        query: dict[str, str | int] = {"limit": PAGE}
-        missing, cost = len(wanted), float(FEW)
-        while missing > cost:
-            body = (await self._cloud.request(SERVICE, "GET", "/servers/detail", query=query)).body
-            page = [_server(server) for server in body["servers"]]
-            for server in page:
-                yield server
-            missing -= sum(server.id in wanted for server in page)
-            cost += len(page) / LISTED
-            if not page or "servers_links" not in body:
-                return
-            query["marker"] = page[-1].id
+    async def _listed(self, query: Query) -> tuple[list[Server], bool]:
+        body = (await self._cloud.request(SERVICE, "GET", "/servers/detail", query=query)).body
+        return [_server(server) for server in body["servers"]], "servers_links" in body
 
     async def boots(self, image: str) -> bool:
         """Whether a server boots from an image."""
