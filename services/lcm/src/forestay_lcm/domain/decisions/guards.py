@@ -30,10 +30,11 @@ def is_in(vnf: Vnf, state: InstantiationState) -> None:
         raise Rejected(409, f"VnfInstance {vnf.id} is {_WORDS[vnf.instantiation_state]}.")
 
 
-def instantiated(vnf: Vnf) -> InstantiatedVnfInfo:
-    """What there is of an instance that is not busy. :raises Rejected: 409, busy or not instantiated."""
+def instantiated(vnf: Vnf, vnfd: Vnfd) -> InstantiatedVnfInfo:
+    """What there is of an instance. :raises Rejected: 409, it is busy, not instantiated, or has got another VNFD."""
     not_busy(vnf)
     is_in(vnf, "INSTANTIATED")
+    has(vnf, vnfd)
     assert vnf.instantiated_vnf_info is not None, "an instantiated VNF has it"  # noqa: S101
     return vnf.instantiated_vnf_info
 

@@ -21,20 +21,13 @@ from forestay_lcm.domain.commands import (
     Terminate,
 )
 from forestay_lcm.domain.decisions.guards import has, instantiated, is_in, not_busy
-from forestay_lcm.domain.decisions.requested import (
-    declared,
-    deployable,
-    external_links,
-    managed_links,
-    new_flavour,
-    vnfcs,
-)
-from forestay_lcm.domain.decisions.starting import driver, start
+from forestay_lcm.domain.decisions.requested import external_links, feasible, new_flavour, vnfcs
+from forestay_lcm.domain.decisions.starting import Accepted, start
 from forestay_lcm.domain.events import VnfEvent
 from forestay_lcm.domain.plan import RECREATE
 from forestay_lcm.domain.state import Vnf
 from forestay_sol.vnfd import Flavour
-from forestay_sol.vnflcm import InstantiatedVnfInfo, ScaleInfo, VimConnections
+from forestay_sol.vnflcm import InstantiatedVnfInfo, ScaleInfo
 
 Decided = Decision[VnfEvent]
 
@@ -43,130 +36,136 @@ ALL = "all"
 
 
 def instantiate(vnf: Vnf, command: Instantiate, ctx: Context) -> Decided:
+    """A deployment flavour at one of its instantiation levels (SOL003 5.4.4)."""
     not_busy(vnf)
     is_in(vnf, "NOT_INSTANTIATED")
     has(vnf, command.vnfd)
     request = command.request
     flavour = command.vnfd.flavour(request.flavour_id)
     level = flavour.level(request.instantiation_level_id)
-    _can_become(vnf, flavour, command, "flavourId", command.vim_connections)
-    return start(
-        vnf,
-        ctx,
-        "INSTANTIATE",
-        request,
-        f"instantiate flavour {flavour.id} at level {level.id} requested",
+    feasible(vnf, command, command.vnfd, flavour, "flavourId")
+    accepted = Accepted(
+        operation="INSTANTIATE",
+        request=request,
+        reason=f"instantiate flavour {flavour.id} at level {level.id} requested",
         flavour=flavour,
         connections=command.vim_connections,
         scale_status=_status(level.scale_info),
         nfvo=command.nfvo,
     )
+    return start(vnf, ctx, accepted)
 
 
 def terminate(vnf: Vnf, command: Terminate, ctx: Context) -> Decided:
-    info = instantiated(vnf)
-    has(vnf, command.vnfd)
-    request = command.request
-    graceful = request.termination_type == "GRACEFUL"
-    reason = f"{request.termination_type.lower()} termination requested"
-    flavour = command.vnfd.flavours.get(info.flavour_id)
-    return start(vnf, ctx, "TERMINATE", request, reason, flavour=flavour, without=_waiting(graceful))
+    """Nothing of the VNF is left in the VIM (SOL003 5.4.8)."""
+    info, request = instantiated(vnf, command.vnfd), command.request
+    accepted = Accepted(
+        operation="TERMINATE",
+        request=request,
+        reason=f"{request.termination_type.lower()} termination requested",
+        flavour=command.vnfd.flavours.get(info.flavour_id),
+        without=_waiting(graceful=request.termination_type == "GRACEFUL"),
+    )
+    return start(vnf, ctx, accepted)
 
 
 def scale(vnf: Vnf, command: Scale, ctx: Context) -> Decided:
     """By aspect, a number of steps (SOL003 5.4.5)."""
-    info = instantiated(vnf)
-    has(vnf, command.vnfd)
+    info = instantiated(vnf, command.vnfd)
     request = msgspec.structs.replace(command.request, number_of_steps=command.request.number_of_steps or 1)
     level = _scale_level(info, request.aspect_id, "/aspectId")
     steps = (request.number_of_steps or 1) * (1 if request.type == "SCALE_OUT" else -1)
     flavour = command.vnfd.flavour(info.flavour_id)
     flavour.scale_counts(request.aspect_id, level=level, steps=steps)
-    after = _scaled(info, {request.aspect_id: level + steps})
-    reason = f"{request.aspect_id} from scale level {level} to {level + steps} requested"
-    return start(vnf, ctx, "SCALE", request, reason, flavour=flavour, scale_status=after)
+    accepted = Accepted(
+        operation="SCALE",
+        request=request,
+        reason=f"{request.aspect_id} from scale level {level} to {level + steps} requested",
+        flavour=flavour,
+        scale_status=_scaled(info, {request.aspect_id: level + steps}),
+    )
+    return start(vnf, ctx, accepted)
 
 
 def scale_to_level(vnf: Vnf, command: ScaleToLevel, ctx: Context) -> Decided:
     """To an instantiation level, or to a scale level per aspect; an aspect that is not named stays (SOL003 5.4.6)."""
-    info = instantiated(vnf)
-    has(vnf, command.vnfd)
+    info = instantiated(vnf, command.vnfd)
     request = command.request
     flavour = command.vnfd.flavour(info.flavour_id)
     if request.scale_info is None:
         targets = dict(flavour.level(request.instantiation_level_id).scale_info)
     else:
         targets = _wanted_levels(flavour, info, request.scale_info)
-    reason = f"scale levels {', '.join(f'{aspect} {level}' for aspect, level in targets.items())} requested"
-    return start(vnf, ctx, "SCALE_TO_LEVEL", request, reason, flavour=flavour, scale_status=_scaled(info, targets))
+    levels = ", ".join(f"{aspect} {level}" for aspect, level in targets.items())
+    accepted = Accepted(
+        operation="SCALE_TO_LEVEL",
+        request=request,
+        reason=f"scale levels {levels} requested",
+        flavour=flavour,
+        scale_status=_scaled(info, targets),
+    )
+    return start(vnf, ctx, accepted)
 
 
 def heal(vnf: Vnf, command: Heal, ctx: Context) -> Decided:
     """Chosen VNFCs (SOL002) or all of them (SOL003); wire section 3.8."""
-    info = instantiated(vnf)
-    has(vnf, command.vnfd)
-    request = command.request
+    info, request = instantiated(vnf, command.vnfd), command.request
     vnfcs(request.vnfc_instance_id, {vnfc.id for vnfc in info.vnfc_info})
-    everything = (request.additional_params or {}).get(ALL, False)
-    if not isinstance(everything, bool):
+    with_all = (request.additional_params or {}).get(ALL, False)
+    if not isinstance(with_all, bool):
         raise Rejected(400, "additionalParams 'all' is true or false.", pointer="/additionalParams/all")
     which = f"{len(request.vnfc_instance_id)} VNFCs" if request.vnfc_instance_id else "all VNFCs"
     because = f" because of {request.cause}" if request.cause else ""
-    return start(
-        vnf,
-        ctx,
-        "HEAL",
-        request,
-        f"healing of {which} requested{because}",
+    accepted = Accepted(
+        operation="HEAL",
+        request=request,
+        reason=f"healing of {which} requested{because}",
         flavour=command.vnfd.flavour(info.flavour_id),
-        variant=RECREATE if everything and not request.vnfc_instance_id else None,
+        variant=RECREATE if with_all and not request.vnfc_instance_id else None,
         automatic=command.automatic,
     )
+    return start(vnf, ctx, accepted)
 
 
 def change_ext_conn(vnf: Vnf, command: ChangeExtConn, ctx: Context) -> Decided:
     """Other external virtual links or addresses for external CPs (SOL003 5.4.11)."""
-    info = instantiated(vnf)
-    has(vnf, command.vnfd)
-    request = command.request
+    info, request = instantiated(vnf, command.vnfd), command.request
     flavour = command.vnfd.flavour(info.flavour_id)
     external_links(flavour, request.ext_virtual_links)
-    reason = f"change of external connectivity to {', '.join(link.id for link in request.ext_virtual_links)} requested"
-    connections = command.vim_connections
-    return start(
-        vnf, ctx, "CHANGE_EXT_CONN", request, reason, flavour=flavour, connections=connections, nfvo=command.nfvo
+    accepted = Accepted(
+        operation="CHANGE_EXT_CONN",
+        request=request,
+        reason=f"change of external connectivity to {', '.join(link.id for link in request.ext_virtual_links)} requested",
+        flavour=flavour,
+        connections=command.vim_connections,
+        nfvo=command.nfvo,
     )
+    return start(vnf, ctx, accepted)
 
 
 def change_flavour(vnf: Vnf, command: ChangeFlavour, ctx: Context) -> Decided:
     """Another deployment flavour (SOL003 5.4.7)."""
-    info = instantiated(vnf)
-    has(vnf, command.vnfd)
-    request = command.request
+    info, request = instantiated(vnf, command.vnfd), command.request
     flavour = new_flavour(command.vnfd, request.new_flavour_id, "newFlavourId")
     if flavour.id == info.flavour_id:
         raise Rejected(400, f"The VNF has flavour {flavour.id} already.", pointer="/newFlavourId")
     level = flavour.level(request.instantiation_level_id)
-    connections = vnf.vim_connections | command.vim_connections
-    _can_become(vnf, flavour, command, "newFlavourId", connections)
-    return start(
-        vnf,
-        ctx,
-        "CHANGE_FLAVOUR",
-        request,
-        f"flavour {flavour.id} at level {level.id} in place of {info.flavour_id} requested",
+    feasible(vnf, command, command.vnfd, flavour, "newFlavourId")
+    accepted = Accepted(
+        operation="CHANGE_FLAVOUR",
+        request=request,
+        reason=f"flavour {flavour.id} at level {level.id} in place of {info.flavour_id} requested",
         flavour=flavour,
         connections=command.vim_connections,
         scale_status=_status(level.scale_info),
         nfvo=command.nfvo,
     )
+    return start(vnf, ctx, accepted)
 
 
 def operate(vnf: Vnf, command: Operate, ctx: Context) -> Decided:
     """Start or stop the VNF, or single VNFCs of it (SOL003 5.4.10, SOL002)."""
-    info = instantiated(vnf)
-    has(vnf, command.vnfd)
-    request = command.request
+    info, request = instantiated(vnf, command.vnfd), command.request
     known = {vnfc.id: vnfc.vnfc_state for vnfc in info.vnfc_info}
     vnfcs(request.vnfc_instance_id, known)
     graceful = request.change_state_to == "STOPPED" and request.stop_type == "GRACEFUL"
@@ -178,20 +177,14 @@ def operate(vnf: Vnf, command: Operate, ctx: Context) -> Decided:
     if now == {request.change_state_to}:
         raise Rejected(409, f"What is to be {request.change_state_to} is {request.change_state_to} already.")
     which = f"{len(request.vnfc_instance_id)} VNFCs" if request.vnfc_instance_id else "the VNF"
-    reason = f"{which} to be {request.change_state_to}"
-    flavour = command.vnfd.flavour(info.flavour_id)
-    return start(vnf, ctx, "OPERATE", request, reason, flavour=flavour, without=_waiting(graceful))
-
-
-def _can_become(
-    vnf: Vnf, flavour: Flavour, command: Instantiate | ChangeFlavour, member: str, connections: VimConnections
-) -> None:
-    """What a new flavour calls for: its template, its links, its properties. :raises Rejected: 400 or 422."""
-    request = command.request
-    deployable(flavour, driver(vnf, connections, request, nfvo=command.nfvo), member)
-    declared(command.vnfd, extensions=request.extensions, properties=request.vnf_configurable_properties)
-    external_links(flavour, request.ext_virtual_links)
-    managed_links(flavour, request.ext_managed_virtual_links)
+    accepted = Accepted(
+        operation="OPERATE",
+        request=request,
+        reason=f"{which} to be {request.change_state_to}",
+        flavour=command.vnfd.flavour(info.flavour_id),
+        without=_waiting(graceful=graceful),
+    )
+    return start(vnf, ctx, accepted)
 
 
 def _wanted_levels(flavour: Flavour, info: InstantiatedVnfInfo, wanted: Iterable[ScaleInfo]) -> dict[str, int]:
@@ -219,7 +212,7 @@ def _scale_level(info: InstantiatedVnfInfo, aspect_id: str, where: str) -> int:
     return levels[aspect_id]
 
 
-def _waiting(graceful: bool) -> frozenset[str]:
+def _waiting(*, graceful: bool) -> frozenset[str]:
     return frozenset() if graceful else frozenset({"graceful-wait"})
 
 

@@ -9,10 +9,10 @@ import msgspec
 from forestay_events.aggregate import Context, Decision
 from forestay_events.errors import Rejected
 from forestay_lcm.domain.commands import ChangeVnfPkg
-from forestay_lcm.domain.decisions.guards import has, instantiated
-from forestay_lcm.domain.decisions.requested import declared, deployable, external_links, managed_links
+from forestay_lcm.domain.decisions.guards import instantiated
+from forestay_lcm.domain.decisions.requested import feasible
 from forestay_lcm.domain.decisions.resource import described_by
-from forestay_lcm.domain.decisions.starting import driver, start
+from forestay_lcm.domain.decisions.starting import Accepted, start
 from forestay_lcm.domain.events import VnfEvent, VnfInfoModified
 from forestay_lcm.domain.state import Vnf
 from forestay_lcm.domain.vdu_params import COORDINATION, VduParams, vdu_params, vnfcs_in_turn
@@ -23,19 +23,14 @@ ROLLING_UPDATE = "RollingUpdate"
 
 
 def change_vnfpkg(vnf: Vnf, command: ChangeVnfPkg, ctx: Context) -> Decision[VnfEvent]:
-    info = instantiated(vnf)
-    has(vnf, command.vnfd)
+    info = instantiated(vnf, command.vnfd)
     request, coming = command.request, command.coming
     if info.flavour_id not in coming.flavours:
         known = ", ".join(sorted(coming.flavours))
         detail = f"VNFD {coming.vnfd_id} has {known}, but not the VNF's flavour '{info.flavour_id}'."
         raise Rejected(422, detail, pointer="/vnfdId")
     flavour = coming.flavours[info.flavour_id]
-    connections = vnf.vim_connections | command.vim_connections
-    deployable(flavour, driver(vnf, connections, request, nfvo=command.nfvo), "vnfdId")
-    declared(coming, extensions=request.extensions, properties=request.vnf_configurable_properties)
-    external_links(flavour, request.ext_virtual_links)
-    managed_links(flavour, request.ext_managed_virtual_links)
+    feasible(vnf, command, coming, flavour, "vnfdId")
     params: Mapping[str, Any] = request.additional_params or {}
     if params.get("upgrade_type", ROLLING_UPDATE) != ROLLING_UPDATE:
         where = pointer(["additionalParams", "upgrade_type"])
@@ -44,12 +39,10 @@ def change_vnfpkg(vnf: Vnf, command: ChangeVnfPkg, ctx: Context) -> Decision[Vnf
         )
     chosen = vdu_params(params, info)
     _check(chosen, flavour, params)
-    return start(
-        vnf,
-        ctx,
-        "CHANGE_VNFPKG",
-        request,
-        f"VNFD {coming.vnfd_id} ({coming.software_version}) in place of {vnf.vnfd_id} requested",
+    accepted = Accepted(
+        operation="CHANGE_VNFPKG",
+        request=request,
+        reason=f"VNFD {coming.vnfd_id} ({coming.software_version}) in place of {vnf.vnfd_id} requested",
         flavour=flavour,
         back=command.vnfd.flavours.get(info.flavour_id),
         connections=command.vim_connections,
@@ -58,6 +51,7 @@ def change_vnfpkg(vnf: Vnf, command: ChangeVnfPkg, ctx: Context) -> Decision[Vnf
         count=len(vnfcs_in_turn(chosen, info)),
         modification=_modification(vnf, coming),
     )
+    return start(vnf, ctx, accepted)
 
 
 def _check(chosen: tuple[VduParams, ...], flavour: Flavour, params: Mapping[str, Any]) -> None:

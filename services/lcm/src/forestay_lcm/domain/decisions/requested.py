@@ -1,14 +1,28 @@
-"""What a request names, looked up in the VNFD before anything is started. Each refusal points at the member at fault."""
+"""What a request names, looked up in the VNFD and among the VIMs before anything is started.
+
+Each refusal points at the member at fault.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+import msgspec
 from forestay_events.errors import Rejected
+from forestay_lcm.domain.commands import ChangeFlavour, ChangeVnfPkg, Instantiate
+from forestay_lcm.domain.connections import place_of
+from forestay_lcm.domain.plan import driver_of
+from forestay_lcm.domain.state import Vnf
 from forestay_sol.faults import pointer
 from forestay_sol.vnfd import Flavour, Vnfd
-from forestay_sol.vnflcm import ExtManagedVirtualLinkData, ExtVirtualLinkData
+from forestay_sol.vnflcm import (
+    ExtManagedVirtualLinkData,
+    ExtVirtualLinkData,
+    TaskRequest,
+    VimConnectionInfo,
+    VimConnections,
+)
 
 USER_DATA = ("lcm-operation-user-data", "lcm-operation-user-data-class")
 """Additional parameters that name a user data script and the class in it (wire section 3.5)."""
@@ -22,6 +36,31 @@ _KINDS: tuple[tuple[str, type | tuple[type, ...]], ...] = (
 """JSON's kinds of values; the first that fits is the kind, since a bool is an int too."""
 
 
+def vim_of(vnf: Vnf, request: TaskRequest, connections: VimConnections, *, nfvo: bool) -> VimConnectionInfo:
+    """The VIM that an operation works on, as far as that is known before the grant.
+
+    :param connections: those that the request adds or changes; ``nfvo`` and errors are those of :func:`place_of`.
+    """
+    known = vnf.vim_connections | connections
+    return place_of(known, vnf.instantiated_vnf_info, msgspec.to_builtins(request), nfvo=nfvo)
+
+
+def feasible(
+    vnf: Vnf, command: Instantiate | ChangeFlavour | ChangeVnfPkg, vnfd: Vnfd, flavour: Flavour, member: str
+) -> None:
+    """Whether a VNF can get a flavour: what it is made from, its links, its properties.
+
+    :param member: of the request, that names what has the flavour.
+    :raises Rejected: 400 or 422, the request or the VIM does not have what the flavour needs.
+    """
+    request = command.request
+    vim = vim_of(vnf, request, command.vim_connections, nfvo=command.nfvo)
+    _deployable(flavour, driver_of(vim.vim_type), member)
+    declared(vnfd, extensions=request.extensions, properties=request.vnf_configurable_properties)
+    external_links(flavour, request.ext_virtual_links)
+    _managed_links(flavour, request.ext_managed_virtual_links)
+
+
 def new_flavour(vnfd: Vnfd, flavour_id: str, member: str) -> Flavour:
     """:raises Rejected: 400, the VNFD has no such flavour; the pointer is to ``member`` of the request."""
     if flavour_id not in vnfd.flavours:
@@ -31,7 +70,7 @@ def new_flavour(vnfd: Vnfd, flavour_id: str, member: str) -> Flavour:
     return vnfd.flavours[flavour_id]
 
 
-def deployable(flavour: Flavour, driver: str, member: str) -> None:
+def _deployable(flavour: Flavour, driver: str, member: str) -> None:
     """:raises Rejected: 422, the VNFD lacks what the driver makes the flavour from."""
     servers = flavour.vdus and not any(vdu.container_ids for vdu in flavour.vdus.values())
     if driver == "openstack" and flavour.base_hot is None and not servers:
@@ -101,7 +140,7 @@ def external_links(flavour: Flavour, links: Iterable[ExtVirtualLinkData]) -> Non
                     )
 
 
-def managed_links(flavour: Flavour, links: Iterable[ExtManagedVirtualLinkData]) -> None:
+def _managed_links(flavour: Flavour, links: Iterable[ExtManagedVirtualLinkData]) -> None:
     """:raises Rejected: 400, what is to be replaced is no internal virtual link of the flavour."""
     for at, link in enumerate(links):
         if link.vnf_virtual_link_desc_id not in flavour.virtual_links:

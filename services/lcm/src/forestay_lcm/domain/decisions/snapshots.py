@@ -9,8 +9,8 @@ from __future__ import annotations
 from forestay_events.aggregate import Context, Decision
 from forestay_events.errors import Rejected
 from forestay_lcm.domain.commands import RevertToSnapshot, TakeSnapshot
-from forestay_lcm.domain.decisions.guards import has, instantiated
-from forestay_lcm.domain.decisions.starting import start
+from forestay_lcm.domain.decisions.guards import instantiated
+from forestay_lcm.domain.decisions.starting import Accepted, start
 from forestay_lcm.domain.events import VnfEvent
 from forestay_lcm.domain.reverting import reverting
 from forestay_lcm.domain.state import Vnf
@@ -21,28 +21,29 @@ Decided = Decision[VnfEvent]
 
 def take(vnf: Vnf, command: TakeSnapshot, ctx: Context) -> Decided:
     """Fill a VNF snapshot that is empty."""
-    info = instantiated(vnf)
-    has(vnf, command.vnfd)
+    info = instantiated(vnf, command.vnfd)
     fillable(command.snapshot)
-    flavour = command.vnfd.flavour(info.flavour_id)
-    reason = f"VNF snapshot {command.snapshot.id} requested"
-    return start(vnf, ctx, "CREATE_SNAPSHOT", command.request, reason, flavour=flavour)
+    accepted = Accepted(
+        operation="CREATE_SNAPSHOT",
+        request=command.request,
+        reason=f"VNF snapshot {command.snapshot.id} requested",
+        flavour=command.vnfd.flavour(info.flavour_id),
+    )
+    return start(vnf, ctx, accepted)
 
 
 def revert(vnf: Vnf, command: RevertToSnapshot, ctx: Context) -> Decided:
     """Bring the VNF back to a snapshot of it, if it consists of the same VNFCs as then, whichever servers they have."""
-    info = instantiated(vnf)
-    has(vnf, command.vnfd)
+    info = instantiated(vnf, command.vnfd)
     revertible(command.snapshot, command.ended)
     parts, fault = reverting(vnf.id, vnf.vnfd_id, info, command.snapshot.content or {})
     if fault:
         raise Rejected(409, f"VnfInstance {vnf.id} cannot be reverted to VnfSnapshot {command.snapshot.id}: {fault}.")
-    return start(
-        vnf,
-        ctx,
-        "REVERT_TO_SNAPSHOT",
-        command.request,
-        f"revert to VNF snapshot {command.snapshot.id} requested",
+    accepted = Accepted(
+        operation="REVERT_TO_SNAPSHOT",
+        request=command.request,
+        reason=f"revert to VNF snapshot {command.snapshot.id} requested",
         flavour=command.vnfd.flavour(info.flavour_id),
         vnfc_snapshots={vnfc: part.id for vnfc, part in parts.items()},
     )
+    return start(vnf, ctx, accepted)
