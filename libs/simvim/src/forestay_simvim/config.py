@@ -67,7 +67,7 @@ class Settings(msgspec.Struct, kw_only=True):
     ``latency`` and ``error_rate`` have the key ``*`` for all services, or a service's name (``heat``, ``nova``, …);
     ``build`` has ``server``, ``volume`` and ``stack`` (a pause before each stack action); ``quota`` has Nova's, Neutron's and
     Cinder's own names (``instances``, ``cores``, ``ram``, ``network``, ``port``, ``volumes``, ``gigabytes``, ``stacks``, …), and
-    ``image_tags`` of one image; ``page`` is the most rows that a service (``nova``, ``neutron``, ``cinder``) shows at once, if any;
+    ``image_tags`` of one image; ``page`` is the most rows that a service (``nova``, ``neutron``, ``cinder``) shows at once;
     ``trusts`` has ``application_credential``: 1 when such a login may make trusts, which Heat needs for each new stack.
     """
 
