@@ -220,3 +220,24 @@ async def test_resource_group_removal_policies(api: Api, policies: list[Any], le
     await api.heat("PUT", path, {"template": group(2, policies)})
     stack = await api.settle(path, "UPDATE_COMPLETE")
     assert stack["outputs"][0]["output_value"] == left
+
+
+async def test_a_subnet_goes_after_the_ports_of_nested_stacks(api: Api) -> None:
+    """Nothing in the template says so: Heat tries its deletion again. One that stays in use fails."""
+    net = {"net": {"type": "OS::Neutron::Net"}, "vdu": {"type": "VDU1.yaml"}}
+    net["subnet"] = {
+        "type": "OS::Neutron::Subnet",
+        "properties": {"network": {"get_resource": "net"}, "cidr": "10.9.0.0/24"},
+    }
+    net["vdu"]["properties"] = {"flavor": "m1.tiny", "image": "cirros", "net": {"get_resource": "net"}}
+    net["vdu"]["depends_on"] = ["subnet"]
+    template = {"heat_template_version": "2013-05-23", "resources": net}
+    path = await api.made("vnf-1", template, files=FILES)
+    # From here on as if there were no such dependency, and a pause before the nested stack is deleted.
+    del net["vdu"]["depends_on"]
+    await api.heat("PUT", path, {"template": template, "files": FILES})
+    await api.settle(path, "UPDATE_COMPLETE")
+    fault = ResourceFault(name="VDU1", action="DELETE", effect="delay", delay=0.05)
+    api.sim.faults.add(fault)
+    await api.heat("DELETE", path)
+    await api.settle(path, "DELETE_COMPLETE")
