@@ -2,7 +2,8 @@
 
 Heat removes the unhealthy members first, then the oldest. So a member that shall go (because the grant names it, or because
 it is left over) is marked unhealthy before its group shrinks. One that an operation has added which is rolled back is taken out
-of the group's own stack: Heat may be at work on it, or a killed engine have it locked, and then it cannot be marked.
+of the group's own stack: Heat may be at work on it, or a killed engine have it locked, and then it cannot be marked. So is the
+last of a group: Heat takes an update's desired capacity of 0 for as many as there are.
 """
 
 from __future__ import annotations
@@ -35,6 +36,22 @@ def members_with(resources: Sequence[StackResource], servers: Container[str]) ->
 def group_stacks(resources: Sequence[StackResource]) -> list[str]:
     """The stacks that groups have their members in, as :attr:`StackResource.stack`."""
     return sorted({member.resource.stack for member in _members(resources)})
+
+
+def last_members(
+    resources: Sequence[StackResource], known: Mapping[str, str], counts: Mapping[str, int]
+) -> list[StackResource]:
+    """The members of groups that are to have none.
+
+    :param known: the VDU of each server that the log has.
+    :param counts: how many instances there are to be of each VDU.
+    """
+    members = list(_members(resources))
+    vdus: dict[str, set[str]] = {}
+    for member in members:
+        vdus.setdefault(member.group, set()).update(known.get(each.physical_id, each.name) for each in member.servers)
+    empty = {group for group, held in vdus.items() if held and all(counts.get(vdu) == 0 for vdu in held)}
+    return [member.resource for member in members if member.group in empty]
 
 
 def surplus(resources: Sequence[StackResource], known: Mapping[str, str]) -> Iterator[StackResource]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from msgspec.structs import replace
 
@@ -46,29 +46,28 @@ async def restore_stack(cloud: Cloud, job: Job, *, at_once: bool = False) -> Out
         return Confirmed({})
     if order.operation in _GROWING:
         known = {vnfc.compute_resource.resource_id: vnfc.vdu_id for vnfc in before.vnfc_resource_info}
-        if (waits := await _take_out(cloud, job, resources, known)) and not at_once:
+        if (waits := await take_out(cloud, job, resources, surplus(resources, known))) and not at_once:
             return waits
     change = change_of(job, stack_restored(job), stack_after(job))
     return await send(cloud, job, stack, change) or sent(stack)
 
 
-async def _take_out(
-    cloud: Cloud, job: Job, resources: Sequence[StackResource], known: Mapping[str, str]
+async def take_out(
+    cloud: Cloud, job: Job, resources: Sequence[StackResource], leaving: Iterable[StackResource]
 ) -> Again | None:
-    """Have Heat remove the members of groups that are too many, in whatever state they are; ``None`` when that is done.
+    """Have Heat remove members of groups, in whatever state they are; ``None`` when that is done.
 
     A group learns of it when it shrinks. Not before: Heat cancels what is under way in a group that it is to change, and may take
     that for a failure of the change.
     """
-    waits: Again | None = None
-    fresh = list(surplus(resources, known))
+    waits, out = None, list(leaving)
     for path in group_stacks(resources):
         name, _, stack_id = path.partition("/")
         group = await cloud.heat.show(name, stack_id)
         if group is None:
             continue
         template = await cloud.heat.template(group)
-        gone = {member.name for member in fresh if member.stack == path}
+        gone = {member.name for member in out if member.stack == path}
         left = {name: resource for name, resource in template["resources"].items() if name not in gone}
         if len(left) < len(template["resources"]):
             # Its outputs may refer to those that go; the group writes both anew.

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from forestay_lcm.adapters.openstack.blueprint import nfv_of
+from collections.abc import Sequence
+
+from forestay_lcm.adapters.openstack.blueprint import counts_after, nfv_of
 from forestay_lcm.adapters.openstack.cloud import Cloud
-from forestay_lcm.adapters.openstack.groups import members_with, surplus
-from forestay_lcm.adapters.openstack.heat import Stack
+from forestay_lcm.adapters.openstack.groups import last_members, members_with, surplus
+from forestay_lcm.adapters.openstack.heat import Stack, StackResource
 from forestay_lcm.adapters.openstack.job import Job, existing, ordered
 from forestay_lcm.adapters.openstack.steps.marks import mark, unmark_others
 from forestay_lcm.adapters.openstack.steps.placing import placed_anew
-from forestay_lcm.adapters.openstack.steps.restore import take_back_if_late
+from forestay_lcm.adapters.openstack.steps.restore import take_back_if_late, take_out
 from forestay_lcm.adapters.openstack.steps.stack import changed, is_of_operation, is_started, others, send, vnf_stack
 from forestay_lcm.adapters.openstack.wanted import change_of, stack_after, stack_before
-from forestay_lcm.executor import Confirmed, Failed, Outcome
+from forestay_lcm.executor import Again, Confirmed, Failed, Outcome
 
 _SHRINKING = frozenset({"SCALE", "SCALE_TO_LEVEL"})
 
@@ -45,15 +47,42 @@ async def _mark_leaving(cloud: Cloud, job: Job, stack: Stack) -> None:
     await unmark_others(cloud, job, resources)
     leaving = members_with(resources, servers)
     if not is_of_operation(stack, job):  # else it may be what an earlier try has made
-        known = {vnfc.compute_resource.resource_id: vnfc.vdu_id for vnfc in existing(job).vnfc_resource_info}
-        leaving += surplus(resources, known)
-    await mark(cloud, job, leaving)
+        leaving += surplus(resources, _servers(job))
+    # Of a group that Heat lets as large as it is, it would replace what is marked.
+    last = _last_members(job, resources)
+    await mark(cloud, job, [member for member in leaving if member not in last])
+
+
+def _servers(job: Job) -> dict[str, str]:
+    """The VDU of each server that the log has."""
+    return {vnfc.compute_resource.resource_id: vnfc.vdu_id for vnfc in existing(job).vnfc_resource_info}
+
+
+def _last_members(job: Job, resources: Sequence[StackResource]) -> list[StackResource]:
+    if ordered(job).operation not in _SHRINKING:
+        return []
+    return last_members(resources, _servers(job), counts_after(ordered(job), job.before))
+
+
+async def _emptied(cloud: Cloud, job: Job, stack: Stack) -> Again | Failed | None:
+    """Remove the last members of groups, which Heat has let as they are; ``None`` when there are none."""
+    if ordered(job).operation not in _SHRINKING:
+        return None
+    resources = await cloud.heat.resources(stack.name, stack.id)
+    if not (last := _last_members(job, resources)):
+        return None
+    if waits := await take_out(cloud, job, resources, last):
+        return waits
+    detail = "; ".join(f"{member.name} ({member.type}): {member.reason}" for member in last)
+    return Failed(title="Stack update failed", status=422, detail=detail)
 
 
 async def await_update(cloud: Cloud, job: Job) -> Outcome:
     """Look whether the stack is changed; a failure says Heat's reason and that of each resource that failed."""
     stack = await vnf_stack(cloud, job)
     outcome = await changed(cloud, job, stack, "update-stack")
+    if isinstance(outcome, Confirmed):
+        return await _emptied(cloud, job, stack) or outcome
     if not isinstance(outcome, Failed) or (again := await placed_anew(cloud, job, stack)) is None:
         return outcome
     await take_back_if_late(cloud, job)
