@@ -9,14 +9,13 @@ from forestay_sol.vnfd import Flavour
 from forestay_sol.vnflcm import InstantiatedVnfInfo
 
 from forestay_lcm.adapters.openstack.cloud import Cloud
-from forestay_lcm.adapters.openstack.connectivity import ext_links_of, managed_of
 from forestay_lcm.adapters.openstack.groups import SERVER
 from forestay_lcm.adapters.openstack.heat import Stack
 from forestay_lcm.adapters.openstack.inventory import Seen, resources_of
 from forestay_lcm.adapters.openstack.read_back import instantiated_vnf_info
-from forestay_lcm.adapters.openstack.steps.read import observe
+from forestay_lcm.adapters.openstack.steps.read import observe, recorded
 from forestay_lcm.adapters.openstack.steps.stack import present
-from forestay_lcm.adapters.openstack.view import NET, PORT, VOLUME, Known
+from forestay_lcm.adapters.openstack.view import NET, PORT, VOLUME
 
 
 async def look(cloud: Cloud, info: InstantiatedVnfInfo, flavour: Flavour, connection_id: str) -> Seen:
@@ -28,18 +27,7 @@ async def look(cloud: Cloud, info: InstantiatedVnfInfo, flavour: Flavour, connec
     stack = await _stack(cloud, info)
     if stack is None:
         return Seen(info=None)
-    token = await cloud.token()
-    known = Known(
-        flavour=flavour,
-        links=ext_links_of(info),
-        managed=managed_of(info),
-        scale_status=info.scale_status,
-        connection_id=connection_id,
-        tenant=token.project,
-        tenant_id=token.project_id,
-        localization_language=info.localization_language,
-        before=info,
-    )
+    known = recorded(info, flavour, connection_id, await cloud.token())
     observed = await observe(cloud, stack, known)
     now = instantiated_vnf_info(observed, known)
     resources = resources_of(info) | resources_of(now)

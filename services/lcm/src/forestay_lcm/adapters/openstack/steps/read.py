@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 
 import msgspec
-from forestay_sol.vnflcm import ChangeVnfFlavourRequest, InstantiateVnfRequest, ScaleInfo
+from forestay_sol.vnfd import Flavour
+from forestay_sol.vnflcm import ChangeVnfFlavourRequest, InstantiatedVnfInfo, InstantiateVnfRequest, ScaleInfo
+from msgspec.structs import replace
 
 from forestay_lcm.adapters.openstack.cloud import Cloud
 from forestay_lcm.adapters.openstack.connectivity import ext_links, ext_links_of, managed_by_others, managed_of
@@ -29,22 +31,30 @@ async def read_back(cloud: Cloud, job: Job) -> Outcome:
     known = _known(job, await cloud.token())
     stack = await vnf_stack(cloud, job)
     hidden = hidden_values(stack.parameters, job.before, _given(job)) if HIDDEN in stack.parameters.values() else {}
-    stack = msgspec.structs.replace(stack, parameters=stack.parameters | hidden)
+    stack = replace(stack, parameters=stack.parameters | hidden)
     info = instantiated_vnf_info(await observe(cloud, stack, known), known)
-    metadata = {key: value for key, value in (info.metadata or {}).items() if key != KEPT}
-    own = {name: value for name, value in hidden.items() if name != "nfv"}  # which is there already
-    info = msgspec.structs.replace(info, metadata=metadata | ({KEPT: own} if own else {}))
+    info = replace(info, metadata=_metadata(job, info, hidden))
+    lost = {} if _is_restored(job) else not_kept(ordered(job), job.before, info)
+    return Confirmed({"instantiated_vnf_info": msgspec.to_builtins(info)} | ({"zones_not_kept": lost} if lost else {}))
+
+
+def _is_restored(job: Job) -> bool:
+    """Whether the stack was brought back to what it was before the operation."""
+    return "restore-stack" in job.results
+
+
+def _metadata(job: Job, info: InstantiatedVnfInfo, hidden: Json) -> Json:
+    """What was read back, with the hidden parameters apart, and the user data class that the operation has named."""
+    shown = {name: value for name, value in (info.metadata or {}).items() if name != KEPT}
+    kept = {name: value for name, value in hidden.items() if name != "nfv"}  # which is shown already
     params = ordered(job).request.additional_params or {}
-    if "restore-stack" not in job.results and USER_DATA[0] in params:
-        info = msgspec.structs.replace(info, metadata=(info.metadata or {}) | {key: params[key] for key in USER_DATA})
-    lost = {} if "restore-stack" in job.results else not_kept(ordered(job), job.before, info)
-    told = {"zones_not_kept": lost} if lost else {}
-    return Confirmed({"instantiated_vnf_info": msgspec.to_builtins(info)} | told)
+    names_class = USER_DATA[0] in params and not _is_restored(job)
+    return shown | ({KEPT: kept} if kept else {}) | ({name: params[name] for name in USER_DATA} if names_class else {})
 
 
 def _given(job: Job) -> Json:
     """The parameters that the operation has given to the stack, or given back."""
-    if "restore-stack" in job.results:
+    if _is_restored(job):
         return stack_restored(job).parameters
     made = any(step.partition(":")[0] in _GIVING for step in job.results)
     return stack_after(job).parameters if made else {}
@@ -65,22 +75,40 @@ async def observe(cloud: Cloud, stack: Stack, known: Known) -> Observed:
     )
     hidden = hidden_values(stack.parameters, known.before, {})
     return Observed(
-        stack=msgspec.structs.replace(stack, parameters=stack.parameters | hidden),
+        stack=replace(stack, parameters=stack.parameters | hidden),
         resources=resources,
         ports={port.id: port for port in ports},
         servers=seen,
     )
 
 
+def recorded(info: InstantiatedVnfInfo, flavour: Flavour, connection_id: str, token: Token) -> Known:
+    """What is known of a VNF that is as it was read back last."""
+    return Known(
+        flavour=flavour,
+        links=ext_links_of(info),
+        managed=managed_of(info),
+        scale_status=info.scale_status,
+        connection_id=connection_id,
+        tenant=token.project,
+        tenant_id=token.project_id,
+        localization_language=info.localization_language,
+        before=info,
+    )
+
+
 def _known(job: Job, token: Token) -> Known:
+    """What is known of the VNF after the operation, or as it was before."""
     order, before = ordered(job), job.before
-    restored = before is not None and "restore-stack" in job.results
+    if before is not None and _is_restored(job):
+        was = recorded(before, order.old_flavour or order.flavour, job.connection_id, token)
+        return replace(was, vnfc_ids=job.vnfc_ids)
     language = order.request.localization_language if isinstance(order.request, InstantiateVnfRequest) else None
     return Known(
-        flavour=(order.old_flavour or order.flavour) if restored else order.flavour,
-        links=ext_links_of(before) if restored else ext_links(order, before),
-        managed=managed_of(before) if restored else managed_by_others(order, before),
-        scale_status=before.scale_status if before and restored else _scale_status(job, order),
+        flavour=order.flavour,
+        links=ext_links(order, before),
+        managed=managed_by_others(order, before),
+        scale_status=_scale_status(job, order),
         connection_id=job.connection_id,
         tenant=token.project,
         tenant_id=token.project_id,
