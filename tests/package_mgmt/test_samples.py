@@ -103,6 +103,8 @@ def test_two_vdus_sample_resolves_storages_links_and_groups(tmp_path: Path) -> N
     assert set(flavour.software_images()) == {"VDU1", "VDU2_Storage"}
     assert [cp.virtual_link_id for cp in flavour.cps_of("VDU2")] == [None, "internalVL1"]
     assert set(flavour.external_cps()) == {"VDU1_CP1", "VDU2_CP1"}
+    drawn = msgspec.structs.replace(flavour, base_hot=None)
+    assert flavour.external_cpds() - drawn.external_cpds() == {"VDU1_CP2", "VDU2_CP2"}, "its BaseHOT may connect them"
     assert flavour.virtual_links["internalVL1"].cidrs == ("192.168.77.0/24",)
     assert flavour.level().virtual_link_bitrates == {"internalVL1": {"root": 1048576, "leaf": 1048576}}
     assert flavour.level().vdu_counts == {"VDU1": 1, "VDU2": 1}

@@ -325,9 +325,10 @@ class Flavour(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return {cp.id: cp for cp in self.cps.values() if cp.is_external}
 
     def external_cpds(self) -> set[str]:
-        """The cpdIds that a request may connect: external CPs, and VduCps and VipCps that are on no link of the VNF."""
-        vips = {vip.id for vip in self.vip_cps.values() if vip.virtual_link_id is None}
-        return {*self.ext_cps, *self.external_cps(), *vips}
+        """The cpdIds that a request may connect: external CPs, and VduCps and VipCps that are on no link of the VNF; with a
+        BaseHOT, which says itself what is where, those that are on one, too."""
+        cps = (*self.cps.values(), *self.vip_cps.values())
+        return {*self.ext_cps, *(cp.id for cp in cps if self.base_hot or cp.virtual_link_id is None)}
 
     def software_images(self) -> dict[str, SoftwareImage]:
         """The software images of VDUs, storages and containers, by node id (the ``vnfdSoftwareImageId`` of a grant)."""
