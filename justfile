@@ -69,6 +69,10 @@ test-openstack *args:
     export OPENSTACK_LAB_HOME="${OPENSTACK_LAB_HOME:-$HOME/.cache/openstack-lab}"
     if ! "{{ lab }}/status" >/dev/null 2>&1; then
         trap '"{{ lab }}/down"' EXIT
+        "{{ lab }}/up" --install-only
+        # Its services take 100 connections each, which a heat-engine alone comes to keep; then all wait for minutes.
+        site=$("$OPENSTACK_LAB_HOME/venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+        echo 'import waitress.adjustments as by; by.Adjustments.connection_limit = 1000' >"$site/forestay-connections.pth"
         "{{ lab }}/up"
     fi
     export OS_CLIENT_CONFIG_FILE="$OPENSTACK_LAB_HOME/clouds.yaml" OS_CLOUD=lab OPENSTACK_LAB="{{ clean(lab) }}"
