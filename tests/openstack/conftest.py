@@ -25,7 +25,7 @@ def real() -> RealCloud:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def api(real: RealCloud, request: pytest.FixtureRequest) -> AsyncIterator[RestApi]:
-    quiet: str = getattr(request.module, "QUIET_SECS", "30")
+    quiet: str = getattr(request.module, "QUIET_SECS", "300")
     with (
         TemporaryDirectory(prefix="forestay-test-", ignore_cleanup_errors=True) as directory,
         pytest.MonkeyPatch.context() as environment,

@@ -12,9 +12,6 @@ from tests.flow.scenarios import CI, Scenario
 
 pytestmark = [pytest.mark.openstack, pytest.mark.timeout(600), pytest.mark.asyncio(loop_scope="module")]
 
-QUIET_SECS = "600"
-"""Its Neutron takes no new connections for minutes when a hundred are open, and a Heat that waits for it is not dead."""
-
 
 @pytest.mark.parametrize("scenario", CI, ids=lambda scenario: scenario.__name__)
 async def test_scenario(api: RestApi, real: RealCloud, scenario: Scenario, tmp_path: Path) -> None:

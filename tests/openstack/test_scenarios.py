@@ -12,6 +12,9 @@ from tests.flow.scenarios import REST, Scenario
 
 pytestmark = [pytest.mark.openstack, pytest.mark.timeout(600), pytest.mark.asyncio(loop_scope="module")]
 
+QUIET_SECS = "30"
+"""A dead engine is taken for dead sooner than by default, which a lab beside other load is not quiet for."""
+
 
 @pytest.mark.parametrize("scenario", REST, ids=lambda scenario: scenario.__name__)
 async def test_scenario(api: RestApi, real: RealCloud, scenario: Scenario, tmp_path: Path) -> None:
