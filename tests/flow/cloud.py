@@ -94,7 +94,7 @@ class TestCloud:
 
     async def leftovers(self) -> list[str]:
         """The project's stacks, servers, ports, volumes, groups, private images...: what a terminated VNF must not leave."""
-        stacks, servers, groups, volumes, snapshots, ports, networks, images = await self.resources(
+        stacks, servers, groups, volumes, snapshots, ports, networks, ips, security, images = await self.resources(
             ("orchestration", "/stacks", "stacks"),
             ("compute", "/servers", "servers"),
             ("compute", "/os-server-groups", "server_groups"),
@@ -102,6 +102,8 @@ class TestCloud:
             ("volumev3", "/snapshots", "snapshots"),
             ("network", "/v2.0/ports", "ports"),
             ("network", "/v2.0/networks", "networks"),
+            ("network", "/v2.0/floatingips", "floatingips"),
+            ("network", "/v2.0/security-groups", "security_groups"),
             ("image", "/v2/images", "images"),
         )
         ours = [
@@ -109,9 +111,10 @@ class TestCloud:
             *(stack for stack in stacks if stack["stack_status"] != "DELETE_COMPLETE"),
             *(port for port in ports if not port["device_owner"].startswith("network:")),
             *(network for network in networks if network["name"] not in FIRST_DAY),
+            *(group for group in security if group["name"] != "default"),
             *(image for image in images if image["visibility"] == "private"),
         ]
-        return sorted(item["id"] for item in (*servers, *groups, *volumes, *snapshots, *ours))
+        return sorted(item["id"] for item in (*servers, *groups, *volumes, *snapshots, *ips, *ours))
 
 
 async def _list(cloud: Cloud, service: str, path: str, member: str) -> list[Json]:
