@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from heapq import heappop, heappush
@@ -9,11 +10,13 @@ from itertools import pairwise
 from uuid import UUID
 
 import pytest
+from forestay_events.errors import Unavailable
 from forestay_lcm.adapters.openstack.cloud import Cloud, Clouds
-from forestay_lcm.adapters.openstack.pace import Pace
+from forestay_lcm.adapters.openstack.pace import EACH_SECOND, Pace
+from forestay_lcm.adapters.openstack.steps import take
 from forestay_lcm.adapters.openstack.steps.waiting import delay
-from forestay_lcm.executor import Failed
-from forestay_simvim import OpenStackSimulator, ResourceFault
+from forestay_lcm.executor import Again, Failed, Outcome
+from forestay_simvim import CallFault, OpenStackSimulator, ResourceFault
 from forestay_sol.vnfd import Flavour
 from msgspec.structs import replace
 
@@ -73,6 +76,30 @@ def test_a_slot_of_time_is_one_looks() -> None:
     assert pace.next(0.0) == pytest.approx(5.0, abs=0.1), "to be late with what is wanted soon"
     clock.now += 30
     assert pace.next(0.0) < 0.1, "what is past is free"
+
+
+@pytest.mark.parametrize("retry_after", [None, 7])
+async def test_who_is_turned_away_comes_back_at_the_same_pace(
+    sim: OpenStackSimulator, cloud: Cloud, retry_after: int | None
+) -> None:
+    """After as long as the VIM wants, else as the step's back-off says; and never all at once."""
+    sim.faults.add(CallFault(service="heat", status=503, retry_after=retry_after, times=None))
+    waiting = [job("await-stack", results={"create-stack": {"stack_name": "vnf", "stack_id": "1"}}) for _ in range(40)]
+    clock = Clock()
+    pace = Pace(clock)
+    outcomes = await asyncio.gather(*(pace.look(take(cloud, one), 0.6) for one in waiting))
+    delays = sorted(outcome.delay for outcome in outcomes if isinstance(outcome, Again))
+    assert len(delays) == 40
+    assert delays[0] >= (retry_after or 0.6)
+    assert min(after - at for at, after in pairwise(delays)) == pytest.approx(1 / EACH_SECOND)
+
+
+async def test_a_server_of_forestay_that_is_away_is_no_server_of_a_cloud() -> None:
+    async def away() -> Outcome:
+        raise Unavailable("NATS is away")
+
+    with pytest.raises(Unavailable):
+        await Pace().look(away(), 0.6)
 
 
 async def test_operations_in_one_cloud_share_its_pace(sim: OpenStackSimulator, clouds: Clouds) -> None:

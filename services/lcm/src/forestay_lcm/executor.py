@@ -41,6 +41,14 @@ class Again:
 Outcome = Confirmed | Failed | Again
 
 
+_BACK_OFF = (0.3, 0.6, 1.0, 2.0, 4.0, 8.0)
+
+
+def pause(waited: float) -> float:
+    """Seconds until the next try of a step that was begun ``waited`` seconds ago: the longer it takes already, the longer."""
+    return _BACK_OFF[min(int(waited), len(_BACK_OFF) - 1)]
+
+
 class Superseded(Exception):
     """The step is not the present one any more: somebody else has done it while this process slept.
 

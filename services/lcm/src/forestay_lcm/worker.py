@@ -25,12 +25,10 @@ from forestay_events.worker import Later, Worker
 from forestay_lcm.catalogue import SCHEMA
 from forestay_lcm.domain.commands import ReportStep
 from forestay_lcm.domain.state import Operation, StepRun, Vnf
-from forestay_lcm.executor import Again, Confirmed, Executor, Failed, Outcome, Superseded
+from forestay_lcm.executor import Again, Confirmed, Executor, Failed, Outcome, Superseded, pause
 from forestay_lcm.reads import STREAM, Vnfs
 
 log = structlog.get_logger(__name__)
-
-_BACK_OFF = (0.3, 0.6, 1.0, 2.0, 4.0, 8.0)
 
 #: Seconds that one call of a handler gets in any case, and at most.
 _PATIENCE = (30.0, 3600.0)
@@ -106,7 +104,7 @@ class StepWorker:
             failpoint(f"{due.run.step.kind}.reported")
             # The look that a recorded outcome calls for is put by the projection; a repeated "unknown" is not recorded.
             repeated = isinstance(outcome, UnknownOutcome) and due.run.status == "UNKNOWN"
-            return Later(self._pause(due)) if repeated else None
+            return Later(pause(self._waited(due))) if repeated else None
 
     async def given_up(self, work: Work, reason: str) -> None:
         """The queue gave the work up: the step has failed, so that somebody is told."""
@@ -164,7 +162,7 @@ class StepWorker:
         except Unavailable:
             raise
         except Retryable as error:
-            outcome = Again(error.delay or self._pause(due), str(error))
+            outcome = Again(error.delay or pause(self._waited(due)), str(error))
         except UnknownOutcome as error:
             outcome = error
         except TimeoutError:
@@ -180,10 +178,6 @@ class StepWorker:
         """Seconds since the step was intended."""
         assert due.run.since is not None, "an intended step has a time"  # noqa: S101
         return (self._platform.clock() - due.run.since).total_seconds()
-
-    def _pause(self, due: _Due) -> float:
-        """Seconds until the next try: the longer it takes already, the longer."""
-        return _BACK_OFF[min(int(self._waited(due)), len(_BACK_OFF) - 1)]
 
     async def _report(self, due: _Due, outcome: Confirmed | Failed | UnknownOutcome) -> None:
         """Tell the log."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Self
 
@@ -25,7 +25,7 @@ from forestay_lcm.domain.grants.operations import flavour_after, vnfd_after
 from forestay_lcm.domain.images import chosen, grant_of, staying
 from forestay_lcm.domain.seen import servers_of
 from forestay_lcm.domain.state import Operation, StepRun, Vnf
-from forestay_lcm.executor import Again, Confirmed, Outcome, Turn
+from forestay_lcm.executor import Confirmed, Outcome, Turn, pause
 from forestay_lcm.secrets import Secrets
 
 
@@ -50,8 +50,8 @@ class OpenStackSteps:
         info = vnf.vim_connections[key]
         connection = await self._catalogue.open_connection(vnf.project, vnf.id, key, info)
         cloud = self._clouds.cloud(connection, vnf.project)
-        outcome = await self._taken(cloud, key, vnf, operation, run, turn)
-        return replace(outcome, delay=cloud.pace.next(outcome.delay)) if isinstance(outcome, Again) else outcome
+        waited = (datetime.now(UTC) - run.since).total_seconds() if run.since else 0.0
+        return await cloud.pace.look(self._taken(cloud, key, vnf, operation, run, turn), pause(waited))
 
     async def _taken(self, cloud: Cloud, key: str, vnf: Vnf, operation: Operation, run: StepRun, turn: Turn) -> Outcome:
         if run.step.kind in IMAGE_HANDLERS:
