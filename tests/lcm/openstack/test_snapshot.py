@@ -8,13 +8,13 @@ import pytest
 from forestay_events.errors import UnknownOutcome
 from forestay_lcm.adapters.openstack.cloud import Cloud
 from forestay_lcm.adapters.openstack.steps import take
-from forestay_lcm.executor import Failed
+from forestay_lcm.executor import Confirmed, Failed
 from forestay_simvim import CallFault, OpenStackSimulator
 from forestay_sol.vnfd import Flavour
 from forestay_sol.vnflcm import InstantiatedVnfInfo, ResourceHandle, VirtualStorageResourceInfo
 from msgspec.structs import replace
 
-from .stepping import asg_order, carry_out, finish, instantiate, job, order_for, read, two_vdus_order
+from .stepping import asg_order, carry_out, finish, instantiate, job, order_for, read, terminate, two_vdus_order
 
 MAKE = ("create-snapshot", "await-snapshot")
 SNAPSHOT: dict[str, Any] = {"vnfSnapshotInfoId": "snap-1"}
@@ -49,6 +49,23 @@ async def test_each_disk_and_each_volume(
     assert await leftovers(cloud) == 2
     await carry_out(cloud, order, pair, "delete-snapshot")
     assert await leftovers(cloud) == 0
+
+
+async def test_who_terminates_is_told_which_snapshots_keep_the_volumes(
+    cloud: Cloud, two_vdus: Flavour, pair: InstantiatedVnfInfo
+) -> None:
+    order = order_for("CREATE_SNAPSHOT", pair, two_vdus, **SNAPSHOT)
+    await carry_out(cloud, order, pair, *MAKE)
+    [volume] = [item.storage_resource.resource_id for item in pair.virtual_storage_resource_info]
+    body = {"snapshot": {"volume_id": volume, "name": "mine", "force": True}}
+    mine = (await cloud.request("block-storage", "POST", "/snapshots", body=body)).body["snapshot"]["id"]
+    kept = await terminate(cloud, before=pair)
+    assert isinstance(kept, Failed)
+    told = f"Volume {volume} has snapshots, delete VNF snapshot snap-1, Cinder snapshot {mine} and retry; "
+    assert kept.detail.startswith(told)
+    await carry_out(cloud, order, pair, "delete-snapshot")
+    await cloud.cinder.delete_snapshot(mine)
+    assert isinstance(await terminate(cloud, before=pair, attempt=2), Confirmed)
 
 
 @pytest.mark.parametrize("path", ["/action", "/snapshots"])

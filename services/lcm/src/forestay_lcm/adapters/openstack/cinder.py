@@ -36,6 +36,7 @@ class VolumeSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     status: str
     volume_id: str
     created_at: str
+    metadata: dict[str, str] = {}
 
 
 class Cinder:
@@ -76,7 +77,13 @@ class Cinder:
 
     async def snapshots(self, key: str, value: str) -> list[VolumeSnapshot]:
         """The snapshots that have this in their metadata, the oldest first."""
-        query = {"metadata": str({key: value})}
+        return await self._snapshots({"metadata": str({key: value})})
+
+    async def snapshots_of(self, volume: str) -> list[VolumeSnapshot]:
+        """The snapshots of a volume, the oldest first."""
+        return await self._snapshots({"volume_id": volume})
+
+    async def _snapshots(self, query: Query) -> list[VolumeSnapshot]:
         reply = await self._cloud.request(SERVICE, "GET", "/snapshots/detail", query=query, version=_BY_METADATA)
         found = msgspec.convert(reply.body["snapshots"], list[VolumeSnapshot])
         return sorted(found, key=lambda item: (item.created_at, item.id))

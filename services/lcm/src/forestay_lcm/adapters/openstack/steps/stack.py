@@ -8,8 +8,10 @@ from forestay_lcm.adapters.openstack.blueprint import Change, stack_name
 from forestay_lcm.adapters.openstack.cloud import Cloud
 from forestay_lcm.adapters.openstack.heat import Stack
 from forestay_lcm.adapters.openstack.job import Job
+from forestay_lcm.adapters.openstack.snapshots import PROPERTY
 from forestay_lcm.adapters.openstack.steps.mending import cleared, mended
 from forestay_lcm.adapters.openstack.steps.waiting import RESUMED, awaited
+from forestay_lcm.adapters.openstack.view import VOLUME
 from forestay_lcm.executor import Again, Confirmed, Failed, Outcome
 
 OURS = "forestay"
@@ -116,7 +118,18 @@ async def changed(cloud: Cloud, job: Job, stack: Stack, step: str) -> Outcome:
 
 
 async def reasons(cloud: Cloud, stack: Stack) -> str:
-    """Why a stack failed: Heat's reason, and that of each resource that failed."""
+    """Why a stack failed: Heat's reason, and that of each resource that failed; and of which snapshots volumes are kept."""
     resources = await cloud.heat.resources(stack.name, stack.id)
-    failed = sorted((item.name, item.type, item.reason) for item in resources if item.status.endswith("_FAILED"))
-    return "; ".join([stack.reason, *(f"{name} ({kind}): {reason}" for name, kind, reason in failed)])
+    failed = sorted((item for item in resources if item.status.endswith("_FAILED")), key=lambda item: item.name)
+    told = [f"{item.name} ({item.type}): {item.reason}" for item in failed]
+    kept = [await _keeping(cloud, item.physical_id) for item in failed if item.type == VOLUME and item.physical_id]
+    return "; ".join(filter(None, [*dict.fromkeys(kept), stack.reason, *told]))
+
+
+async def _keeping(cloud: Cloud, volume: str) -> str:
+    """What to delete before Cinder deletes a volume, ``""`` when there is nothing."""
+    snapshots = await cloud.cinder.snapshots_of(volume)
+    ours = sorted({item.metadata[PROPERTY] for item in snapshots if PROPERTY in item.metadata})
+    others = [item.id for item in snapshots if PROPERTY not in item.metadata]
+    named = [*(f"VNF snapshot {each}" for each in ours), *(f"Cinder snapshot {each}" for each in others)]
+    return f"Volume {volume} has snapshots, delete {', '.join(named)} and retry" if named else ""
