@@ -7,11 +7,12 @@ to make it anew as it was.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
 import yaml
+from forestay_sol.vnflcm import LcmOperation
 
 from forestay_lcm.adapters.openstack.blueprint import (
     Blueprint,
@@ -31,16 +32,16 @@ from forestay_lcm.adapters.openstack.nfv import unusable
 from forestay_lcm.domain.decisions.requested import HIDDEN_PARAMETERS, USER_DATA
 from forestay_lcm.domain.merge_patch import merge_patch
 
-_USER_DATA = "user-data"
-_ROLLBACK = "user-data-rollback"
+_SAID = "user-data"
+_SAID_OF_ROLLBACK = "user-data-rollback"
 _KEPT = "keep-stack"
+"""Steps whose results say what the stack is made of."""
 
 _SAYING = frozenset({"template", "parameters", "files"})
 """The members by which a class says what a stack is made of; without any, it has no say."""
 
 _OF_NEW_TEMPLATE = frozenset({"INSTANTIATE", "CHANGE_FLAVOUR"})
 """Operations whose template has nothing to do with what the stack is made of: text that a class gives is all of it."""
-
 
 _SIZING = frozenset({"INSTANTIATE", "SCALE", "SCALE_TO_LEVEL", "CHANGE_FLAVOUR"})
 """Operations that lead to a number of VNFCs, which was granted."""
@@ -51,10 +52,11 @@ _SIZED = _SIZING | {"CHANGE_VNFPKG"}
 
 def stack_after(job: Job) -> Blueprint:
     """What the stack is to be made of after the operation. :raises Permanent: 422, the template is none."""
-    order, given = ordered(job), job.results.get(_USER_DATA)
+    order, given = ordered(job), job.results.get(_SAID)
     if given is None:
         return stack_before(job) if job.results.get(_KEPT) else blueprint_after(order, job.before)
-    said = _customised(_base(job), given, whole=order.operation in _OF_NEW_TEMPLATE)
+    base = _BASES.get(order.operation, stack_before)(job)
+    said = _customised(base, given, whole=order.operation in _OF_NEW_TEMPLATE)
     return _sized(said, counts_after(order, job.before)) if order.operation in _SIZED else said
 
 
@@ -73,13 +75,13 @@ def stack_restored(job: Job) -> Blueprint:
 
     :raises Permanent: 422, the template is none.
     """
-    was, given = stack_before(job), job.results.get(_ROLLBACK) or {}
+    was, given = stack_before(job), job.results.get(_SAID_OF_ROLLBACK) or {}
     return _customised(was, given) if given.keys() & _SAYING else was
 
 
 def change_of(job: Job, wanted: Blueprint, present: Blueprint) -> Change:
     """The change that leads from one to the other, forward or back."""
-    if _USER_DATA in job.results:
+    if _SAID in job.results:
         return Change(fields=msgspec.to_builtins(wanted), existing=False)
     change = change_to(wanted, present, ordered(job))
     if change.existing and USER_DATA[0] in (existing(job).metadata or {}) and ordered(job).operation not in _SIZING:
@@ -88,24 +90,35 @@ def change_of(job: Job, wanted: Blueprint, present: Blueprint) -> Change:
     return change
 
 
-def _base(job: Job) -> Blueprint:
-    """What a user data class changes."""
+def _own(job: Job) -> Blueprint:
     order = ordered(job)
-    own = own_blueprint(order.flavour, managed_by_others(order, job.before))
-    if order.operation == "INSTANTIATE":
-        return own
-    was = stack_before(job)
-    if order.operation == "CHANGE_FLAVOUR":
-        return msgspec.structs.replace(own, parameters=was.parameters)
-    if order.operation == "CHANGE_VNFPKG":
-        # A template that a class has made stays until it says another; the old package's gives way to the new one's.
-        before = existing(job)
-        old = own_blueprint(order.old_flavour or order.flavour, managed_of(before))
-        shipped = _substance(was) in map(_substance, (old, blueprint_before(order, before)))
-        return Blueprint(
-            template=own.template if shipped else was.template, parameters=was.parameters, files=was.files | own.files
-        )
-    return was
+    return own_blueprint(order.flavour, managed_by_others(order, job.before))
+
+
+def _of_new_flavour(job: Job) -> Blueprint:
+    return msgspec.structs.replace(_own(job), parameters=stack_before(job).parameters)
+
+
+def _of_new_package(job: Job) -> Blueprint:
+    """A template that a class has made stays until it says another; the old package's gives way to the new one's."""
+    own, was = _own(job), stack_before(job)
+    template = own.template if _is_shipped(job, was) else was.template
+    return Blueprint(template=template, parameters=was.parameters, files=was.files | own.files)
+
+
+def _is_shipped(job: Job, was: Blueprint) -> bool:
+    """Whether a template is that of the package before the operation, filled in or not."""
+    order, before = ordered(job), existing(job)
+    old = own_blueprint(order.old_flavour or order.flavour, managed_of(before))
+    return _substance(was) in map(_substance, (old, blueprint_before(order, before)))
+
+
+_BASES: Mapping[LcmOperation, Callable[[Job], Blueprint]] = {
+    "INSTANTIATE": _own,
+    "CHANGE_FLAVOUR": _of_new_flavour,
+    "CHANGE_VNFPKG": _of_new_package,
+}
+"""What a user data class changes; of other operations, what there was before."""
 
 
 def _customised(base: Blueprint, given: Mapping[str, Any], *, whole: bool = False) -> Blueprint:
