@@ -73,7 +73,7 @@ async def test_of_another_vnfd(config: BaseConfig) -> None:
         await onboard(lcm.platform, without)
         await append(lcm.platform, "PKG", "package", package_id, package.CODEC,
                      package.PackageModified(operational_state="DISABLED"))  # fmt: skip
-        await lcm.platform.positions.wait("lcm", "PKG", await lcm.platform.store.head("PKG"))
+        await lcm.platform.positions.wait("lcm", "PKG", await lcm.platform.store.head("PKG"), timeout=60)
         for vnfd_id in ("nobody's", "vnfd-2", "vnfd-3"):
             problem = (await patch(api, path, {"vnfdId": vnfd_id})).problem(422)
             assert problem["invalidParams"][0]["pointer"] == "/vnfdId", problem
@@ -117,6 +117,9 @@ async def test_of_vim_connections(config: BaseConfig) -> None:
         ):
             problem = (await patch(api, path, {"vimConnectionInfo": entry})).problem(status)
             assert problem["invalidParams"][0]["pointer"] == pointer, entry
+        complete = {"vim2": INLINE["vim1"] | {"vimId": "nobody's"}}
+        shown, _ = await patched(api, path, {"vimConnectionInfo": complete})
+        assert shown["vimConnectionInfo"]["vim2"]["vimId"] == "nobody's", "one that says all needs no registered VIM"
 
 
 async def test_of_single_vnfcs(config: BaseConfig) -> None:

@@ -90,8 +90,9 @@ async def patched_connections(catalogue: Catalogue, vault: Vault, project: str, 
     """
     check_logins(patch, catalogue.egress)
     for key, entry in patch.items():
-        vim_id = (entry or {}).get("vimId")
-        if isinstance(vim_id, str) and await catalogue.vim(project, vim_id) is None:
+        given = entry or {}
+        vim_id, complete = given.get("vimId"), given.get("interfaceInfo") and given.get("accessInfo")
+        if isinstance(vim_id, str) and not complete and await catalogue.vim(project, vim_id) is None:
             pointer = json_pointer(["vimConnectionInfo", key, "vimId"])
             raise Rejected(404, f"VIM {vim_id} not found.", pointer=pointer)
     return await vault.seal_members(vnf_id, patch, path="/vimConnectionInfo")
