@@ -21,7 +21,7 @@ _V2, _OPENSTACK, _V1 = "sol_refactored.common", "sol_refactored.infra_drivers.op
 TACKER = frozenset(
     {"tacker", "tacker.common", "tacker.sol_refactored", "tacker.sol_refactored.infra_drivers", "tacker.vnfm"}
     | {f"tacker.{package}" for package in (_V2, _OPENSTACK, _V1)}
-    | {f"tacker.common.{name}" for name in ("cmd_executer", "exceptions")}
+    | {f"tacker.common.{name}" for name in ("cmd_executer", "config", "exceptions")}
     | {
         f"tacker.{_V2}.{name}"
         for name in ("common_script_utils", "coord_client", "exceptions", "vnf_instance_utils", "vnfd_utils")
