@@ -151,6 +151,26 @@ async def test_rolling_update_and_back(
     assert await forestay.cloud.leftovers() == []
 
 
+async def test_a_package_that_asks_for_what_nobody_gives_is_taken_back(forestay: TestSite, tmp_path: Path) -> None:
+    """Nothing was sent to Heat, so there is nothing that the way back would need to know."""
+
+    def demanding(flavour: Json, tree: Path) -> None:
+        template = tree / "BaseHOT" / "simple" / "asg.yaml"
+        template.write_text(template.read_text().replace("VDU1, computeFlavourId", "VDU1, licence"))
+
+    vnf, body = await prepared(forestay, variant(tmp_path, "sample-asg", name="old"))
+    coming = str(uuid4())
+    await onboarded(forestay.api, variant(tmp_path, "sample-asg", name="new", vnfd_id=coming, edit=demanding))
+    await done(forestay, vnf, "instantiate", body)
+    before = await servers(forestay, vnf)
+    failed = await done(forestay, vnf, "change_vnfpkg", {"vnfdId": coming}, "FAILED_TEMP")
+    assert "VDU/VDU1/licence" in failed["error"]["detail"]
+    uri = f"/vnflcm/v2/vnf_lcm_op_occs/{failed['id']}"
+    await forestay.api.send("POST", f"{uri}/rollback")
+    await forestay.api.until(uri, "operationState", {"ROLLED_BACK"}, {"FAILED_TEMP"})
+    assert await servers(forestay, vnf) == before
+
+
 @pytest.mark.parametrize(
     ("params", "status", "pointer"),
     [

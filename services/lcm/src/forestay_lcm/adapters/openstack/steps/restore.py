@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from forestay_events.errors import Permanent
 from msgspec.structs import replace
 
 from forestay_lcm.adapters.openstack.cloud import Cloud
@@ -48,7 +49,11 @@ async def restore_stack(cloud: Cloud, job: Job, *, at_once: bool = False) -> Out
         known = {vnfc.compute_resource.resource_id: vnfc.vdu_id for vnfc in before.vnfc_resource_info}
         if (waits := await take_out(cloud, job, resources, surplus(resources, known))) and not at_once:
             return waits
-    change = change_of(job, stack_restored(job), stack_after(job))
+    try:
+        after = stack_after(job)
+    except Permanent:
+        return Confirmed({})  # what cannot be said was never sent
+    change = change_of(job, stack_restored(job), after)
     return await send(cloud, job, stack, change) or sent(stack)
 
 
