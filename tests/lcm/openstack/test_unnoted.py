@@ -138,6 +138,17 @@ async def test_an_update(sim: OpenStackSimulator, cloud: Cloud, asg: Flavour, ag
     assert sim.cloud.counts()["ports"] == sim.cloud.counts()["servers"] == len(server_ids(after))
 
 
+async def test_what_heat_knows_is_not_looked_for(sim: OpenStackSimulator, cloud: Cloud, asg: Flavour) -> None:
+    """Nova finds a name by an expression: for each of hundreds of servers that would be much to ask."""
+    sim.faults.add(ResourceFault(type="OS::Nova::Server", **LATE))
+    order = await asg_order(cloud, asg)
+    made = await carry_out(cloud, order, None, "create-stack")
+    assert isinstance(await finish(cloud, job("await-stack", order, results=made)), Failed)
+    sim.cloud.journal.clear()
+    assert isinstance(await terminate(cloud), Confirmed)
+    assert {entry.service for entry in sim.cloud.journal.entries()} <= {"heat", "keystone"}
+
+
 async def leftover(cloud: Cloud, network: str, name: str, **members: Any) -> str:
     body = {"port": {"network_id": network, "name": name, **members}}
     return (await cloud.request("network", "POST", "/v2.0/ports", body=body)).body["port"]["id"]

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -57,6 +57,13 @@ class Stack(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def path(self) -> str:
         return f"{self.name}/{self.id}"
+
+
+class Logical(NamedTuple):
+    """A resource as a template has it: the stack (``name/id``) and the name there."""
+
+    stack: str
+    name: str
 
 
 class StackResource(msgspec.Struct, frozen=True, kw_only=True):
@@ -157,9 +164,9 @@ class Heat:
         recent = (event for event in events if datetime.fromisoformat(event["event_time"]) >= since)
         return [event["resource_status_reason"] for event in recent if event["resource_status"].endswith("_FAILED")]
 
-    async def names(self, stack: Stack, type_: str, status: str) -> set[str]:
+    async def names(self, stack: Stack, type_: str, status: str) -> dict[str, Logical]:
         """The names that Heat has given to resources of a type, in a stack and in those nested in it, whose creation came to a
-        status while Heat had no id of them.
+        status while Heat had no id of them; and of what each is.
 
         Only those that Heat has made up: one that a template says may be that of somebody else's resource, too.
 
@@ -172,7 +179,11 @@ class Heat:
             "resource_status": status,
         }
         events = (await self._cloud.request(SERVICE, "GET", f"/stacks/{stack.path}/events", query=query)).body["events"]
-        return {event["physical_resource_id"] for event in events if _is_made_up(event)}
+        return {
+            event["physical_resource_id"]: Logical(_home(event), event["resource_name"])
+            for event in events
+            if _is_made_up(event)
+        }
 
     async def delete(self, stack: Stack) -> None:
         """Start to delete a stack; one that is gone is fine."""

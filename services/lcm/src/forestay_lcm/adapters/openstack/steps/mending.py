@@ -12,12 +12,13 @@ with the stack's name and ends in such. It is nothing that the stack or the log 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Container, Mapping
 from typing import Protocol
 
 from forestay_lcm.adapters.openstack.cloud import Cloud
 from forestay_lcm.adapters.openstack.groups import SERVER
-from forestay_lcm.adapters.openstack.heat import Stack, is_named_by
+from forestay_lcm.adapters.openstack.heat import Logical, Stack, is_named_by
 from forestay_lcm.adapters.openstack.inventory import resources_of
 from forestay_lcm.adapters.openstack.job import Job
 from forestay_lcm.adapters.openstack.steps.marks import mark
@@ -57,10 +58,11 @@ async def cleared(cloud: Cloud, job: Job, stack: Stack, *, leaving: bool = False
         with, and the stack is not IN_PROGRESS.
     """
     status = "IN_PROGRESS" if leaving else "FAILED"
+    resources = await cloud.heat.resources(stack.name, stack.id)
+    noted = {Logical(item.stack, item.name) for item in resources if item.physical_id} if leaving else set[Logical]()
     found: dict[str, str] = {}
-    for some in await asyncio.gather(*(_named(cloud, stack, type_, status) for type_ in _SERVICES)):
+    for some in await asyncio.gather(*(_named(cloud, stack, type_, status, noted) for type_ in _SERVICES)):
         found |= some
-    resources = await cloud.heat.resources(stack.name, stack.id) if found or leaving else []
     if leaving:
         own = [item.physical_id for item in resources if item.type == NET and item.physical_id]
         ports = await cloud.neutron.idle_ports(own)
@@ -74,10 +76,15 @@ async def cleared(cloud: Cloud, job: Job, stack: Stack, *, leaving: bool = False
     return Again(delay=delay(job), note=f"what Heat does not know is deleted: {', '.join(doomed)}") if doomed else None
 
 
-async def _named(cloud: Cloud, stack: Stack, type_: str, status: str) -> dict[str, str]:
-    """What there is under the names of what Heat had no id of: the type by id."""
+async def _named(cloud: Cloud, stack: Stack, type_: str, status: str, noted: Container[Logical]) -> dict[str, str]:
+    """What there is under the names of what Heat had no id of: the type by id.
+
+    :param noted: what Heat has an id of by now: not looked for, unless it was made several times.
+    """
     names = await cloud.heat.names(stack, type_, status)
-    return dict.fromkeys(await _SERVICES[type_](cloud).named(names), type_)
+    tries = Counter(names.values())
+    lost = [name for name, of in names.items() if of not in noted or tries[of] > 1]
+    return dict.fromkeys(await _SERVICES[type_](cloud).named(lost), type_)
 
 
 async def _is_deleted(cloud: Cloud, job: Job, type_: str, resource: str) -> bool:
