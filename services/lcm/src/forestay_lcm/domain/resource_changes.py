@@ -17,11 +17,15 @@ from forestay_sol.vnflcm import (
     AffectedVirtualLink,
     AffectedVirtualStorage,
     AffectedVnfc,
+    ChangeType,
     ExtManagedVirtualLinkInfo,
     ExtVirtualLinkInfo,
     InstantiatedVnfInfo,
+    LinkChangeType,
     ResourceChanges,
     VipCpInfo,
+    VirtualStorageResourceInfo,
+    VnfcResourceInfo,
     VnfVirtualLinkResourceInfo,
 )
 from msgspec.structs import replace
@@ -29,10 +33,7 @@ from msgspec.structs import replace
 AddedOrRemoved = Literal["ADDED", "REMOVED"]
 _Link = VnfVirtualLinkResourceInfo | ExtManagedVirtualLinkInfo
 
-_PORTS_CHANGED: dict[AddedOrRemoved, Literal["LINK_PORT_ADDED", "LINK_PORT_REMOVED"]] = {
-    "ADDED": "LINK_PORT_ADDED",
-    "REMOVED": "LINK_PORT_REMOVED",
-}
+_PORTS_CHANGED: dict[AddedOrRemoved, LinkChangeType] = {"ADDED": "LINK_PORT_ADDED", "REMOVED": "LINK_PORT_REMOVED"}
 
 
 class _Identified(Protocol):
@@ -70,27 +71,8 @@ def resource_changes(
 def reverted(info: InstantiatedVnfInfo) -> ResourceChanges:
     """What a revert to a snapshot changes: each VNFC and each storage has other content, and is the same otherwise."""
     return ResourceChanges(
-        affected_vnfcs=tuple(
-            AffectedVnfc(
-                id=vnfc.id,
-                vdu_id=vnfc.vdu_id,
-                change_type="MODIFIED",
-                compute_resource=vnfc.compute_resource,
-                zone_id=vnfc.zone_id,
-                metadata=vnfc.metadata,
-            )
-            for vnfc in info.vnfc_resource_info
-        ),
-        affected_virtual_storages=tuple(
-            AffectedVirtualStorage(
-                id=storage.id,
-                virtual_storage_desc_id=storage.virtual_storage_desc_id,
-                change_type="MODIFIED",
-                storage_resource=storage.storage_resource,
-                metadata=storage.metadata,
-            )
-            for storage in info.virtual_storage_resource_info
-        ),
+        affected_vnfcs=tuple(_vnfc("MODIFIED", vnfc) for vnfc in info.vnfc_resource_info),
+        affected_virtual_storages=tuple(_storage("MODIFIED", each) for each in info.virtual_storage_resource_info),
     )
 
 
@@ -148,16 +130,12 @@ def _vnfcs(old: InstantiatedVnfInfo, new: InstantiatedVnfInfo) -> Iterator[Affec
     storages = {(change, storage.id) for change, storage in changed}
     for change, vnfc in _differences(old.vnfc_resource_info, new.vnfc_resource_info):
         ours = tuple(storage for storage in vnfc.storage_resource_ids if (change, storage) in storages)
-        yield AffectedVnfc(
-            id=vnfc.id,
-            vdu_id=vnfc.vdu_id,
-            change_type=change,
-            compute_resource=vnfc.compute_resource,
-            zone_id=vnfc.zone_id,
-            metadata=vnfc.metadata,
-            affected_vnfc_cp_ids=tuple(cp.id for cp in vnfc.vnfc_cp_info),
-            added_storage_resource_ids=ours if change == "ADDED" else (),
-            removed_storage_resource_ids=ours if change == "REMOVED" else (),
+        yield _vnfc(
+            change,
+            vnfc,
+            cps=tuple(cp.id for cp in vnfc.vnfc_cp_info),
+            added=ours if change == "ADDED" else (),
+            removed=ours if change == "REMOVED" else (),
         )
 
 
@@ -170,17 +148,30 @@ def _modified(old: InstantiatedVnfInfo, new: InstantiatedVnfInfo, *, updates: bo
         ids = dict.fromkeys(cp.id for cp in (*was.vnfc_cp_info, *vnfc.vnfc_cp_info))
         cps = tuple(cp for cp in ids if cps_before.get(cp) != cps_now.get(cp))
         if cps or set(had) != set(has) or (updates and was.metadata != vnfc.metadata):
-            yield AffectedVnfc(
-                id=vnfc.id,
-                vdu_id=vnfc.vdu_id,
-                change_type="MODIFIED",
-                compute_resource=vnfc.compute_resource,
-                zone_id=vnfc.zone_id,
-                metadata=vnfc.metadata,
-                affected_vnfc_cp_ids=cps,
-                added_storage_resource_ids=tuple(storage for storage in has if storage not in had),
-                removed_storage_resource_ids=tuple(storage for storage in had if storage not in has),
-            )
+            added = tuple(storage for storage in has if storage not in had)
+            removed = tuple(storage for storage in had if storage not in has)
+            yield _vnfc("MODIFIED", vnfc, cps=cps, added=added, removed=removed)
+
+
+def _vnfc(
+    change: ChangeType,
+    vnfc: VnfcResourceInfo,
+    *,
+    cps: tuple[str, ...] = (),
+    added: tuple[str, ...] = (),
+    removed: tuple[str, ...] = (),
+) -> AffectedVnfc:
+    return AffectedVnfc(
+        id=vnfc.id,
+        vdu_id=vnfc.vdu_id,
+        change_type=change,
+        compute_resource=vnfc.compute_resource,
+        zone_id=vnfc.zone_id,
+        metadata=vnfc.metadata,
+        affected_vnfc_cp_ids=cps,
+        added_storage_resource_ids=added,
+        removed_storage_resource_ids=removed,
+    )
 
 
 def _cps(info: InstantiatedVnfInfo) -> dict[str, object]:
@@ -195,19 +186,23 @@ def _cps(info: InstantiatedVnfInfo) -> dict[str, object]:
 
 def _storages(old: InstantiatedVnfInfo, new: InstantiatedVnfInfo) -> Iterator[AffectedVirtualStorage]:
     for change, storage in _differences(old.virtual_storage_resource_info, new.virtual_storage_resource_info):
-        yield AffectedVirtualStorage(
-            id=storage.id,
-            virtual_storage_desc_id=storage.virtual_storage_desc_id,
-            change_type=change,
-            storage_resource=storage.storage_resource,
-            metadata=storage.metadata,
-        )
+        yield _storage(change, storage)
+
+
+def _storage(change: ChangeType, storage: VirtualStorageResourceInfo) -> AffectedVirtualStorage:
+    return AffectedVirtualStorage(
+        id=storage.id,
+        virtual_storage_desc_id=storage.virtual_storage_desc_id,
+        change_type=change,
+        storage_resource=storage.storage_resource,
+        metadata=storage.metadata,
+    )
 
 
 def _virtual_links(old: InstantiatedVnfInfo, new: InstantiatedVnfInfo) -> Iterator[AffectedVirtualLink]:
     was, now = old.vnf_virtual_link_resource_info, new.vnf_virtual_link_resource_info
     for change, link in _differences(was, now):
-        yield _affected(link, change, tuple(port.id for port in link.vnf_link_ports))
+        yield _link(change, link, tuple(port.id for port in link.vnf_link_ports))
     remaining = {link.id for link in was} & {link.id for link in now}
     yield from _changed_ports([x for x in was if x.id in remaining], [x for x in now if x.id in remaining])
 
@@ -224,14 +219,10 @@ def _changed_ports(old: Iterable[_Link], new: Iterable[_Link]) -> Iterator[Affec
         differences = list(_differences(before, after))
         for change, kind in _PORTS_CHANGED.items():
             if ports := tuple(port.id for found, port in differences if found == change):
-                yield _affected(link, kind, ports)
+                yield _link(kind, link, ports)
 
 
-def _affected(
-    link: _Link,
-    change: Literal["ADDED", "REMOVED", "LINK_PORT_ADDED", "LINK_PORT_REMOVED"],
-    ports: tuple[str, ...],
-) -> AffectedVirtualLink:
+def _link(change: LinkChangeType, link: _Link, ports: tuple[str, ...]) -> AffectedVirtualLink:
     return AffectedVirtualLink(
         id=link.id,
         vnf_virtual_link_desc_id=link.vnf_virtual_link_desc_id,
