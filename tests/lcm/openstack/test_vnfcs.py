@@ -128,7 +128,17 @@ async def test_each_has_its_number_its_port_and_its_volume(three: InstantiatedVn
     )
     assert set(nfv(three)["VDU"]) == {f"{node}-{at}" for node in ("VDU1", "VDU1_Storage") for at in range(3)}
     metadata = by_number(three)[1].metadata or {}
-    assert (metadata["flavor"], metadata["zone"], metadata["image-VDU1_Storage"]) == ("m1.tiny", "nova", "cirros")
+    assert (metadata["flavor"], metadata["zone"], metadata["image-VDU1_Storage-1"]) == ("m1.tiny", "nova", "cirros")
+
+
+async def test_what_a_request_has_said_of_those_to_come(cloud: Cloud, each: Flavour) -> None:
+    """It counts when they come; the rest of them is made then."""
+    one, _ = await instantiate(cloud, await order_at(cloud, each, 1))
+    assert set(nfv(one)["VDU"]) >= {"VDU1-0", "VDU1-1", "VDU1-2"}
+    order = order_for("SCALE", one, each, type="SCALE_OUT", aspectId="VDU1_scale")
+    two = read(await carry_out(cloud, order, one, *UPDATE, op_id="op2"))
+    assert nfv(two)["VDU"]["VDU1-1"] == nfv(two)["VDU"]["VDU1-0"]
+    assert nfv(two)["VDU"]["VDU1-1"]["label"] == "front"
 
 
 async def test_the_highest_number_goes_first_and_a_number_is_not_given_twice(

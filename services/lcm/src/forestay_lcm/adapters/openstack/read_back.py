@@ -107,9 +107,10 @@ def _vnfc_cp(view: View, port: ConnectedPort) -> VnfcCpInfo:
 
 def _vnfc_metadata(view: View, server: StackResource, storage_ids: Iterable[str]) -> dict[str, Any]:
     vdus = cast("Mapping[str, Mapping[str, Any]]", view.nfv.get("VDU") or {})
-    nodes = {node: vdus.get(str(Name(node, server.index)), vdus.get(node)) for node in (server.name, *storage_ids)}
-    own = nodes[server.name] or {}
-    images = {f"image-{node}": leaves.get("vcImageId") for node, leaves in nodes.items() if leaves}
+    numbered = {node: str(Name(node, server.index)) for node in (server.name, *storage_ids)}
+    called = {node: name if name in vdus else node for node, name in numbered.items()}
+    own = vdus.get(called[server.name]) or {}
+    images = {f"image-{name}": (vdus.get(name) or {}).get("vcImageId") for name in called.values()}
     stack_id = server.stack.rpartition("/")[2]
     parent = next((item for item in view.observed.resources if item.physical_id == stack_id), None)
     metadata = {
