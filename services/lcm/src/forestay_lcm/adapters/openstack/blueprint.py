@@ -21,7 +21,7 @@ from forestay_sol.vnflcm import ChangeVnfFlavourRequest, ExtManagedVirtualLinkDa
 
 from forestay_lcm.adapters.openstack.connectivity import ext_links, managed_by_others, managed_of, new_ext_links
 from forestay_lcm.adapters.openstack.group_sizes import sized
-from forestay_lcm.adapters.openstack.hot import Json, Path, without_links, without_nulls
+from forestay_lcm.adapters.openstack.hot import Json, Path, value_at, without_links, without_nulls
 from forestay_lcm.adapters.openstack.job import Order
 from forestay_lcm.adapters.openstack.nfv import Sources, changed_nfv, nfv_parameter, unusable
 from forestay_lcm.adapters.openstack.tosca import base_hot_of
@@ -30,6 +30,7 @@ from forestay_lcm.adapters.openstack.vnfcs import (
     name_of,
     nodes_of,
     unrolled,
+    vnfc_of,
     vnfcs_after,
     vnfcs_before,
     without_gone,
@@ -40,7 +41,7 @@ _REPLACING: frozenset[LcmOperation] = frozenset({"INSTANTIATE", "CHANGE_FLAVOUR"
 
 _OF_VNFCS = ("VDU", "CP")
 
-Concern = Callable[[Order, Json], Callable[[Path], bool]]
+Concern = Callable[[Order, Sources], Callable[[Path], bool]]
 
 
 class Blueprint(msgspec.Struct, frozen=True, kw_only=True):
@@ -168,21 +169,25 @@ def _nfv_after(order: Order, before: InstantiatedVnfInfo | None, vnfcs: Vnfcs) -
         raise unusable(
             "It is not known which 'nfv' the VNF's stack was made with (metadata.nfv of instantiatedVnfInfo)."
         )
-    return changed_nfv(template, sources, _CONCERNS.get(order.operation, _nothing)(order, sources.before))
+    return changed_nfv(template, sources, _CONCERNS.get(order.operation, _nothing)(order, sources))
 
 
-def _nothing(order: Order, before: Json) -> Callable[[Path], bool]:
+def _nothing(order: Order, sources: Sources) -> Callable[[Path], bool]:
     return lambda path: False
 
 
-def _sizes(order: Order, before: Json) -> Callable[[Path], bool]:
-    """The sizes of groups, and all of VNFCs that were not there."""
-    return lambda path: (
-        path[2:] == ("desired_capacity",) or (path[0] in _OF_VNFCS and path[1] not in (before.get(str(path[0])) or {}))
-    )
+def _sizes(order: Order, sources: Sources) -> Callable[[Path], bool]:
+    """The sizes of groups, and all of VNFCs that were not there but what an earlier request has said of them."""
+
+    def is_new(path: Path) -> bool:
+        known: Json = sources.before.get(str(path[0])) or {}
+        granted = vnfc_of(str(path[1]), order.flavour) in sources.granted
+        return path[1] not in known or (granted and value_at(sources.before, path) is ...)
+
+    return lambda path: path[2:] == ("desired_capacity",) or (path[0] in _OF_VNFCS and is_new(path))
 
 
-def _named_cps(order: Order, before: Json) -> Callable[[Path], bool]:
+def _named_cps(order: Order, sources: Sources) -> Callable[[Path], bool]:
     cpds = (cp.cpd_id for link in new_ext_links(order) for cp in link.ext_cps)
     named, nodes = {vdu_cp_id(order.flavour, cpd) for cpd in cpds}, nodes_of(order.flavour)
     return lambda path: path[0] == "CP" and name_of(str(path[1]), nodes).node in named

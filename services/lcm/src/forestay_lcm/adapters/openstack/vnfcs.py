@@ -179,6 +179,13 @@ def without_gone(nfv: Json, flavour: Flavour, vnfcs: Vnfcs) -> Json:
     return left
 
 
+def vnfc_of(text: str, flavour: Flavour) -> str:
+    """The name of the VNFC whose resource or parameter this is the name of."""
+    owners = _owners(flavour)
+    name = name_of(text, owners)
+    return str(Name(owners.get(name.node, name.node), name.index))
+
+
 def _owners(flavour: Flavour) -> Mapping[str, str]:
     """The VDU of each node that a VNFC has."""
     owned = ((node, vdu.id) for vdu in flavour.vdus.values() for node in (vdu.id, *vdu.cp_ids, *vdu.storage_ids))
