@@ -141,16 +141,6 @@ async def test_what_a_request_has_said_of_those_to_come(cloud: Cloud, each: Flav
     assert nfv(two)["VDU"]["VDU1-1"]["label"] == "front"
 
 
-async def test_what_a_request_has_said_of_those_to_come(cloud: Cloud, each: Flavour) -> None:
-    """It counts when they come; the rest of them is made then."""
-    one, _ = await instantiate(cloud, await order_at(cloud, each, 1))
-    assert set(nfv(one)["VDU"]) >= {"VDU1-0", "VDU1-1", "VDU1-2"}
-    order = order_for("SCALE", one, each, type="SCALE_OUT", aspectId="VDU1_scale")
-    two = read(await carry_out(cloud, order, one, *UPDATE, op_id="op2"))
-    assert nfv(two)["VDU"]["VDU1-1"] == nfv(two)["VDU"]["VDU1-0"]
-    assert nfv(two)["VDU"]["VDU1-1"]["label"] == "front"
-
-
 async def test_the_highest_number_goes_first_and_a_number_is_not_given_twice(
     cloud: Cloud, each: Flavour, three: InstantiatedVnfInfo
 ) -> None:
