@@ -55,6 +55,18 @@ def test_there_and_back() -> None:
     assert translated(V1, InstantiateVnfRequest, {}) == msgspec.convert(V2, InstantiateVnfRequest)
 
 
+@pytest.mark.parametrize(
+    ("tenant", "member"), [("nfv", "project"), ("6c2b9fa1d1f64f3ea2f3a0f6a4d1c9be", "projectId")]
+)
+def test_keystone_v2_is_v3_with_tenants(tenant: str, member: str) -> None:
+    old = {"id": "site", "vimType": "ETSINFV.OPENSTACK_KEYSTONE.V_2", "accessInfo": {"tenant": tenant, "username": "u"}}
+    request = request_v2({"flavourId": "simple", "vimConnectionInfo": [old]})
+    assert request["vimConnectionInfo"]["site"] == {
+        "vimType": "ETSINFV.OPENSTACK_KEYSTONE.V_3",
+        "accessInfo": {"username": "u", member: tenant},
+    }
+
+
 def test_cp_instances_are_the_servers() -> None:
     named = {"extVirtualLinks": [link([{"cpInstanceId": "a", "cpProtocolData": PROTOCOL}])]}
     changed = as_v2(named, ChangeExtVnfConnectivityRequest)

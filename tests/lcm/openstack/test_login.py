@@ -119,6 +119,12 @@ async def test_who_goes_away_takes_no_token_from_others(sim: OpenStackSimulator,
     assert (await second).project == sim.openrc()["OS_PROJECT_NAME"]
 
 
+async def test_a_project_may_be_named_by_its_id(sim: OpenStackSimulator, clouds: Clouds) -> None:
+    named = await clouds.cloud(connection(sim)).token()
+    by_id = await clouds.cloud(connection(sim, project="another", projectId=named.project_id)).token()
+    assert (by_id.id != named.id, by_id.project) == (True, named.project)
+
+
 @pytest.mark.parametrize("version", ["", "/", "/v2", "/v2.0"])
 async def test_a_catalog_may_name_the_version(clouds: Clouds, version: str) -> None:
     seen: list[str] = []

@@ -35,6 +35,7 @@ class Access(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     username: str | None = None
     password: str | None = None
     project: str | None = None
+    project_id: str | None = None
     domain: str | None = None
     user_domain: str | None = None
     project_domain: str | None = None

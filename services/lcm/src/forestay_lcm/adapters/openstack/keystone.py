@@ -29,24 +29,25 @@ _EARLY = 60.0
 
 
 class Password(msgspec.Struct, frozen=True, kw_only=True):
-    """A user with a password, and the project to work in."""
+    """A user with a password, and the project to work in, by its id if that is given."""
 
     username: str
     password: str
     project: str
+    project_id: str | None = None
     user_domain: str = "Default"
     project_domain: str = "Default"
 
     def __repr__(self) -> str:
-        return f"user {self.username!r} of domain {self.user_domain!r} in project {self.project!r}"
+        return f"user {self.username!r} of domain {self.user_domain!r} in project {self.project_id or self.project!r}"
 
     def auth(self) -> Json:
         """The member ``auth`` of a request for a token."""
         user = {"name": self.username, "domain": {"name": self.user_domain}, "password": self.password}
-        project = {"name": self.project, "domain": {"name": self.project_domain}}
+        named = {"name": self.project, "domain": {"name": self.project_domain}}
         return {
             "identity": {"methods": ["password"], "password": {"user": user}},
-            "scope": {"project": project},
+            "scope": {"project": {"id": self.project_id} if self.project_id else named},
         }
 
 
@@ -100,10 +101,11 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _NEEDED: Mapping[str, tuple[str, ...]] = {
-    "v3password": ("username", "password", "project"),
-    "v3applicationcredential": ("applicationCredentialId", "applicationCredentialSecret"),
+    "applicationCredentialId": ("applicationCredentialId", "applicationCredentialSecret"),
+    "projectId": ("username", "password", "projectId"),
+    "project": ("username", "password", "project"),
 }
-"""The members of accessInfo that each way to log in needs. The second is ours: SOL003 leaves the members to the VIM's type."""
+"""The members of accessInfo that each way to log in needs, by that which tells the way; the last is Tacker's."""
 
 
 def credential(connection: VimConnectionInfo) -> Credential:
@@ -112,7 +114,7 @@ def credential(connection: VimConnectionInfo) -> Credential:
     :raises Permanent: 422, a member is missing or is not what it has to be; the message names it.
     """
     given, access = connection.interface_info or {}, connection.access_info or {}
-    way = "v3applicationcredential" if "applicationCredentialId" in access else "v3password"
+    way = next((member for member in _NEEDED if member in access), "project")
     needed = {"interfaceInfo": (given, ("endpoint",)), "accessInfo": (access, _NEEDED[way])}
     if missing := [f"{part}.{key}" for part, (info, keys) in needed.items() for key in keys if not info.get(key)]:
         raise _incomplete(f"The VIM connection lacks {', '.join(missing)}.")
@@ -124,7 +126,7 @@ def credential(connection: VimConnectionInfo) -> Credential:
     url = (interface.endpoint or "").rstrip("/")
     return Credential(
         auth_url=url if url.endswith("/v3") else f"{url}/v3",
-        login=_application(members) if way == "v3applicationcredential" else _password(members),
+        login=_application(members) if way == "applicationCredentialId" else _password(members),
         region=members.region,
         interface=interface.interface or "public",
         verify=not _flag(interface.skip_verification),
@@ -157,6 +159,7 @@ def _password(access: Access) -> Password:
         username=access.username or "",
         password=access.password or "",
         project=access.project or "",
+        project_id=access.project_id,
         user_domain=access.user_domain or domain,
         project_domain=access.project_domain or domain,
     )

@@ -6,13 +6,17 @@ have no id in version 1 (their ``cpInstanceId`` is the server's). The types of V
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
 Json = dict[str, Any]
 
-VIM_TYPES = {"openstack": "ETSINFV.OPENSTACK_KEYSTONE.V_3", "kubernetes": "ETSINFV.KUBERNETES.V_1"}
-_VIM_TYPES_V1 = {type_: name for name, type_ in VIM_TYPES.items()} | {"ETSINFV.HELM.V_3": "kubernetes"}
+_OPENSTACK, _KUBERNETES = "ETSINFV.OPENSTACK_KEYSTONE.V_3", "ETSINFV.KUBERNETES.V_1"
+#: Whoever says Keystone v2, which is no more, means an OpenStack: Tacker never looked at the type.
+VIM_TYPES = {"openstack": _OPENSTACK, "ETSINFV.OPENSTACK_KEYSTONE.V_2": _OPENSTACK, "kubernetes": _KUBERNETES}
+_ID = re.compile("[0-9a-f]{32}")
+_VIM_TYPES_V1 = {_OPENSTACK: "openstack", _KUBERNETES: "kubernetes", "ETSINFV.HELM.V_3": "kubernetes"}
 
 
 def request_v2(body: Json) -> Json:
@@ -37,7 +41,7 @@ def request_v1(body: Json) -> Json:
 
 def connections_v2(connections: Iterable[Json]) -> Json:
     """VIM connections by id."""
-    return {item["id"]: _connection(item, VIM_TYPES) for item in connections}
+    return {item["id"]: _connection(item | _access_v2(item), VIM_TYPES) for item in connections}
 
 
 def connections_v1(connections: Json) -> list[Json]:
@@ -49,6 +53,15 @@ def _connection(item: Json, types: dict[str, str]) -> Json:
     """A connection without its id; a type that has no other name keeps its own."""
     members = {name: value for name, value in item.items() if name != "id"}
     return members | ({"vimType": types.get(item["vimType"], item["vimType"])} if "vimType" in item else {})
+
+
+def _access_v2(item: Json) -> Json:
+    """Keystone v2 had tenants, named by a name or by an id."""
+    access: Json = dict(item.get("accessInfo") or {})
+    if "tenant" not in access:
+        return {}
+    tenant = access.pop("tenant")
+    return {"accessInfo": {"projectId" if _ID.fullmatch(str(tenant)) else "project": tenant} | access}
 
 
 def _link(link: Json, configs: Any) -> Json:
