@@ -139,3 +139,12 @@ async def test_another_project_sees_nothing(api: Api, sim: OpenStackSimulator) -
     _, body = await api.call("GET", "/networking/v2.0/networks")
     assert {net["name"] for net in body["networks"]} == {"public", "mgmt"}
     await api.made("a", {"heat_template_version": "2021-04-16", "resources": {}})
+
+
+async def test_no_two_volume_types_have_one_name(api: Api, sim: OpenStackSimulator) -> None:
+    await api.login(sim.cloud.config.accounts[1])
+    kind = {"type": "OS::Cinder::VolumeType", "properties": {"name": "shared"}}
+    await api.made("first", {"heat_template_version": "2021-04-16", "resources": {"kind": kind}})
+    path = await api.create("second", {"heat_template_version": "2021-04-16", "resources": {"kind": kind}})
+    stack = await api.settle(path, "CREATE_FAILED")
+    assert "Volume Type shared already exists. (HTTP 409)" in stack["stack_status_reason"]

@@ -34,7 +34,9 @@ class Volumes:
         self.default_type = self.create_type({"name": "lab"})
 
     def create_type(self, given: dict[str, Any]) -> Row:
-        """A volume type."""
+        """A volume type; Cinder has no two of one name."""
+        if self.types.find(name=given["name"]):
+            raise ServiceError("Conflict", 409, f"Volume Type {given['name']} already exists.")
         base = {"id": new_id(), "description": None, "is_public": True, "extra_specs": {}, "qos_specs_id": None}
         return self.types.add(base | given | {"os-volume-type-access:is_public": given.get("is_public", True)})
 
