@@ -11,7 +11,7 @@ from forestay_lcm.adapters.openstack.settings import OpenStackSettings
 from msgspec.structs import replace
 
 from tests.lcm.openstack.conftest import ext_cp, ext_link, order_of
-from tests.lcm.openstack.stepping import asg_order, network, server_ids, two_vdus_order
+from tests.lcm.openstack.stepping import asg_order, network, ports_of, server_ids, two_vdus_order
 from tests.openstack.lab import lab
 from tests.openstack.test_steps import RESTORE, UPDATE, Life, flavour, sizes
 
@@ -76,7 +76,7 @@ async def test_two_vdus_with_a_volume_a_link_and_an_address(cloud: Cloud, tmp_pa
         vnfcs = {vnfc.vdu_id: vnfc for vnfc in life.known.vnfc_resource_info}
         assert len(vnfcs["VDU2"].storage_resource_ids) == 1
         assert [len(vnfc.vnfc_cp_info) for vnfc in vnfcs.values()] == [2, 2]
-        ports = await cloud.neutron.ports_of([vnfcs["VDU1"].id])
+        ports = await ports_of(cloud, [vnfcs["VDU1"].id])
         assert "10.10.0.77" in {address.ip_address for port in ports for address in port.fixed_ips}
     finally:
         await life.end()
@@ -90,7 +90,7 @@ async def test_a_port_of_the_requester_is_used_and_stays(cloud: Cloud, tmp_path:
     try:
         link = ext_link(ext_cp("VDU1_CP1", port="p1"), network=private, ports={"p1": port})
         await life.do(order_of(life.flavour, extVirtualLinks=[link]), *CREATE)
-        assert [each.id for each in await cloud.neutron.ports_of(sorted(server_ids(life.known)))] == [port]
+        assert [each.id for each in await ports_of(cloud, server_ids(life.known))] == [port]
         life.info = None
     finally:
         await life.end()

@@ -22,6 +22,7 @@ from tests.lcm.openstack.stepping import (
     carry_out,
     order_for,
     own_network,
+    ports_of,
     read,
     server_ids,
     two_vdus_order,
@@ -167,7 +168,7 @@ async def test_a_connection_point_moves_to_another_network_and_back(another: str
     }
     assert [cp.cpd_id for cp in links[another]] == ["VDU2_CP1"]
     assert server_ids(pair.known) == server_ids(first)
-    ports = await pair.cloud.neutron.ports_of(sorted(server_ids(first)))
+    ports = await ports_of(pair.cloud, server_ids(first))
     assert another in {port.network_id for port in ports}
     pair.info = first
     await pair.do(order, *RESTORE, results=results, op_id=f"op{pair.operations}")

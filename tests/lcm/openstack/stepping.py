@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
 from forestay_lcm.adapters.openstack.cloud import Cloud
 from forestay_lcm.adapters.openstack.job import Job, Order
+from forestay_lcm.adapters.openstack.neutron import Port
 from forestay_lcm.adapters.openstack.steps import take
 from forestay_lcm.domain import local_nfvo
 from forestay_lcm.domain.grants import (
@@ -194,6 +195,11 @@ async def carry_out(
 def read(results: dict[str, Any]) -> InstantiatedVnfInfo:
     """What the step ``read-back`` has read."""
     return msgspec.convert(results["read-back"]["instantiated_vnf_info"], InstantiatedVnfInfo)
+
+
+async def ports_of(cloud: Cloud, servers: Iterable[str]) -> list[Port]:
+    """The ports of servers."""
+    return [msgspec.convert(port, Port) async for port in cloud.neutron.of("ports").where("device_id", servers)]
 
 
 def server_ids(info: InstantiatedVnfInfo) -> set[str]:

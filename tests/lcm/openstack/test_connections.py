@@ -146,7 +146,7 @@ async def test_what_is_missing_is_named(clouds: Clouds, sim: OpenStackSimulator)
 
 async def test_another_region_has_no_services(sim: OpenStackSimulator, clouds: Clouds) -> None:
     elsewhere = clouds.cloud(connection(sim, region="RegionTwo"))
-    for look in (elsewhere.heat.find("vnf-1"), elsewhere.nova.servers(["s"]), elsewhere.neutron.ports_of(["s"])):
+    for look in (elsewhere.heat.find("vnf-1"), elsewhere.nova.servers(["s"]), elsewhere.neutron.ports(["p"])):
         with pytest.raises(Permanent, match="in region 'RegionTwo'"):
             await look
 

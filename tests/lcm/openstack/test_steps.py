@@ -18,7 +18,19 @@ from forestay_sol.vnfd import Flavour
 from forestay_sol.vnflcm import InstantiatedVnfInfo, LcmOperationState, VimConnectionInfo
 
 from .conftest import connection, ext_cp, ext_link, order_of
-from .stepping import VNF, asg_order, confirmed, finish, instantiate, job, network, operation, terminate, two_vdus_order
+from .stepping import (
+    VNF,
+    asg_order,
+    confirmed,
+    finish,
+    instantiate,
+    job,
+    network,
+    operation,
+    ports_of,
+    terminate,
+    two_vdus_order,
+)
 
 
 def created(sim: OpenStackSimulator) -> int:
@@ -51,7 +63,7 @@ async def test_two_vdus_come_and_go(sim: OpenStackSimulator, cloud: Cloud, two_v
     assert info.metadata["nfv"]["VDU"]["VDU1"]["computeFlavourId"] == "m1.tiny"
     assert await terminate(cloud, before=info) == Confirmed({})
     assert await cloud.heat.find(f"vnf-{VNF}") is None
-    assert (await cloud.neutron.ports_of([front.id, back.id]), created(sim)) == ([], 1)
+    assert (await ports_of(cloud, [front.id, back.id]), created(sim)) == ([], 1)
 
 
 async def test_a_group_is_read_to_its_members(cloud: Cloud, asg: Flavour) -> None:

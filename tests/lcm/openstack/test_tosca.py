@@ -24,6 +24,7 @@ from .stepping import (
     job,
     network,
     order_for,
+    ports_of,
     read,
     server_ids,
     terminate,
@@ -94,7 +95,7 @@ async def test_a_new_package_gives_a_vnfc_another_port_on_a_link_that_is_there(c
     order = order_for("CHANGE_VNFPKG", pair, newer, old=old, vdus=("VDU1",), vnfdId="vnfd2")
     results = await carry_out(cloud, order, pair, "update-vnfc:0", "await-vnfc:0", op_id="op2")
     front = next(vnfc for vnfc in pair.vnfc_resource_info if vnfc.vdu_id == "VDU1")
-    assert len(await cloud.neutron.ports_of([front.id])) == 3
+    assert len(await ports_of(cloud, [front.id])) == 3
     after = read(await carry_out(cloud, order, pair, *UPDATE, op_id="op2", results=results))
     assert server_ids(after) == server_ids(pair)
     [link] = after.vnf_virtual_link_resource_info
@@ -126,7 +127,7 @@ async def test_a_new_package_gives_vnfcs_a_link_of_their_own(cloud: Cloud, two_v
 
 async def ports(cloud: Cloud, info: InstantiatedVnfInfo) -> dict[str, int]:
     """How many each VNFC has."""
-    return {vnfc.vdu_id: len(await cloud.neutron.ports_of([vnfc.id])) for vnfc in info.vnfc_resource_info}
+    return {vnfc.vdu_id: len(await ports_of(cloud, [vnfc.id])) for vnfc in info.vnfc_resource_info}
 
 
 async def test_a_port_of_the_requester(cloud: Cloud, asg: Flavour) -> None:
@@ -137,7 +138,7 @@ async def test_a_port_of_the_requester(cloud: Cloud, asg: Flavour) -> None:
     info, _ = await instantiate(cloud, order_of(replace(asg, base_hot=None), extVirtualLinks=[link]))
     [shown] = info.ext_virtual_link_info[0].ext_link_ports
     assert (shown.id, shown.resource_handle.resource_id) == ("p1", port)
-    assert [each.id for each in await cloud.neutron.ports_of(list(server_ids(info)))] == [port]
+    assert [each.id for each in await ports_of(cloud, server_ids(info))] == [port]
 
 
 async def test_a_size_without_a_name_is_made_by_an_administrator(

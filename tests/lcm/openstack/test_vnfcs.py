@@ -14,7 +14,7 @@ from forestay_sol.vnflcm import InstantiatedVnfInfo, VnfcResourceInfo
 from msgspec.structs import replace
 
 from .conftest import ext_cp, ext_link, order_of
-from .stepping import carry_out, instantiate, network, order_for, own_network, read, server_ids
+from .stepping import carry_out, instantiate, network, order_for, own_network, ports_of, read, server_ids
 
 UPDATE = ("update-stack", "await-update", "read-back")
 HEAL = ("mark-unhealthy", *UPDATE)
@@ -207,7 +207,7 @@ async def with_ports(cloud: Cloud, info: InstantiatedVnfInfo, ports: int) -> lis
     for number, vnfc in by_number(info).items():
         reply = await cloud.request("compute", "GET", f"/servers/{vnfc.id}", version="compute 2.47")
         size = reply.body["server"]["flavor"]["original_name"]
-        held = len(await cloud.neutron.ports_of([vnfc.id]))
+        held = len(await ports_of(cloud, [vnfc.id]))
         assert size == {1: "m1.tiny", 2: "m1.small"}[held]
         found += [number] if held == ports else []
     return found

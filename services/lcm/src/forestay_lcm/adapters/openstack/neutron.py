@@ -3,7 +3,7 @@ under a name."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -75,52 +75,31 @@ class Neutron:
     def __init__(self, cloud: Caller) -> None:
         self._cloud = cloud
 
-    async def ports_of(self, devices: Sequence[str]) -> list[Port]:
-        """The ports of these servers."""
-        batches = [devices[at : at + _BATCH] for at in range(0, len(devices), _BATCH)]
-        return [port for batch in batches for port in await self._ports({"device_id": list(batch)})]
-
-    async def ports(self, ids: Sequence[str]) -> list[Port]:
+    async def ports(self, ids: Iterable[str]) -> list[Port]:
         """Ports by id; those that are gone are left out."""
-        batches = [ids[at : at + _BATCH] for at in range(0, len(ids), _BATCH)]
-        return [port for batch in batches for port in await self._ports({"id": list(batch)})]
+        ports = [msgspec.convert(port, Port) async for port in self.of("ports").where("id", ids)]
+        floating = await self._floating_ips(port.id for port in ports)
+        return [replace(port, floating_ips=tuple(ip for ip in floating if ip.port_id == port.id)) for port in ports]
 
-    async def networks(self, ids: Sequence[str]) -> set[str]:
+    async def networks(self, ids: Iterable[str]) -> set[str]:
         """Which of these networks are there."""
-        found: set[str] = set()
-        for at in range(0, len(ids), _BATCH):
-            query = {"id": list(ids[at : at + _BATCH]), "fields": "id"}
-            found |= {network["id"] async for network in self._list("networks", query)}
-        return found
+        return {network["id"] async for network in self.of("networks").where("id", ids, fields="id")}
+
+    async def idle_ports(self, networks: Iterable[str]) -> dict[str, str]:
+        """The ports of these networks that no device has: their names by id."""
+        found = self.of("ports").where("network_id", networks)
+        return {port["id"]: port["name"] async for port in found if not _is_used(port)}
 
     def of(self, collection: str) -> Collection:
         """What there is of a kind: ``ports``, ``security_groups``, ..."""
         return Collection(self._cloud, collection)
 
-    async def idle_ports(self, networks: Sequence[str]) -> dict[str, str]:
-        """The ports of these networks that no device has: their names by id."""
-        batches = [networks[at : at + _BATCH] for at in range(0, len(networks), _BATCH)]
-        found = [port for batch in batches async for port in self._list("ports", {"network_id": list(batch)})]
-        return {port["id"]: port["name"] for port in found if not _is_used(port)}
-
-    async def _ports(self, query: dict[str, Iterable[str]]) -> list[Port]:
-        ports = [msgspec.convert(port, Port) async for port in self._list("ports", query)]
-        floating = await self._floating_ips([port.id for port in ports])
-        return [replace(port, floating_ips=tuple(ip for ip in floating if ip.port_id == port.id)) for port in ports]
-
-    async def _floating_ips(self, ports: Sequence[str]) -> list[FloatingIp]:
+    async def _floating_ips(self, ports: Iterable[str]) -> list[FloatingIp]:
         """Those that lead to these ports; none in a cloud without routers."""
-        found: list[FloatingIp] = []
-        for at in range(0, len(ports), _BATCH):
-            query = {"port_id": list(ports[at : at + _BATCH])}
-            try:
-                found += [msgspec.convert(ip, FloatingIp) async for ip in self._list("floatingips", query)]
-            except NotFound:
-                return []
-        return found
-
-    def _list(self, collection: str, query: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
-        return self.of(collection).list(query)
+        try:
+            return [msgspec.convert(ip, FloatingIp) async for ip in self.of("floatingips").where("port_id", ports)]
+        except NotFound:
+            return []
 
 
 class Collection:
@@ -131,7 +110,24 @@ class Collection:
         self._name = name
         self._path = f"/v2.0/{name.replace('_', '-')}"
 
-    async def list(self, query: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
+    async def where(
+        self, member: str, values: Iterable[str], *, at_once: int = _BATCH, **query: str
+    ) -> AsyncIterator[dict[str, Any]]:
+        """What has one of these values in a member.
+
+        :param at_once: how many values are asked for in one call.
+        """
+        wanted = list(values)
+        for at in range(0, len(wanted), at_once):
+            async for item in self._listed({member: wanted[at : at + at_once], **query}):
+                yield item
+
+    async def named(self, names: Iterable[str]) -> list[str]:
+        """The ids of what has one of these names; of ports, those that no device has."""
+        found = self.where("name", sorted(names), at_once=_NAMES)
+        return [item["id"] async for item in found if not _is_used(item)]
+
+    async def _listed(self, query: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
         """All that is asked for; an operator can have Neutron show it page by page (``pagination_max_limit``)."""
         marker: dict[str, str] = {}
         while True:
@@ -141,13 +137,6 @@ class Collection:
             if not any(link["rel"] == "next" for link in reply.body.get(f"{self._name}_links", ())):
                 return
             marker = {"marker": reply.body[self._name][-1]["id"]}
-
-    async def named(self, names: Iterable[str]) -> list[str]:
-        """The ids of what has one of these names; of ports, those that no device has."""
-        wanted = sorted(names)
-        batches = [wanted[at : at + _NAMES] for at in range(0, len(wanted), _NAMES)]
-        found = [item for batch in batches async for item in self.list({"name": batch})]
-        return [item["id"] for item in found if not _is_used(item)]
 
     async def delete(self, resource: str) -> None:
         """Delete one; it is fine if it is gone.
