@@ -203,7 +203,7 @@ async def test_a_port_on_a_network_of_others_needs_its_event(
 async def test_a_name_that_a_template_says_may_be_that_of_others(
     sim: OpenStackSimulator, cloud: Cloud, asg: Flavour
 ) -> None:
-    """Two VNFs of one package, in which the servers have a name: one VNF's failure is none of the other's business."""
+    """Two VNFs of one package that names its servers: one VNF's failure is none of the other's business."""
     assert asg.base_hot is not None
     files = {
         name: text.replace(

@@ -61,7 +61,7 @@ class ResourceType:
         """Look whether it is there and well; raises when it is not."""
 
     def told_name(self, resource: Resource) -> str:
-        """The name that its service knows it by."""
+        """The name that events have before there is an id: the service knows it by that unless the template names it."""
         return resource.physical_name
 
     def is_usable(self, resource: Resource) -> bool:

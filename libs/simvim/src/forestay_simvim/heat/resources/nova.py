@@ -184,7 +184,7 @@ class Server(ResourceType):
             )
 
     def told_name(self, resource: Resource) -> str:
-        return resource.properties.get("name") or _shortened(resource.physical_name)
+        return _shortened(resource.physical_name)
 
     def is_usable(self, resource: Resource) -> bool:
         row = self.cloud.nova.servers.get(resource.physical_id or "")

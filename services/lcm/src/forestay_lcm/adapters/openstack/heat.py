@@ -19,8 +19,6 @@ SERVICE = "orchestration"
 
 _RANDOM = re.compile("-[a-z2-7]{12}")
 """The end of a name that Heat gives."""
-_LONGEST = 53
-"""Characters of a server's name: Heat shortens its own."""
 
 
 class Caller(Protocol):
@@ -168,8 +166,6 @@ class Heat:
         """The names that Heat has given to resources of a type, in a stack and in those nested in it, whose creation came to a
         status while Heat had no id of them; and of what each is.
 
-        Only those that Heat has made up: one that a template says may be that of somebody else's resource, too.
-
         :param status: ``IN_PROGRESS``: all that it has begun to make; ``FAILED``: what it has failed with.
         """
         query = {
@@ -214,9 +210,10 @@ def is_named_by(stack_name: str, name: str) -> bool:
 
 
 def _is_made_up(event: dict[str, Any]) -> bool:
+    """Whether an event has the name that Heat has made up, which it may have shortened, and not yet an id."""
     name: str = event.get("physical_resource_id") or ""
     whole = f"{_home(event).partition('/')[0].rstrip('*')}-{event['resource_name']}{name[-13:]}"
-    shortened = f"{whole[:2]}-{whole[3 - _LONGEST :]}" if len(whole) > _LONGEST else whole
+    shortened = f"{whole[:2]}-{whole[3 - len(name) :]}"
     return name in (whole, shortened) and _RANDOM.fullmatch(name[-13:]) is not None
 
 
