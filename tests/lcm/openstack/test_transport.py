@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 from forestay_events.errors import ForestayError, Permanent, Retryable, UnknownOutcome
-from forestay_lcm.adapters.openstack.keystone import tls
+from forestay_lcm.adapters.openstack.credentials import tls
 from forestay_lcm.adapters.openstack.transport import AlreadyExists, NotFound, ServerError, Transport, Unauthorized
 from forestay_sol.egress import Egress, networks
 

@@ -8,5 +8,5 @@
 * What is read back, pure: :mod:`view`, :mod:`read_back`, :mod:`addresses`, :mod:`groups`, :mod:`hidden`.
 * What is beside the stack: :mod:`images` (:mod:`packaged`), :mod:`snapshots`.
 * For the comparison with the log (:mod:`forestay_lcm.drift`): :mod:`looking`, :mod:`inventory`.
-* Who speaks to OpenStack: :mod:`transport`, :mod:`keystone`, :mod:`cloud`, and a client for each service.
+* Who speaks to OpenStack: :mod:`transport`, :mod:`credentials`, :mod:`keystone`, :mod:`cloud`, and a client for each service.
 """

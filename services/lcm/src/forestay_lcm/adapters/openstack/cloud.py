@@ -16,9 +16,10 @@ from forestay_sol.egress import Egress
 from forestay_sol.vnflcm import VimConnectionInfo
 
 from forestay_lcm.adapters.openstack.cinder import Cinder
+from forestay_lcm.adapters.openstack.credentials import Credential, credential
 from forestay_lcm.adapters.openstack.heat import SERVICE as HEAT
 from forestay_lcm.adapters.openstack.heat import Heat
-from forestay_lcm.adapters.openstack.keystone import Credential, Keystone, Token, credential
+from forestay_lcm.adapters.openstack.keystone import Keystone, Token
 from forestay_lcm.adapters.openstack.neutron import Neutron
 from forestay_lcm.adapters.openstack.nova import Nova
 from forestay_lcm.adapters.openstack.oauth_heat import HeatClient, HeatTokens, OAuthHeat
