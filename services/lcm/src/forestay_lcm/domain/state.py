@@ -117,6 +117,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def results(self) -> dict[str, dict[str, Any]]:
+        """The results of the steps that are done, by name; of one that the rollback has, too, the rollback's."""
         return {run.step.name: run.result for run in (*self.plan, *self.rollback) if run.status == "CONFIRMED"}
 
 

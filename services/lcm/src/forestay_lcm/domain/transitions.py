@@ -67,6 +67,7 @@ class IllegalTransition(ValueError):
 
 
 def next_operation_state(state: LcmOperationState | None, event: OperationEvent) -> LcmOperationState:
+    """:raises IllegalTransition: the table has no such event in this state."""
     try:
         return OPERATION[state][type(event)]
     except KeyError:
@@ -74,6 +75,7 @@ def next_operation_state(state: LcmOperationState | None, event: OperationEvent)
 
 
 def next_step_status(status: StepStatus, event: StepEvent) -> StepStatus:
+    """:raises IllegalTransition: the table has no such event in this status."""
     try:
         return STEP[status][type(event)]
     except KeyError:

@@ -169,12 +169,16 @@ class ExtractSnapshot:
 
 @dataclass(frozen=True)
 class ClaimForFilling:
+    """An operation is going to fill the VNF snapshot."""
+
     op_id: str
     place: Place
 
 
 @dataclass(frozen=True)
 class ClaimForReverting:
+    """An operation is going to revert to it; ``ended``: one that had claimed it, and is known to be over."""
+
     op_id: str
     vnf_id: str
     ended: str | None = None
@@ -182,12 +186,16 @@ class ClaimForReverting:
 
 @dataclass(frozen=True)
 class FillSnapshot:
+    """The operation that has claimed it has made it."""
+
     op_id: str
     content: Json
 
 
 @dataclass(frozen=True)
 class ReleaseSnapshot:
+    """The operation that has claimed it needs it no more."""
+
     op_id: str
 
 

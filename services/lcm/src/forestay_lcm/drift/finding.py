@@ -57,6 +57,7 @@ Command = Compared | Remove
 
 
 def decide(drift: Drift | None, command: Command, ctx: Context) -> Decision[DriftEvent]:
+    """What a comparison has found, or that an orphan is about to be removed."""
     known = drift.findings if drift else ()
     if isinstance(command, Remove):
         intended = [OrphanRemovalIntended(finding_id=item.id) for item in known if _is_new(item, command)]
@@ -78,6 +79,7 @@ def _name(finding: Finding) -> str:
 
 
 def evolve(drift: Drift | None, event: DriftEvent, commit: Commit) -> Drift:
+    """The findings that have not ended, behind an event."""
     findings = drift.findings if drift else ()
     match event:
         case DriftFound():

@@ -164,4 +164,5 @@ OPEN_WORK: Mapping[str, str] = {"op_occ": "vnf_id", "vnf_snapshot": "id"}
 
 
 def step_work(executor: str, lane: str, vnf_id: str) -> Work:
+    """The work of taking the present step of a VNF instance; which one it is, says the log."""
     return Work(executor=executor, lane=lane, key=vnf_id, body=msgspec.Raw(b"{}"))

@@ -74,6 +74,7 @@ def shown_params(params: Json) -> Json:
 
 
 def shown_connection(info: VimConnectionInfo) -> Json:
+    """A VIM connection without its secrets."""
     return without_secrets(msgspec.to_builtins(info))
 
 

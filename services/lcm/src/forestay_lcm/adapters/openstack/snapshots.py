@@ -44,9 +44,11 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     volumes: list[VolumeSnapshot]
 
     def image(self, name: str) -> Image | None:
+        """The image of a name, ``None`` if there is none."""
         return next((item for item in self.images if item.name == name), None)
 
     def volume(self, name: str) -> VolumeSnapshot | None:
+        """The volume snapshot of a name, ``None`` if there is none."""
         return next((item for item in self.volumes if item.name == name), None)
 
 
@@ -56,10 +58,12 @@ def prefix_of(vnf_id: str, snapshot_id: str) -> str:
 
 
 def image_name(vnf_id: str, snapshot_id: str, vnfc_snapshot: str) -> str:
+    """What the image of a VNFC is called."""
     return f"{prefix_of(vnf_id, snapshot_id)}{vnfc_snapshot}"
 
 
 def volume_name(vnf_id: str, snapshot_id: str, vnfc_snapshot: str, volume: str) -> str:
+    """What the snapshot of a VNFC's volume is called."""
     return f"{image_name(vnf_id, snapshot_id, vnfc_snapshot)}-{volume}"
 
 

@@ -99,19 +99,23 @@ class View:
         self.links, self.managed = known.links, known.managed
 
     def of_type(self, kind: str, nodes: Iterable[str]) -> list[StackResource]:
+        """The resources of a type that are these nodes, by node and id."""
         names = set(nodes)
         found = (item for item in self.resources if item.type == kind and item.name in names)
         return sorted((item for item in found if item.physical_id), key=lambda item: (item.name, item.physical_id))
 
     def handle(self, resource_id: str, kind: str) -> ResourceHandle:
+        """A resource, as SOL003 names it."""
         connection = self.known.connection_id
         return ResourceHandle(vim_connection_id=connection, resource_id=resource_id, vim_level_resource_type=kind)
 
     def zone(self, server: StackResource) -> str | None:
+        """The availability zone that a server is in, if Nova shows it."""
         seen = self.observed.servers.get(server.physical_id)
         return seen.zone if seen else None
 
     def is_stopped(self, server: StackResource) -> bool:
+        """Whether Nova shows that a server does not run."""
         seen = self.observed.servers.get(server.physical_id)
         return seen is not None and seen.status in STOPPED
 
@@ -196,6 +200,7 @@ class View:
         return (flavour.vip_cps.get(port.cp_id) or flavour.cps[port.cp_id]).virtual_link_id
 
     def is_vip(self, port: ConnectedPort) -> bool:
+        """Whether a port keeps a virtual address."""
         return port.cp_id in self.known.flavour.vip_cps
 
     def sharing(self, vip: ConnectedPort) -> list[ConnectedPort]:

@@ -33,6 +33,7 @@ CANCELLABLE: tuple[LcmOperationState, ...] = ("STARTING", "PROCESSING", "ROLLING
 
 
 def handle(vnf: Vnf, command: Handle, ctx: Context) -> Decided:
+    """Retry, roll back or fail. :raises Rejected: 409, the operation is not FAILED_TEMP, or cannot be rolled back."""
     operation = _in_state(vnf, command.op_id, ("FAILED_TEMP",), "not FAILED_TEMP")
     return replace(_HANDLINGS[command.how](operation), correlation_id=operation.id)
 

@@ -23,6 +23,7 @@ ROLLING_UPDATE = "RollingUpdate"
 
 
 def change_vnfpkg(vnf: Vnf, command: ChangeVnfPkg, ctx: Context) -> Decision[VnfEvent]:
+    """The VNFD of another package, with the same flavour. :raises Rejected: 409, 422 or 400, the pointer says of what."""
     info = instantiated(vnf, command.vnfd)
     request, coming = command.request, command.coming
     if info.flavour_id not in coming.flavours:

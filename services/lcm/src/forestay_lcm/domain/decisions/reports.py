@@ -48,6 +48,7 @@ _RECONNECTING = ("CHANGE_EXT_CONN", "CHANGE_FLAVOUR", "CHANGE_VNFPKG")
 
 
 def report(vnf: Vnf, command: ReportStep, ctx: Context) -> Decided:
+    """What a report about the present step leads to; about any other it leads to nothing."""
     operation = vnf.operation
     run = operation.current if operation and operation.id == command.op_id else None
     if operation is None or run is None or (run.step.name, run.attempt) != (command.step, command.attempt):

@@ -36,6 +36,7 @@ _ROLLBACK_HOOKS = frozenset(HOOKS["MODIFY_INFO"] + end for end in ROLLBACK_HOOKS
 
 
 def create(vnf: Vnf | None, command: CreateVnf) -> Decision[VnfEvent]:
+    """A new instance, with what the VNFD declares (SOL003 5.4.2.3.1); of one that is there already, nothing."""
     if vnf is not None:
         return Decision([])
     request, vnfd = command.request, command.vnfd
@@ -52,6 +53,7 @@ def create(vnf: Vnf | None, command: CreateVnf) -> Decision[VnfEvent]:
 
 
 def delete(vnf: Vnf, command: DeleteVnf, ctx: Context) -> Decision[VnfEvent]:
+    """The end of the resource (SOL003 5.4.3.3.5). :raises Rejected: 409, it is busy or instantiated."""
     not_busy(vnf)
     is_in(vnf, "NOT_INSTANTIATED")
     return Decision([VnfDeleted()], "deletion requested")

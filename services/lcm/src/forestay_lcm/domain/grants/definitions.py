@@ -131,6 +131,7 @@ class Existing:
         return [vnfc for vnfc in self.vnfcs if vnfc.vdu_id == vdu_id]
 
     def compute(self, vnfc: VnfcResourceInfo, compute_id: str) -> ResourceDefinition:
+        """The server of a VNFC."""
         return ResourceDefinition(
             id=compute_id,
             type="COMPUTE",
@@ -146,6 +147,7 @@ class Existing:
                 yield port(cp.cpd_id, compute_id, handle)
 
     def storages(self, vnfc: VnfcResourceInfo, compute_id: str) -> Iterator[ResourceDefinition]:
+        """The storages of a VNFC."""
         for item in (self._storages[key] for key in vnfc.storage_resource_ids):
             yield storage(item.virtual_storage_desc_id, compute_id, item.storage_resource)
 
