@@ -48,7 +48,7 @@ class Server:
 
     async def until(self, count: int, filter_: str = "") -> list[Json]:
         """The alarms that a filter finds, once there are ``count`` of them."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while len(alarms := await self.alarms(filter_)) != count:
                 await asyncio.sleep(0.03)
         return alarms

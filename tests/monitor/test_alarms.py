@@ -160,7 +160,7 @@ async def test_a_vim_that_does_not_answer_raises_one_alarm_until_it_answers_or_i
 
 
 async def _drained(platform: Platform, *works: Work) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         for work in works:
             while await platform.queue.pending(work):
                 await asyncio.sleep(0.02)
@@ -170,5 +170,5 @@ async def _project_without_dispatch(platform: Platform) -> None:
     for projector in projectors(platform, dispatch=False):
         await projector.create_tables()
         running = asyncio.create_task(projector.run())
-        await platform.positions.wait("mon", projector.stream, await platform.store.head(projector.stream))
+        await platform.positions.wait("mon", projector.stream, await platform.store.head(projector.stream), timeout=60)
         await stop([running])

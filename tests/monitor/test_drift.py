@@ -91,7 +91,7 @@ async def test_a_lost_server_is_an_alarm_until_a_comparison_finds_it(serve: Serv
         raised = (await platform.store.last(f"mon.alarm.{alarm['id']}")) or pytest.fail("no commit")
         assert f"lcm.drift.{vnf_id}@{version}".encode() in raised.body
         await comparisons.find(vnf_id, lost("s2", "VDU1-s2"))
-        await server.platform.positions.wait("mon", "LCM", await platform.store.head("LCM"))
+        await server.platform.positions.wait("mon", "LCM", await platform.store.head("LCM"), timeout=60)
         assert await server.alarms(CLEARED) == [], "one of the two is still gone"
         await comparisons.find(vnf_id)
         await server.until(1, CLEARED)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import time
 from base64 import b64encode
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -32,6 +33,7 @@ class Entry:
     path: str
     headers: dict[str, str]
     body: Any = None
+    at: float = field(default_factory=time.monotonic)
 
 
 @dataclass
@@ -145,7 +147,7 @@ class NfvoSimulator:
         grant = self._made(await request.json())
         path = f"/nfvo/grant/v1/grants/{grant['id']}"
         if self.mode == "hang":
-            await asyncio.sleep(30)
+            await asyncio.sleep(600)
         if self.mode == "reset":
             assert request.transport is not None
             request.transport.abort()

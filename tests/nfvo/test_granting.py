@@ -15,6 +15,7 @@ from forestay_events.sealing import MasterKeys, Vault
 from forestay_lcm.adapters.nfvo.granting import await_grant, request_grant, sealed
 from forestay_lcm.domain.grants import Terms, check
 from forestay_lcm.executor import Again, Confirmed, Failed, Outcome
+from forestay_lcm.secrets import Secrets
 from forestay_sol.vnflcm import Grant, GrantRequest
 
 from tests.nfvo.conftest import VNFD, client
@@ -48,7 +49,7 @@ async def granted(nfvo: NfvoSimulator, asked: GrantRequest) -> tuple[Json, list[
     requested = await request(nfvo, asked)
     assert isinstance(requested, Confirmed)
     waits: list[Again] = []
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while isinstance(outcome := await look(nfvo, asked, requested.result), Again):
             waits.append(outcome)
     assert isinstance(outcome, Confirmed)
@@ -305,7 +306,7 @@ async def test_secrets_of_a_grant_are_sealed_before_they_are_recorded(nfvo: Nfvo
     vault = Vault(MemoryKeyStore(), MasterKeys([bytes(32)]))
 
     async def accept(grant: Grant) -> Grant:
-        return await sealed(vault, "vnf-1", grant)
+        return await sealed(Secrets(vault, "vnf-1"), grant)
 
     async with client(nfvo) as nfvo_client:
         outcome = await request_grant(nfvo_client, asked, accept, sent=False, about_to_send=nothing)

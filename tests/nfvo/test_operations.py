@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -20,7 +21,7 @@ from tests.standalone.site import TestSite, site
 Json = dict[str, Any]
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-TIMEOUT = 0.6
+TIMEOUT = 5
 PATIENCE = TIMEOUT + 15
 SETTINGS = {"TIMEOUT": str(TIMEOUT), "POLL_INTERVAL": "0.1", "BEST_EFFORT": "true"}
 FORCEFUL = {"terminationType": "FORCEFUL"}
@@ -145,6 +146,20 @@ async def test_secrets_reach_the_nfvo_but_neither_log_nor_api(scene: Scene) -> N
     await scene.done(vnf, "terminate", FORCEFUL)
 
 
+async def test_what_the_nfvo_gives_reaches_the_stack_and_not_the_log(scene: Scene) -> None:
+    given = {"additionalParams": {"nfv": {"VDU": {"VDU1": {"admin_password": "s3cret-of-the-nfvo"}}}}}
+    scene.changed(lambda grant: in_nova(grant) | given)
+    vnf = await scene.instantiated()
+    stack = (await scene.show(vnf))["instantiatedVnfInfo"]["metadata"]["stack_id"]
+    of_heat = ("orchestration", f"/stacks/{stack}/environment", "parameters")
+    [parameters] = await scene.forestay.cloud.resources(of_heat)
+    assert dict(parameters)["nfv"]["VDU"]["VDU1"]["admin_password"] == "s3cret-of-the-nfvo"
+    rows = await scene.forestay.platform.pool.fetch("SELECT body FROM lcm.commit")
+    assert not any(b"s3cret-of-the-nfvo" in row["body"] for row in rows)
+    scene.changed(in_nova)
+    await scene.done(vnf, "terminate", FORCEFUL)
+
+
 async def test_a_refused_operation_comes_to_nothing_in_the_words_of_the_nfvo(scene: Scene) -> None:
     scene.nfvo.mode = "refuse"
     vnf = await scene.created()
@@ -168,11 +183,14 @@ async def test_a_busy_nfvo_is_asked_again_when_it_says(scene: Scene) -> None:
     scene.nfvo.mode, scene.nfvo.retry_after = "busy", "1"
     vnf = await scene.created()
     operation = await start(scene.api, vnf, "instantiate", scene.request)
-    await asyncio.sleep(1.7)
-    assert len(scene.asked(vnf)) == 2
+    async with asyncio.timeout(60):
+        while len(scene.asked(vnf)) < 3:
+            await asyncio.sleep(0.02)
     scene.nfvo.mode = "at once"
     await scene.api.until(operation, "operationState", {"COMPLETED"}, {"ROLLED_BACK"})
     assert len([grant for grant in scene.nfvo.granted.values() if vnf.endswith(grant["vnfInstanceId"])]) == 1
+    times = [entry.at for entry in scene.nfvo.seen("POST", "/grants") if vnf.endswith(entry.body["vnfInstanceId"])]
+    assert min(later - earlier for earlier, later in pairwise(times)) > 0.95
     await scene.done(vnf, "terminate", FORCEFUL)
 
 
@@ -191,17 +209,17 @@ async def test_a_lost_answer_is_never_asked_for_again(scene: Scene) -> None:
         scene.nfvo.mode = mode
         vnf = await scene.created()
         started.append((vnf, await start(scene.api, vnf, "instantiate", scene.request)))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while not scene.asked(vnf):
                 await asyncio.sleep(0.02)
     scene.nfvo.mode = "at once"
     for vnf, operation in started:
-        ended = await scene.api.until(operation, "operationState", {"ROLLED_BACK"}, {"COMPLETED"}, patience=40)
+        ended = await scene.api.until(operation, "operationState", {"ROLLED_BACK"}, {"COMPLETED"}, patience=100)
         error = ended["error"]
         assert (error["title"], error["status"]) == ("Answer to the grant request lost", 504)
         assert "Look there for a grant to release, then repeat the operation." in error["detail"]
         began, end = (datetime.fromisoformat(ended[name]) for name in ("startTime", "stateEnteredTime"))
-        assert PATIENCE < (end - began).total_seconds() < PATIENCE + 5
+        assert (end - began).total_seconds() > PATIENCE
         assert len(scene.asked(vnf)) == 1
         assert (await scene.show(vnf))["instantiationState"] == "NOT_INSTANTIATED"
 

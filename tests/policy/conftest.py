@@ -63,7 +63,7 @@ class Server:
 
     async def until(self, kind: type[PolicyEvent], count: int) -> list[Any]:
         """The events of a type, once there are ``count`` of them."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while len(found := [event for event in await self.events() if isinstance(event, kind)]) < count:
                 await asyncio.sleep(0.03)
         assert len(found) == count
@@ -71,9 +71,9 @@ class Server:
 
     async def settle(self) -> None:
         """Wait until every alarm was looked at and nothing is due now or later."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             for schema, stream in (("mon", "LCM"), ("mon", "VIM"), ("pol", "MON"), ("pol", "POL"), ("pol", "MON")):
-                await self.platform.positions.wait(schema, stream, await self.platform.store.head(stream))
+                await self.platform.positions.wait(schema, stream, await self.platform.store.head(stream), timeout=60)
                 await self._idle()
 
     async def _idle(self) -> None:
@@ -119,7 +119,7 @@ class Requests:
     arrived: asyncio.Queue[Json]
 
     async def next(self) -> Json:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             return await self.arrived.get()
 
 

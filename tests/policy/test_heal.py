@@ -217,7 +217,7 @@ async def test_a_wobble_that_is_shorter_than_the_delay_is_let_pass(
         await comparisons.find(vnf_id, lost("s", "c"))
         [triggered] = await server.until(PolicyTriggered, 1)
         await comparisons.find(vnf_id)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while await platform.store.head("MON") < 2:
                 await asyncio.sleep(0.03)
         await platform.queue.put(due_action(policy_id, triggered.alarm_id))

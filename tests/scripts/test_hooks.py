@@ -132,7 +132,7 @@ async def test_a_script_ends_when_its_operation_is_cancelled_at_once(
     uri = URL(started["location"]).path
     await forestay.api.send("POST", f"{uri}/cancel", {"cancelMode": "FORCEFUL"})
     await forestay.api.until(uri, "operationState", {"FAILED_TEMP"}, {"COMPLETED"})
-    async with asyncio.timeout(4):
+    async with asyncio.timeout(30):
         await gate.left.wait()
     gate.open.set()
     await forestay.api.send("POST", f"{uri}/rollback")

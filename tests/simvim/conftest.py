@@ -66,7 +66,7 @@ class Api:
         assert status == 201, body
         return f"/stacks/{name}/{body['stack']['id']}"
 
-    async def settle(self, path: str, *wanted: str, within: float = 5.0) -> dict[str, Any]:
+    async def settle(self, path: str, *wanted: str, within: float = 60.0) -> dict[str, Any]:
         """Wait until the stack's status is one of *wanted*; the stack."""
         end = time.monotonic() + within
         while True:

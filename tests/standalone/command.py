@@ -43,7 +43,7 @@ async def forestay(
     *arguments: str | Path,
     prefix: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
-    patience: float = 30.0,
+    patience: float = 60.0,
 ) -> Ended:
     """Run a command to its end."""
     async with started(*arguments, prefix=prefix, environment=environment) as running:
@@ -67,7 +67,7 @@ class Running:
         [line] = [line for line in self.lines if "ready at" in line]
         return line.split("ready at ")[1].split()[0]
 
-    async def says(self, text: str, *, patience: float = 30.0) -> str:
+    async def says(self, text: str, *, patience: float = 60.0) -> str:
         """The first line, from here on, with ``text`` in it."""
         assert self._process.stdout is not None
         async with asyncio.timeout(patience):
@@ -80,7 +80,7 @@ class Running:
     def send(self, number: signal.Signals) -> None:
         self._process.send_signal(number)
 
-    async def ended(self, *, patience: float = 10.0) -> Ended:
+    async def ended(self, *, patience: float = 60.0) -> Ended:
         """Wait until it ends. :raises TimeoutError: it does not."""
         async with asyncio.timeout(patience):
             out, err = await self._process.communicate()
@@ -88,7 +88,7 @@ class Running:
         assert status is not None
         return Ended(status, "".join(self.lines) + out.decode(), err.decode())
 
-    async def stop(self, number: signal.Signals = signal.SIGTERM, *, patience: float = 10.0) -> Ended:
+    async def stop(self, number: signal.Signals = signal.SIGTERM, *, patience: float = 60.0) -> Ended:
         self.send(number)
         return await self.ended(patience=patience)
 
@@ -141,7 +141,7 @@ def servers_of(data_dir: Path) -> dict[str, int]:
     return {name: pid for pid, (name, parent) in found.items() if parent not in found}
 
 
-async def until(condition: Callable[[], bool], what: str, patience: float = 20.0) -> None:
+async def until(condition: Callable[[], bool], what: str, patience: float = 60.0) -> None:
     """Look until ``condition`` holds. :raises AssertionError: it does not, within ``patience`` seconds."""
     deadline = time.monotonic() + patience
     while not condition():

@@ -99,7 +99,7 @@ class TestSite:
         reader, writer = await asyncio.open_connection(host, int(port))
         try:
             writer.write(request)
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 return int((await reader.readline()).split()[1])
         finally:
             writer.close()
@@ -131,7 +131,7 @@ class TestSite:
         pool = self.platform.pool
         schemas = [row[0] for row in await pool.fetch(
             "SELECT table_schema FROM information_schema.tables WHERE table_name = 'checkpoint'")]  # fmt: skip
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             for schema in schemas:
                 for stream, position in await pool.fetch(f"SELECT * FROM {schema}.checkpoint"):  # noqa: S608
                     while position < heads[stream]:

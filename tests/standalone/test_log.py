@@ -42,7 +42,7 @@ async def running(data_dir: Path) -> AsyncGenerator[RestApi]:
         for service in PROJECTORS:
             for projector in service(platform):
                 head = await platform.store.head(projector.stream)
-                await platform.positions.wait(projector.schema, projector.stream, head)
+                await platform.positions.wait(projector.schema, projector.stream, head, timeout=60)
 
 
 async def answers(api: RestApi, vnf: str) -> Json:

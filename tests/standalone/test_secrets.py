@@ -161,7 +161,7 @@ async def test_what_is_deleted_cannot_be_opened_any_more(tmp_path: Path) -> None
         path = "/vimConnectionInfo/vim/accessInfo/password"
         assert await ready.platform.vault.open(vnf_id, path, sealed) == INLINE
         assert (await ready.ask("DELETE", vnf)).status == 204
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             while True:
                 try:
                     await ready.platform.vault.open(vnf_id, path, sealed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import socket
@@ -70,7 +71,7 @@ class Running:
         async with aiohttp.ClientSession() as session, session.get(f"{self.url}{path}") as response:
             return response.status, await response.text()
 
-    async def ready(self, patience: float = 40) -> None:
+    async def ready(self, patience: float = 100) -> None:
         deadline = time.monotonic() + patience
         while time.monotonic() < deadline:
             assert self.process.poll() is None, self.output.read_text()
@@ -79,6 +80,7 @@ class Running:
                     return
             except aiohttp.ClientError:
                 pass
+            await asyncio.sleep(0.05)
         raise AssertionError(self.output.read_text())
 
 
@@ -96,7 +98,7 @@ async def running(name: str, environment: dict[str, str], directory: Path) -> As
     try:
         yield Running(name, process, f"http://127.0.0.1:{port}", output)
         process.terminate()
-        assert process.wait(timeout=10) == 0, output.read_text()
+        assert process.wait(timeout=60) == 0, output.read_text()
     finally:
         process.kill()
         process.wait()
@@ -133,13 +135,13 @@ async def test_the_main_job_through_separate_processes(services: dict[str, Runni
         csar = variant(tmp_path, SAMPLES[1].name, name="hooked", hooks={"instantiate_end": "pass"})
         package = await onboarded(packages, csar)
         vnf = await create(lcm, package["vnfdId"])
-        operation = await operate(lcm, vnf, "instantiate", await instantiate_body(cloud, SAMPLES[1]), patience=30)
+        operation = await operate(lcm, vnf, "instantiate", await instantiate_body(cloud, SAMPLES[1]))
         assert operation["operationState"] == "COMPLETED", operation
-        assert (await packages.send("GET", f"/vnfpkgm/v1/vnf_packages/{package['id']}"))["usageState"] == "IN_USE"
+        await packages.until(f"/vnfpkgm/v1/vnf_packages/{package['id']}", "usageState", {"IN_USE"}, set())
         for path, other in ((f"/v1.0/vims/{vim['id']}", vims), (f"/vnfpkgm/v1/vnf_packages/{package['id']}", packages)):
             with pytest.raises(Exception, match="409"):
                 await other.send("DELETE", path)
-        operation = await operate(lcm, vnf, "terminate", {"terminationType": "FORCEFUL"}, patience=30)
+        operation = await operate(lcm, vnf, "terminate", {"terminationType": "FORCEFUL"})
         assert operation["operationState"] == "COMPLETED", operation
         assert await cloud.leftovers() == []
         assert await (await api("monitor", "1.3.0")).list("/vnffm/v1/alarms") == []

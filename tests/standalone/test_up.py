@@ -54,14 +54,14 @@ async def test_a_second_start_continues_what_the_first_one_was_stopped_in(
         _, slow = await asyncio.open_connection(url.host, url.port)
         slow.write(b"POST /vnfpkgm/v1/vnf_packages HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\n{")
         await slow.drain()
-        ended = await first.stop(signal.SIGTERM, patience=8)
+        ended = await first.stop(signal.SIGTERM, patience=40)
         slow.close()
     assert (ended.status, ended.err) == (0, "")
     assert servers_of(tmp_data_dir) == {}
 
     async with up(tmp_data_dir) as second, client(second.url) as api:
-        await api.until(operation, "operationState", {"COMPLETED"}, ENDED - {"COMPLETED"}, patience=20)
-        ended = await second.stop(signal.SIGINT, patience=8)
+        await api.until(operation, "operationState", {"COMPLETED"}, ENDED - {"COMPLETED"})
+        ended = await second.stop(signal.SIGINT, patience=40)
     assert (ended.status, ended.err) == (0, "")
     assert len(simulator.journal.effects("stack created")) == 1
 
@@ -75,7 +75,7 @@ async def test_servers_end_with_a_killed_forestay_and_the_next_start_works(
         end(first.pid)
         await until(lambda: not servers_of(tmp_data_dir), "the servers end")
     async with up(tmp_data_dir) as second, client(second.url) as api:
-        await api.until(operation, "operationState", {"COMPLETED"}, ENDED - {"COMPLETED"}, patience=20)
+        await api.until(operation, "operationState", {"COMPLETED"}, ENDED - {"COMPLETED"})
     assert len(simulator.journal.effects("stack created")) == 1
 
 
@@ -87,7 +87,7 @@ async def test_a_server_that_somebody_kills_is_started_again(
         before = servers_of(tmp_data_dir)
         for pid in before.values():
             end(pid)
-        await api.until(operation, "operationState", {"COMPLETED"}, ENDED - {"COMPLETED"}, patience=20)
+        await api.until(operation, "operationState", {"COMPLETED"}, ENDED - {"COMPLETED"})
         after = servers_of(tmp_data_dir)
         assert after.keys() == before.keys()
         assert not set(after.values()) & set(before.values())
@@ -102,7 +102,7 @@ async def test_a_server_that_does_not_stay_ends_forestay_with_a_sentence(tmp_dat
     async with up(tmp_data_dir) as running:
         (tmp_data_dir / "postgres" / "cluster" / "global" / "pg_control").unlink()
         end(servers_of(tmp_data_dir)["postgres"])
-        ended = await running.ended(patience=20)
+        ended = await running.ended()
     assert ended.status == 1
     assert "it seems damaged" in ended.err.splitlines()[-1]
     assert ended.err.splitlines()[-1].startswith("forestay: PostgreSQL cannot use")

@@ -68,7 +68,7 @@ class Server:
 
     async def until(self, vim_id: str, **members: Any) -> Json:
         """The VIM once it looks so."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while True:
                 vim = (await self.ask("GET", f"/{vim_id}"))[1]["vim"]
                 if all(vim[name] == value for name, value in members.items()):
@@ -92,7 +92,7 @@ def serve(nats_server: EmbeddedNats, database: str, tmp_data_dir: Path) -> Serve
             listen_port=port,
             default_project=project,
         )
-        chosen = msgspec.convert({"vim_check_period": 3600, "vim_login_patience": 4} | settings, VimSettings)
+        chosen = msgspec.convert({"vim_check_period": 3600, "vim_login_patience": 30} | settings, VimSettings)
         async with open_platform(config, "test") as platform:
             service = await build(platform, chosen)
             async with serving(platform, [service], "test") as url, aiohttp.ClientSession(url) as http:

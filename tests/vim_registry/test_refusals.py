@@ -53,7 +53,7 @@ async def test_a_vim_that_hangs_costs_no_more_than_the_patience(
         started = time.monotonic()
         answers = await asyncio.gather(*(server.refused("POST", json={"vim": vim(f"n{n}")}) for n in range(20)))
         assert set(answers) == {(502, "VimConnectionException")}
-        assert time.monotonic() - started < 3
+        assert time.monotonic() - started < 15, "one after the other it would be 30"
         assert await server.ask("GET") == (200, {"vims": []})
         await nothing_remains(server)
 
@@ -121,7 +121,7 @@ async def test_without_the_log_vims_are_shown_but_not_changed(
         assert await server.refused(method, where, json=body) == (503, "ServiceUnavailable")
     assert await server.data_keys() == keys
     await nats_server.restart()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while (await server.ask("DELETE", path))[0] != 204:
             await asyncio.sleep(0.1)
 

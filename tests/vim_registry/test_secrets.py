@@ -79,7 +79,7 @@ async def test_a_deletion_that_was_cut_is_finished(serve: Serve, vim: Body) -> N
         platform = server.platform
         vims = Aggregates(platform.store, VIM, platform.clock)
         await vims.execute(made["id"], DeleteVim(None), Origin(str(uuid4()), "default", "test"))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while await server.data_keys():
                 await asyncio.sleep(0.02)
         with pytest.raises(Shredded):

@@ -170,7 +170,7 @@ async def login_without_trusts(api: RestApi, cloud: ScenarioCloud, directory: Pa
     async with cloud.application_credential(f"scenario-{uuid4()}") as made:
         login = {"applicationCredentialId": made["id"], "applicationCredentialSecret": made["secret"]}
         request = life.request | {"vimConnectionInfo": {"vim": connection(cloud, login)}}
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             failed = await life.done("instantiate", request, "FAILED_TEMP")
         assert "allow_insecure_application_credential_trust_escalation" in failed["error"]["detail"]
         await life.handled(failed, "rollback", "ROLLED_BACK")

@@ -32,7 +32,7 @@ INLINE = {
 
 async def operation(api: Client, op_id: str, state: str) -> dict[str, Any]:
     """The operation occurrence as soon as it is in this state."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while (shown := (await api.get(f"{OP_OCCS}/{op_id}")).body)["operationState"] != state:
             await asyncio.sleep(0.02)
     return shown
@@ -269,7 +269,7 @@ async def test_packages_and_vims_that_cannot_be_used(config: BaseConfig) -> None
         vnf_id = await api.create(vnfdId="vnfd-2")
         await append(platform, "PKG", "package", package_id, package.CODEC,
                      package.PackageModified(operational_state="DISABLED"))  # fmt: skip
-        await platform.positions.wait("lcm", "PKG", await platform.store.head("PKG"))
+        await platform.positions.wait("lcm", "PKG", await platform.store.head("PKG"), timeout=60)
         refused = await api.post(INSTANCES, {"vnfdId": "vnfd-2"})
         assert refused.problem(422)["detail"] == "VnfId vnfd-2 not ENABLED."
 
@@ -278,7 +278,7 @@ async def test_packages_and_vims_that_cannot_be_used(config: BaseConfig) -> None
         await api.create(vnfdId="vnfd-2")
 
         await append(platform, "PKG", "package", package_id, package.CODEC, package.PackageDeleted())
-        await platform.positions.wait("lcm", "PKG", await platform.store.head("PKG"))
+        await platform.positions.wait("lcm", "PKG", await platform.store.head("PKG"), timeout=60)
         refused = await api.post(INSTANCES, {"vnfdId": "vnfd-2"})
         assert refused.problem(422)["detail"] == "VnfPackage of vnfdId vnfd-2 is not found or not operational."
         assert (await api.post(f"{INSTANCES}/{vnf_id}/instantiate", {"flavourId": "simple"})).status == 202, (

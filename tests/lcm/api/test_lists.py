@@ -81,7 +81,7 @@ async def test_vnf_lcm_op_occs(config: BaseConfig) -> None:
             f"{INSTANCES}/{one}/terminate", {"terminationType": "GRACEFUL", "gracefulTerminationTimeout": 60}
         )
         await lcm.at(one, "graceful-wait")
-        await lcm.platform.positions.wait("lcm", "LCM", await lcm.platform.store.head("LCM"))
+        await lcm.platform.positions.wait("lcm", "LCM", await lcm.platform.store.head("LCM"), timeout=60)
 
         async def found(query: str) -> set[tuple[str, str]]:
             answer = await api.get(f"{OP_OCCS}?filter={query}")

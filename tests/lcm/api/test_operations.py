@@ -85,8 +85,10 @@ async def test_dry_run_of_every_task_leaves_no_trace(config: BaseConfig) -> None
     vim = ScriptedVim()
     async with running(config, vim) as lcm, client(lcm.url) as api:
         new, path = f"{INSTANCES}/{await api.create()}", await instantiated(api)
-        await lcm.platform.positions.wait("lcm", "LCM", await lcm.platform.store.head("LCM"))
-        await asyncio.sleep(0.1)
+        await lcm.platform.positions.wait("lcm", "LCM", await lcm.platform.store.head("LCM"), timeout=60)
+        async with asyncio.timeout(60):
+            while (await lcm.platform.nats.js.stream_info("WORK")).state.messages:
+                await asyncio.sleep(0.02)
         before, calls = await everything(lcm.platform), len(vim.calls)
         shown = [(await api.get(where)).body for where in (new, path, OP_OCCS)]
         for where, task, body in (
@@ -151,7 +153,7 @@ class TestCancel:
             path = await instantiated(api)
             vim.next("update-stack", Hitch(after=stuck))
             op_id = (await api.post(f"{path}/scale", BODIES["scale"])).op_id
-            await asyncio.wait_for(stuck.reached.wait(), 5)
+            await asyncio.wait_for(stuck.reached.wait(), 60)
             shown = (await api.get(f"{OP_OCCS}/{op_id}")).body
             assert shown["_links"]["cancel"]["href"].endswith(f"{OP_OCCS}/{op_id}/cancel")
             answer = await api.post(f"{OP_OCCS}/{op_id}/cancel", {"cancelMode": "FORCEFUL"})
@@ -171,7 +173,7 @@ class TestCancel:
             path = await instantiated(api)
             vim.next("update-stack", Hitch(after=slow))
             op_id = (await api.post(f"{path}/scale", BODIES["scale"])).op_id
-            await asyncio.wait_for(slow.reached.wait(), 5)
+            await asyncio.wait_for(slow.reached.wait(), 60)
             for _ in range(2):
                 assert (await api.post(f"{OP_OCCS}/{op_id}/cancel", {"cancelMode": "GRACEFUL"})).status == 202
             shown = (await api.get(f"{OP_OCCS}/{op_id}")).body

@@ -29,7 +29,7 @@ class ClientV1(Client):
         """The occurrence of an accepted operation, once it is in a state."""
         assert accepted.status == 202, accepted.body
         assert accepted.headers["Location"].startswith(f"{ENDPOINT}{OP_OCCS}/")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while (shown := (await self.get(f"{OP_OCCS}/{accepted.op_id}")).body)["operationState"] != state:
                 await asyncio.sleep(0.02)
         return shown

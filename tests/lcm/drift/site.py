@@ -131,7 +131,7 @@ class Site:
         """What an earlier comparison has told."""
         drifts = Aggregates(self.lcm.platform.store, DRIFT, self.lcm.platform.clock)
         stored = await drifts.execute(vnf_id, compared, Origin(str(uuid4()), PROJECT, "tester"))
-        await self.lcm.platform.positions.wait("lcm", DRIFT.stream, stored.seq)
+        await self.lcm.platform.positions.wait("lcm", DRIFT.stream, stored.seq, timeout=60)
 
     async def told(self, vnf_id: str) -> list[str]:
         """The events of a VNF instance's drift."""

@@ -106,7 +106,7 @@ async def test_an_image_is_not_removed_under_the_next_instantiation(site: Site, 
     image = await image_of(site, f"vnf-{vnf_id}")
     await some(site)
     site.clock.ahead = LATER
-    slow = CallFault(service="glance", method=method, path=f"/tags/{tag}", effect="latency", delay=0.5)
+    slow = CallFault(service="glance", method=method, path=f"/tags/{tag}", effect="latency", delay=4.0)
     hits = site.sim.faults.add(slow)
     comparison = asyncio.create_task(site.watch.compare())
     async with asyncio.timeout(60):

@@ -125,7 +125,7 @@ class Lcm:
         await self.ask(vnf_id, registered(instantiate()))
         return vnf_id
 
-    async def instantiated(self, *, within: float = 10) -> str:
+    async def instantiated(self, *, within: float = 60) -> str:
         vnf_id = await self.instantiate()
         await self.until(vnf_id, "COMPLETED", within=within)
         return vnf_id
@@ -156,7 +156,7 @@ class Lcm:
         assert state.operation is not None
         return state.operation
 
-    async def until(self, vnf_id: str, state: str, *, within: float = 10) -> Operation:
+    async def until(self, vnf_id: str, state: str, *, within: float = 60) -> Operation:
         """Wait for a state of the latest operation."""
         end = time.monotonic() + within
         while (operation := await self.operation(vnf_id)).state != state:
@@ -165,7 +165,7 @@ class Lcm:
             await asyncio.sleep(0.01)
         return operation
 
-    async def at(self, vnf_id: str, step: str, status: str = "INTENDED", *, within: float = 10) -> Operation:
+    async def at(self, vnf_id: str, step: str, status: str = "INTENDED", *, within: float = 60) -> Operation:
         """Wait until a step is the present one."""
         end = time.monotonic() + within
         while True:

@@ -116,7 +116,7 @@ class Case:
         return [entry.partition(" ")[0] for entry in self.vim.journal if entry.endswith(self.vnf_id)]
 
     async def until(self, state: str) -> Operation:
-        return await self.lcm.until(self.vnf_id, state, within=40)
+        return await self.lcm.until(self.vnf_id, state)
 
     async def shown(self) -> None:
         """The instance shows what the VIM has; a VNF snapshot is free, and filled if the VIM has it."""
@@ -140,7 +140,7 @@ async def each(
 ) -> None:
     """Check all places at the same time."""
     await onboard(lcm.platform, COMING)
-    await lcm.platform.positions.wait("lcm", "PKG", await lcm.platform.store.head("PKG"))
+    await lcm.platform.positions.wait("lcm", "PKG", await lcm.platform.store.head("PKG"), timeout=60)
     await asyncio.gather(*(check(Case(lcm, vim, operation, step)) for operation, step in places))
 
 
@@ -159,7 +159,6 @@ async def failing(case: Case) -> Operation:
 
 
 class TestFailureAtEveryStep:
-    @pytest.mark.timeout(100)
     async def test_then_retry_completes(self, config: BaseConfig) -> None:
         async def check(case: Case) -> None:
             await failing(case)
@@ -174,7 +173,6 @@ class TestFailureAtEveryStep:
         async with running(config, vim) as lcm:
             await each(lcm, vim, PLACES, check)
 
-    @pytest.mark.timeout(100)
     async def test_then_rollback_leaves_what_was_there(self, config: BaseConfig) -> None:
         async def check(case: Case) -> None:
             await failing(case)
@@ -189,7 +187,6 @@ class TestFailureAtEveryStep:
         async with running(config, vim) as lcm:
             await each(lcm, vim, [place for place in UNDOABLE if place in PLACES], check)
 
-    @pytest.mark.timeout(100)
     async def test_then_fail_ends_it_and_touches_nothing(self, config: BaseConfig) -> None:
         async def check(case: Case) -> None:
             operation = await failing(case)
@@ -229,7 +226,7 @@ class TestFailureAtEveryStep:
         vim = ScriptedVim()
         cases: list[Case] = []
         async with running(config, vim) as lcm:
-            ids = await asyncio.gather(*(lcm.instantiated(within=40) for _ in OPERATIONS))
+            ids = await asyncio.gather(*(lcm.instantiated() for _ in OPERATIONS))
         async with running(config, vim, without=("engine", "sweeper")) as lcm:
             for operation, vnf_id in zip(OPERATIONS, ids, strict=True):
                 case = Case(lcm, vim, operation, "grant", vnf_id)
@@ -239,7 +236,6 @@ class TestFailureAtEveryStep:
             await asyncio.gather(*(check(case) for case in cases))
 
 
-@pytest.mark.timeout(100)
 @pytest.mark.parametrize("when", ["before it acts", "after it has acted"])
 async def test_a_worker_that_stops_at_any_step_leaves_it_to_another(config: BaseConfig, when: str) -> None:
     """All at once: each instance's operation stands at another step when the process ends."""
@@ -249,7 +245,7 @@ async def test_a_worker_that_stops_at_any_step_leaves_it_to_another(config: Base
     async def begin(case: Case, lcm: Lcm, pause: Pause) -> None:
         case.lcm = lcm
         await case.begin(Hitch(before=pause) if when == "before it acts" else Hitch(after=pause))
-        await asyncio.wait_for(pause.reached.wait(), 40)
+        await asyncio.wait_for(pause.reached.wait(), 60)
 
     async with running(config, vim) as lcm:
         await onboard(lcm.platform, COMING)

@@ -56,7 +56,7 @@ class Site:
         )  # fmt: skip
         work = Work(executor=EXECUTOR, lane="policy", key=vnf_id, body=msgspec.Raw(msgspec.json.encode(request)))
         await self.lcm.platform.queue.put(work)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while await self.lcm.platform.queue.pending(work):
                 await asyncio.sleep(0.01)
 

@@ -26,7 +26,7 @@ async def stranded(lcm: Lcm) -> str:
 
 async def copied(lcm: Lcm) -> None:
     """Wait until the copy has all of the log: who looks for work looks there."""
-    await lcm.platform.positions.wait("lcm", "LCM", await lcm.platform.store.head("LCM"))
+    await lcm.platform.positions.wait("lcm", "LCM", await lcm.platform.store.head("LCM"), timeout=60)
 
 
 async def test_a_step_that_nobody_takes_fails_when_its_time_is_over(config: BaseConfig) -> None:

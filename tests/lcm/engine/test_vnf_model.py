@@ -7,7 +7,6 @@ from contextlib import AsyncExitStack
 from typing import ClassVar
 
 import msgspec
-import pytest
 from forestay_events.config import BaseConfig
 from forestay_events.store import EventStore
 from forestay_lcm.domain.decide import VNF
@@ -49,7 +48,7 @@ class EngineModel(VnfModel):
         last = await platform.store.last(VNF.subject(self.id))
         if last is None or self.state is None:
             return
-        await platform.positions.wait("lcm", "LCM", last.seq)
+        await platform.positions.wait("lcm", "LCM", last.seq, timeout=60)
         snapshot = await InstanceSnapshots(platform.pool, "lcm").newest(self.id)
         assert snapshot is not None
         assert (snapshot.state, snapshot.version, snapshot.seq, snapshot.hash) == (
@@ -79,7 +78,6 @@ def without_links(body: dict[str, object]) -> dict[str, object]:
     return {name: value for name, value in body.items() if name != "_links"}
 
 
-@pytest.mark.timeout(120)
 def test_log_row_and_view(config: BaseConfig) -> None:
     EngineModel.config = config
     few = settings(

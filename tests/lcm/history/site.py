@@ -113,7 +113,7 @@ class Ear:
     comments: int = 0
     ids: list[int] = field(default_factory=list[int])
 
-    async def next(self, count: int = 1, *, within: float = 5.0) -> list[Json]:
+    async def next(self, count: int = 1, *, within: float = 60.0) -> list[Json]:
         """So many events; fewer if the stream ends before."""
         found: list[Json] = []
         id_ = 0

@@ -57,7 +57,7 @@ async def test_the_example_follows_from_where_it_was(bare: BaseConfig) -> None:
         )
         assert process.stdout is not None
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 for stored in commits[1:]:
                     for event in VNF.codec.decode(stored.commit):
                         line = (await process.stdout.readline()).decode().rstrip("\n").split("\t")

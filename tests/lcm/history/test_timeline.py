@@ -121,7 +121,7 @@ async def test_an_operation_is_told_with_the_alarm_that_came_of_it(bare: BaseCon
         await tell(here, "MON", "alarm", alarm.CODEC, event, correlation_id=op_id, project="other")
         await tell(here, "MON", "alarm", alarm.CODEC, raised(vnf_id, str(uuid4())))
         await here.do(vnf_id, handle("retry"), confirmed)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while len(entries := await here.get(f"/vnf_lcm_op_occs/{op_id}/timeline", order="oldest")) < 6:
                 await asyncio.sleep(0.02)
         assert [entry["stream"] for entry in entries] == ["LCM", "LCM", "LCM", "MON", "LCM", "LCM"]

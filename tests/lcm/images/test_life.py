@@ -261,7 +261,7 @@ async def test_what_a_clean_up_leaves_is_removed_by_the_drift_watch(
         path = f"/v2/images/{old['id']}"
         forestay.simulator.faults.add(CallFault(service="glance", method="PUT", path=path, status=403))
         await done(forestay, vnf, "change_vnfpkg", changed_to(await packaged(forestay, tmp_path, shipping(17))))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while len(images(forestay)) != 1:
                 await asyncio.sleep(0.05)
         assert await used(forestay) == [image["id"] for image in images(forestay)] != [old["id"]]

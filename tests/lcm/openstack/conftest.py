@@ -103,7 +103,7 @@ async def sim() -> AsyncIterator[OpenStackSimulator]:
 
 @pytest_asyncio.fixture
 async def clouds() -> AsyncIterator[Clouds]:
-    async with Clouds(timeout=1) as clouds:
+    async with Clouds(timeout=5) as clouds:
         yield clouds
 
 

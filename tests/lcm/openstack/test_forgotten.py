@@ -34,7 +34,7 @@ OUT: Any = {"type": "SCALE_OUT", "aspectId": "VDU1_scale", "level": 1}
 
 @pytest.fixture
 def slow(sim: OpenStackSimulator) -> OpenStackSimulator:
-    sim.settings.build["server"] = 0.3
+    sim.settings.build["server"] = 1.0
     return sim
 
 
@@ -145,7 +145,7 @@ async def test_an_update_of_an_operation_that_was_given_up(
 
 async def test_a_deletion(slow: OpenStackSimulator, cloud: Cloud, asg: Flavour) -> None:
     await instantiate(cloud, await asg_order(cloud, asg))
-    slow.settings.build["stack"] = 0.3
+    slow.settings.build["stack"] = 1.0
     deleted = await confirmed(cloud, job("delete-stack"))
     slow.cloud.heat.die()
     await finish(cloud, job("await-deleted", results={"delete-stack": deleted}, settings=IMPATIENT))
@@ -154,7 +154,7 @@ async def test_a_deletion(slow: OpenStackSimulator, cloud: Cloud, asg: Flavour) 
 
 async def test_a_deletion_that_is_tried_again(slow: OpenStackSimulator, cloud: Cloud, asg: Flavour) -> None:
     await instantiate(cloud, await asg_order(cloud, asg))
-    slow.settings.build["stack"] = 0.3
+    slow.settings.build["stack"] = 1.0
     deleted = await confirmed(cloud, job("delete-stack"))
     slow.cloud.heat.die()
     assert await confirmed(cloud, job("delete-stack", attempt=2)) == deleted

@@ -87,7 +87,7 @@ async def cloud(sim: OpenStackSimulator) -> AsyncIterator[Cloud]:
         interface_info={"endpoint": rc["OS_AUTH_URL"]},
         access_info={"username": rc["OS_USERNAME"], "password": rc["OS_PASSWORD"], "project": rc["OS_PROJECT_NAME"]},
     )
-    async with Clouds(timeout=1) as clouds:
+    async with Clouds(timeout=5) as clouds:
         yield clouds.cloud(connection)
 
 
@@ -129,7 +129,7 @@ def job(blobs: FileBlobStore, csar: str, vnf: str = "v1", *, op: str = "", descr
 
 async def upload(cloud: Cloud, job: ImageJob) -> dict[str, str]:
     """Take the step until it is decided, as the engine does."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             try:
                 outcome = await upload_images(cloud, job)

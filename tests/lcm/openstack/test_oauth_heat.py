@@ -127,7 +127,7 @@ async def test_a_token_server_that_hangs_holds_up_nobody_else() -> None:
     app.router.add_post("/{name}", token)
     server = TestServer(app)
     await server.start_server()
-    async with Transport() as transport, asyncio.timeout(5):
+    async with Transport() as transport, asyncio.timeout(60):
         tokens = HeatTokens(transport, ssl.create_default_context())
         hangs, known, new = (
             OAuthHeat(endpoint="http://heat", token_endpoint=str(server.make_url(name)), client_id="c")

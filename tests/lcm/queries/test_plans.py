@@ -81,4 +81,4 @@ async def test_what_takes_too_long_is_refused_with_advice(tables: asyncpg.Connec
             with pytest.raises(Rejected, match=r"longer than 0\.1 seconds\. .* operationState") as refused:
                 await impatient.read(pool, PROJECT, request)
         assert refused.value.status == 400
-        assert (await impatient.read(pool, PROJECT, request)).documents == []
+        assert (await VNF_LCM_OP_OCCS.read(pool, PROJECT, request)).documents == []

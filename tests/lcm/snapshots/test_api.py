@@ -177,7 +177,7 @@ async def test_of_two_vnfs_at_once_one_gets_it(site: tuple[Lcm, Client, Scripted
         )
         accepted = [answer.op_id for answer in answers if answer.status == 202]
         assert all(answer.status in (202, 409) for answer in answers)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while "PROCESSING" in (states := [await state(api, op_id) for op_id in accepted]) or "STARTING" in states:
                 await asyncio.sleep(0.02)
         assert states.count("COMPLETED") == 1
@@ -203,7 +203,7 @@ async def test_what_is_in_use_is_kept(site: tuple[Lcm, Client, ScriptedVim]) -> 
     pause = Pause()
     vim.next("revert-snapshot", Hitch(before=pause))
     accepted = await api.post(f"{path}/revert_to_snapshot", {"vnfSnapshotInfoId": snapshot})
-    await asyncio.wait_for(pause.reached.wait(), 10)
+    await asyncio.wait_for(pause.reached.wait(), 60)
     refused = (await api.delete(f"{SNAPSHOTS}/{snapshot}")).problem(409)
     assert refused["lcmOpOcc"] == {"id": accepted.op_id}
     (await api.send("PATCH", f"{SNAPSHOTS}/{snapshot}", EXTRACTED, **{"Content-Type": MERGE_PATCH})).problem(409)
@@ -217,7 +217,7 @@ async def test_cancelled_and_rolled_back_leaves_it_empty(site: tuple[Lcm, Client
     path, snapshot, pause = await instantiated(api), await empty(api), Pause()
     vim.next("create-snapshot", Hitch(after=pause))
     accepted = await api.post(f"{path}/create_snapshot", {"vnfSnapshotInfoId": snapshot})
-    await asyncio.wait_for(pause.reached.wait(), 10)
+    await asyncio.wait_for(pause.reached.wait(), 60)
     occurrence = f"/vnflcm/v2/vnf_lcm_op_occs/{accepted.op_id}"
     assert (await api.post(f"{occurrence}/cancel", {"cancelMode": how})).status == 202
     pause.go_on.set()

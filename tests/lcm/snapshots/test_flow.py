@@ -207,7 +207,7 @@ async def test_a_snapshot_outlives_its_vnf(site: Site) -> None:
     snapshot = await site.taken(path)
     await site.completed(await site.api.post(f"{path}/terminate", {"terminationType": "FORCEFUL"}))
     assert (await site.api.delete(path)).status == 204
-    async with asyncio.timeout(10):  # until the VNF's data key is gone
+    async with asyncio.timeout(60):  # until the VNF's data key is gone
         while await site.platform.pool.fetchval("SELECT count(*) FROM lcm.shredding"):
             await asyncio.sleep(0.05)
     assert (await site.shown(snapshot))["vnfSnapshot"]["vnfcSnapshots"]
@@ -348,7 +348,7 @@ class TestDeletingFails:
             assert "being deleted" in (await site.revert(path, snapshot)).problem(409)["detail"]
             # The queue itself is lost: whoever starts next finds in the read model what is open.
             await site.platform.nats.js.purge_stream("WORK")
-        async with site_of(bare, sim) as site, asyncio.timeout(25):
+        async with site_of(bare, sim) as site, asyncio.timeout(60):
             while (await site.api.get(f"{SNAPSHOTS}/{snapshot}")).status != 404:
                 await asyncio.sleep(0.1)
             assert site.left(snapshot) == 0

@@ -160,7 +160,7 @@ async def test_deleted_one_is_told_nothing_and_its_key_is_destroyed(config: Base
         (taken,) = await subscriber.until(1)
         assert taken.body["subscriptionId"] == other
         platform = lcm.platform
-        await platform.positions.wait("lcm", "LCM", await platform.store.head("LCM"))
+        await platform.positions.wait("lcm", "LCM", await platform.store.head("LCM"), timeout=60)
         await shredding(platform.pool, platform.vault, "lcm")()
         with pytest.raises(Shredded):
             await platform.vault.seal(id_, "/x", "y")
@@ -208,6 +208,7 @@ async def test_log_and_redelivery(config: BaseConfig) -> None:
         for _ in range(3):
             await lcm.create()
         await subscriber.until(3)
+        await eventually(api, path, lambda body: [each["state"] for each in body] == ["DELIVERED"] * 3)
         await subscriber.stop()
         vnf_id = await lcm.create()
         entries = await eventually(api, path, lambda body: len(body) == 4 and "lastError" in body[-1])
@@ -257,6 +258,7 @@ async def test_rebuilding_the_read_models_neither_loses_nor_repeats(config: Base
             id_ = await subscribe(api, subscriber)
             await lcm.create()
             await subscriber.until(1)
+            await eventually(api, f"{PATH}/{id_}/deliveries", lambda body: body[0]["state"] == "DELIVERED")
             await subscriber.stop()
             await lcm.create()
             await eventually(api, f"{PATH}/{id_}/deliveries", lambda body: len(body) == 2)
@@ -270,7 +272,7 @@ async def test_rebuilding_the_read_models_neither_loses_nor_repeats(config: Base
     assert len({taken.body["id"] for taken in subscriber.accepted}) == len(subscriber.accepted) == 3
 
 
-async def eventually(api: Client, path: str, holds: Callable[[Any], bool], *, within: float = 5.0) -> Any:
+async def eventually(api: Client, path: str, holds: Callable[[Any], bool], *, within: float = 60.0) -> Any:
     """The body of a GET once it is as expected."""
     async with asyncio.timeout(within):
         while not holds(body := (await api.get(path)).body):

@@ -72,7 +72,7 @@ async def test_bad_packages_leave_only_the_reason(serve: Serve, tmp_path: Path) 
             failure = info["onboardingFailureDetails"]
             assert failure["rule"] == bad.BAD[name].rule, failure
             assert failure["findings"][0]["remedy"] in failure["detail"]
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while await server.blobs() or server.unfinished_uploads():
                 await asyncio.sleep(0.02)
 

@@ -6,7 +6,6 @@ import asyncio
 import dataclasses
 import io
 import os
-import signal
 import sys
 import time
 import zipfile
@@ -39,7 +38,7 @@ async def test_stopped_while_it_reads_it_reads_again(serve: Serve, asg: bytes) -
     async with serve() as server:
         package_id = await server.create()
         assert await server.upload(package_id, asg) == 202
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while not _readers(os.getpid()):
                 await asyncio.sleep(0.005)
     assert _readers(os.getpid()) == []
@@ -47,19 +46,19 @@ async def test_stopped_while_it_reads_it_reads_again(serve: Serve, asg: bytes) -
         assert (await server.settled(package_id))["onboardingState"] == "ONBOARDED"
 
 
-async def test_a_package_that_kills_its_reader_is_given_up(serve: Serve, asg: bytes) -> None:
-    async def kill() -> None:
-        while True:
-            for reader in _readers(os.getpid()):
-                os.kill(reader, signal.SIGKILL)
-            await asyncio.sleep(0.005)
+async def test_a_package_that_kills_its_reader_is_given_up(
+    serve: Serve, asg: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed = tmp_path / "killed"
+    killed.write_text("#!/bin/sh\nkill -KILL $$\n")
+    killed.chmod(0o700)
 
     async with serve() as server:
         package_id = await server.create()
-        killer = asyncio.create_task(kill())
+        monkeypatch.setattr(sys, "executable", str(killed))
         assert await server.upload(package_id, asg) == 202
         info = await server.settled(package_id)
-        killer.cancel()
+        monkeypatch.undo()
         failure = info["onboardingFailureDetails"]
         assert (failure["rule"], "ended with code -9" in failure["detail"]) == ("given-up", True)
         assert await server.platform.store.head("DEAD") == 1
@@ -109,7 +108,7 @@ async def test_orphaned_blobs_are_swept(serve: Serve, asg: bytes, two_vdus: byte
         for digest in await server.blobs() - {young}:
             os.utime(await server.platform.blobs.path(digest), (long_ago, long_ago))
     async with serve() as server:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while len(await server.blobs()) > 2:
                 await asyncio.sleep(0.02)
         assert await server.blobs() == kept | {young}
@@ -123,7 +122,7 @@ async def test_a_content_that_could_not_be_deleted_at_once_goes_soon(serve: Serv
         storing = await asyncpg.connect(database)
         await storing.execute("SELECT pg_advisory_lock_shared(hashtext('forestay package contents'))")
         assert await server.upload(package_id, b"no zip") == 202
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while not await storing.fetch(
                 "SELECT pg_terminate_backend(pid) FROM pg_locks JOIN pg_database ON database = pg_database.oid"
                 " WHERE locktype = 'advisory' AND NOT granted AND datname = current_database()"
@@ -131,7 +130,7 @@ async def test_a_content_that_could_not_be_deleted_at_once_goes_soon(serve: Serv
                 await asyncio.sleep(0.05)
         assert len(await server.blobs()) == 1
         await storing.close()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while await server.blobs():
                 await asyncio.sleep(0.05)
 
@@ -144,7 +143,7 @@ async def test_nothing_is_swept_for_an_empty_log(serve: Serve) -> None:
         await asyncio.sleep(0.3)
         assert await server.blobs() == kept
         await server.create()
-    async with serve(Settings(package_orphan_age=0)) as server, asyncio.timeout(30):
+    async with serve(Settings(package_orphan_age=0)) as server, asyncio.timeout(60):
         while await server.blobs():
             await asyncio.sleep(0.02)
 
@@ -178,7 +177,7 @@ async def test_a_large_package_passes_through_a_small_process(process: Process, 
                 received += len(chunk)
         assert received == size
         assert running.peak() - before < 64 << 20, f"grew from {before} to {running.peak()} bytes"
-        assert accepted < 30
+        assert accepted < 90
 
 
 @dataclasses.dataclass(frozen=True)
@@ -252,7 +251,7 @@ def process(nats_server: EmbeddedNats, database: str, tmp_data_dir: Path, unused
 
 
 async def _until_ready(http: aiohttp.ClientSession) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             try:
                 async with http.get("/health/ready") as response:
@@ -264,7 +263,7 @@ async def _until_ready(http: aiohttp.ClientSession) -> None:
 
 
 async def _until_queued(platform: Platform) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while (await platform.nats.js.stream_info("WORK")).state.messages == 0:
             await asyncio.sleep(0.02)
 

@@ -153,15 +153,20 @@ async def test_too_large_is_refused_early_and_while_it_comes(serve: Serve) -> No
 
 
 async def test_an_upload_that_stands_still_ends(serve: Serve) -> None:
+    tried = asyncio.Event()
+
     async def stuck() -> AsyncIterator[bytes]:
-        yield b"PK"
-        await asyncio.sleep(5)
+        while not tried.is_set():
+            yield b"PK"
+            await asyncio.sleep(0.05)
+        await asyncio.sleep(60)
 
     async with serve(Settings(package_upload_patience=2)) as server:
         package_id = await server.create()
         sending = asyncio.create_task(server.upload(package_id, stuck()))
         await _begun(server, package_id)
         assert await server.upload(package_id, b"another") == 409
+        tried.set()
         assert await sending == 408
         info = await server.settled(package_id)
         assert (info["onboardingState"], info["onboardingFailureDetails"]["status"]) == ("CREATED", 408)
@@ -178,11 +183,11 @@ async def test_an_upload_cut_in_the_middle_leaves_nothing(serve: Serve, framing:
         writer.write(head.encode() + framing + b"\r\n\r\n")
         writer.write((b"249f00\r\n" if b"chunked" in framing else b"") + bytes(2_400_000))
         await writer.drain()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while not server.unfinished_uploads():
                 await asyncio.sleep(0.01)
         writer.close()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while server.unfinished_uploads():
                 await asyncio.sleep(0.01)
         await _nothing_left(server)
@@ -192,13 +197,13 @@ async def test_an_upload_cut_in_the_middle_leaves_nothing(serve: Serve, framing:
 
 
 async def _begun(server: Server, package_id: str) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while (await server.show(package_id))["onboardingState"] != "UPLOADING":
             await asyncio.sleep(0.02)
 
 
 async def _nothing_left(server: Server) -> None:
     """No blob, no unfinished upload; a refused content goes right after its refusal became visible."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while await server.blobs() or server.unfinished_uploads():
             await asyncio.sleep(0.02)

@@ -22,6 +22,7 @@ class Origin:
     :ivar statuses: answers to the next requests for the content, before it is given.
     :ivar cut: bytes after which the connection is cut, for each of the next answers.
     :ivar pace: bytes to send at once, with a pause behind.
+    :ivar leave: each sending waits for it, if it is there.
     :ivar tag: entity tag; ``""``: none, and no ranges.
     :ivar asked: path, range and authorization of each request for the content.
     """
@@ -33,6 +34,7 @@ class Origin:
     cut: list[int] = field(default_factory=list[int])
     pace: int = 1 << 20
     pause: float = 0.0
+    leave: asyncio.Semaphore | None = None
     tag: str = '"one"'
     target: str = ""
     asked: list[tuple[str, str, str]] = field(default_factory=list[tuple[str, str, str]])
@@ -57,6 +59,8 @@ class Origin:
         await response.prepare(request)
         end = self.cut.pop(0) if self.cut else len(rest)
         for at in range(0, min(end, len(rest)), self.pace):
+            if self.leave is not None:
+                await self.leave.acquire()
             await response.write(rest[at : min(at + self.pace, end)])
             await asyncio.sleep(self.pause)
         if end < len(rest) and request.transport is not None:

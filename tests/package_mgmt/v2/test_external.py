@@ -25,7 +25,7 @@ def package_with(folder: Path, uri: str, digest: str = DIGEST) -> bytes:
 
 async def _empty(client: Client) -> None:
     """No blob is left, soon."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while await client.server.blobs():
             await asyncio.sleep(0.05)
 

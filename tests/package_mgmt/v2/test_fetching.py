@@ -48,13 +48,14 @@ async def test_a_package_is_fetched_and_onboarded(clients: Clients, asg: bytes) 
 
 async def test_what_v1_asks_for(clients: Clients, asg: bytes) -> None:
     async with clients.running() as client, origin(asg) as server:
-        server.authorization, server.pace, server.pause = BASIC, 1000, 0.02
+        server.authorization, server.leave = BASIC, asyncio.Semaphore(0)
         id_ = await client.server.create()
         body = {"addressInformation": server.url, "userName": "user", "password": "pass word"}
         async with client.server.http.post(f"{ROOT}/{id_}/package_content/upload_from_uri", json=body) as response:
             assert (response.status, await response.read()) == (202, b"")
         assert (await client.server.show(id_))["onboardingState"] == "UPLOADING"
-        async with asyncio.timeout(20):
+        server.leave.release()
+        async with asyncio.timeout(60):
             while (await client.server.show(id_))["onboardingState"] != "ONBOARDED":
                 await asyncio.sleep(0.02)
 
@@ -109,19 +110,19 @@ async def test_without_a_tag_a_cut_begins_anew_and_a_passing_fault_is_tried_agai
         assert [asked[1] for asked in server.asked] == ["", "", ""]
 
 
-async def test_progress_is_shown(clients: Clients, asg: bytes) -> None:
+async def test_progress_is_shown(clients: Clients, asg: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("forestay_package_mgmt.fetching.worker._TELL_EVERY", 0.0)
     async with clients.running() as client, origin(asg * 20) as server:
-        server.pace, server.pause = len(asg), 0.15
+        server.pace, server.leave = len(asg), asyncio.Semaphore(0)
         path = await _requested(client, server.url)
-        seen: list[int] = []
-        async with asyncio.timeout(20):
-            while (info := await client.get(path))["onboardingState"] == "UPLOADING":
-                progress = info["uploadProgress"]
-                assert progress.get("totalBytes", len(asg) * 20) == len(asg) * 20
-                seen.append(progress["receivedBytes"])
-                await asyncio.sleep(0.1)
-        assert seen == sorted(seen)
-        assert len(set(seen)) > 3
+        for sent in range(20):
+            async with asyncio.timeout(60):
+                while (progress := (await client.get(path))["uploadProgress"])["receivedBytes"] < sent * len(asg):
+                    await asyncio.sleep(0.01)
+            assert progress["receivedBytes"] == sent * len(asg)
+            assert progress.get("totalBytes", len(asg) * 20) == len(asg) * 20
+            server.leave.release()
+        await client.until(path, "PROCESSING", "ONBOARDED", "ERROR")
         assert "uploadProgress" not in await client.get(path)
 
 
@@ -136,8 +137,9 @@ async def test_limits_end_it(clients: Clients, asg: bytes, settings: Json, reaso
     async with clients.running(**settings) as client, origin(asg) as server:
         server.pace, server.pause = 500, 0.1
         assert reason in await _failure(client, await _requested(client, server.url))
-        assert await client.server.blobs() == set()
-        assert client.server.unfinished_uploads() == []
+        async with asyncio.timeout(60):
+            while client.server.unfinished_uploads() or await client.server.blobs():
+                await asyncio.sleep(0.02)
 
 
 async def test_secrets_go_with_the_package(clients: Clients, asg: bytes) -> None:
@@ -155,7 +157,7 @@ async def test_secrets_go_with_the_package(clients: Clients, asg: bytes) -> None
         assert opened["authentication"]["paramsBasic"]["password"] == "pass word"
         await client.ask("PATCH", path, {"operationalState": "DISABLED"})
         assert (await client.ask("DELETE", path)).status == 204
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while True:
                 try:
                     await vault.open_members(id_, event.access, path=UPLOAD)
@@ -166,12 +168,12 @@ async def test_secrets_go_with_the_package(clients: Clients, asg: bytes) -> None
 
 async def test_what_is_deleted_meanwhile_leaves_nothing(clients: Clients, asg: bytes) -> None:
     async with clients.running() as client, origin(asg) as server:
-        server.pace, server.pause = 2000, 0.05
+        server.pace, server.leave = 2000, asyncio.Semaphore(1)
         path = await _requested(client, server.url, authType="BASIC", paramsBasic={"userName": "u", "password": "p"})
         while not server.asked:
             await asyncio.sleep(0.01)
         assert (await client.ask("DELETE", path)).status == 204
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while client.server.unfinished_uploads() or await client.server.blobs():
                 await asyncio.sleep(0.05)
         assert (await client.ask("GET", path)).status == 404
