@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import lru_cache, partial
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from urllib.parse import urlencode
 
 from forestay_events.errors import Permanent
@@ -22,10 +22,11 @@ from forestay_lcm.adapters.openstack.heat import Heat
 from forestay_lcm.adapters.openstack.keystone import Keystone, Token
 from forestay_lcm.adapters.openstack.neutron import Neutron
 from forestay_lcm.adapters.openstack.nova import Nova
-from forestay_lcm.adapters.openstack.oauth_heat import HeatClient, HeatTokens, OAuthHeat
+from forestay_lcm.adapters.openstack.oauth_heat import HeatClient, HeatTokens
 from forestay_lcm.adapters.openstack.pace import Pace
 from forestay_lcm.adapters.openstack.transport import ANYWHERE, Reply, ServerError, Transport, Unauthorized
 
+T = TypeVar("T")
 Query = Mapping[str, str | int | Sequence[str]]
 
 _ALIASES: Mapping[str, tuple[str, ...]] = {"block-storage": ("volumev3",)}
@@ -136,36 +137,28 @@ class Cloud:
         :param version: the microversion to ask for, such as ``volume 3.40``.
         :raises Permanent: the catalog has no such service, or the service refused; else as :meth:`Transport.request`.
         """
-        if service == HEAT and self._credential.heat and self._heat_tokens:
-            return await self._ask_heat(self._credential.heat, self._heat_tokens, method, path, query, body, acts)
-        token = await self._keystone.token(self._credential)
-        try:
-            return await self._send(token, method, self._url(token, service, path, query), body, acts, version)
-        except Unauthorized:
-            token = await self._keystone.token(self._credential, refused=token)
-            return await self._send(token, method, self._url(token, service, path, query), body, acts, version)
-        except ServerError as error:
-            if service == HEAT and await self._keystone.forbids_trusts(self._credential, token):
-                raise Permanent(f"{error} {_NO_TRUSTS}", status=422, title="Heat needs another login") from error
-            raise
+        target = path + (f"?{urlencode(query, doseq=True)}" if query else "")
+        send = partial(self._transport.request, method, body=body, acts=acts)
+        heat, heat_tokens = self._credential.heat, self._heat_tokens
+        if service == HEAT and heat and heat_tokens:
+            url, tls = f"{heat.endpoint}{target}", heat_tokens.tls
+            return await _with_token(
+                lambda refused: heat_tokens.token(heat, refused=refused),
+                lambda token: send(url, headers={"Authorization": f"Bearer {token}"}, tls=tls),
+            )
 
-    async def _ask_heat(
-        self, heat: OAuthHeat, tokens: HeatTokens, method: str, path: str, query: Query | None, body: Any, acts: bool
-    ) -> Reply:
-        """Call Heat with a token of OAuth 2.0; one that it refuses is renewed once."""
-        url = f"{heat.endpoint}{path}" + (f"?{urlencode(query, doseq=True)}" if query else "")
+        async def sent(token: Token) -> Reply:
+            headers = {"X-Auth-Token": token.id, **({"OpenStack-API-Version": version} if version else {})}
+            try:
+                return await send(self._url(token, service, target), headers=headers, tls=self._credential.tls)
+            except ServerError as error:
+                if service == HEAT and await self._keystone.forbids_trusts(self._credential, token):
+                    raise Permanent(f"{error} {_NO_TRUSTS}", status=422, title="Heat needs another login") from error
+                raise
 
-        async def sent(token: str) -> Reply:
-            headers = {"Authorization": f"Bearer {token}"}
-            return await self._transport.request(method, url, headers=headers, tls=tokens.tls, body=body, acts=acts)
+        return await _with_token(lambda refused: self._keystone.token(self._credential, refused=refused), sent)
 
-        token = await tokens.token(heat)
-        try:
-            return await sent(token)
-        except Unauthorized:
-            return await sent(await tokens.token(heat, refused=token))
-
-    def _url(self, token: Token, service: str, path: str, query: Query | None) -> str:
+    def _url(self, token: Token, service: str, target: str) -> str:
         service = next((name for name in (service, *_ALIASES.get(service, ())) if name in token.endpoints), service)
         if service not in token.endpoints:
             where = f"region {self._credential.region!r}" if self._credential.region else "any region"
@@ -176,11 +169,13 @@ class Cloud:
                 title="VIM lacks a service",
             )
         # A catalog may name the service with its version or without.
-        endpoint = token.endpoints[service].removesuffix(f"/{path.split('/', 2)[1]}")
-        return f"{endpoint}{path}" + (f"?{urlencode(query, doseq=True)}" if query else "")
+        return token.endpoints[service].removesuffix(f"/{target.split('/', 2)[1]}") + target
 
-    async def _send(self, token: Token, method: str, url: str, body: Any, acts: bool, version: str | None) -> Reply:
-        headers = {"X-Auth-Token": token.id, **({"OpenStack-API-Version": version} if version else {})}
-        return await self._transport.request(
-            method, url, headers=headers, tls=self._credential.tls, body=body, acts=acts
-        )
+
+async def _with_token(token: Callable[[T | None], Awaitable[T]], sent: Callable[[T], Awaitable[Reply]]) -> Reply:
+    """The answer to a call with a token; one that the service refuses is renewed once."""
+    given = await token(None)
+    try:
+        return await sent(given)
+    except Unauthorized:
+        return await sent(await token(given))
