@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 from forestay_lcm.adapters.openstack.cloud import Cloud
-from forestay_lcm.adapters.openstack.view import NET, PORT, VOLUME
 from forestay_lcm.executor import Confirmed, Failed
 from forestay_simvim import OpenStackSimulator, ResourceFault
 from forestay_simvim.ids import short_id
+from forestay_sol.resource_types import NET, PORT, VOLUME
 from forestay_sol.vnfd import Flavour
 from msgspec.structs import replace
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 
+from forestay_sol.resource_types import IMAGE, STACK
 from forestay_sol.streams.drift import Finding
 
 from forestay_lcm.adapters.openstack.blueprint import stack_name
@@ -18,12 +19,10 @@ from forestay_lcm.adapters.openstack.cloud import Cloud
 from forestay_lcm.adapters.openstack.glance import Glance, Image
 from forestay_lcm.adapters.openstack.heat import Stack
 from forestay_lcm.adapters.openstack.images import let_go
-from forestay_lcm.adapters.openstack.inventory import STACK
 from forestay_lcm.adapters.openstack.steps.stack import OURS
 from forestay_lcm.domain.state import Vnf
 from forestay_lcm.executor import Fence
 
-IMAGE = "OS::Glance::Image"
 _VNF = "vnf-"
 _USES = (_VNF, "deleting-")
 

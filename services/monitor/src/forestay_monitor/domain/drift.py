@@ -10,22 +10,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from forestay_events.commit import Commit
+from forestay_sol.resource_types import IMAGE, NET, PORT, SERVER, STACK, VOLUME
 from forestay_sol.streams.alarm import AlarmRaised, FaultyResource, FaultyResourceType, PerceivedSeverity
 from forestay_sol.streams.drift import DriftFound, Finding, Healing, Kind
 
 from forestay_monitor.domain.faults import place
 
-_STACK, _SERVER, _VOLUME = "OS::Heat::Stack", "OS::Nova::Server", "OS::Cinder::Volume"
-_NET, _PORT, _IMAGE = "OS::Neutron::Net", "OS::Neutron::Port", "OS::Glance::Image"
-
 #: How grave a difference is, by its kind and the type of the resource, and where it is not said there by its kind.
 SEVERITIES: Mapping[tuple[Kind, str], PerceivedSeverity] = {
-    ("MISSING", _STACK): "CRITICAL",
-    ("MISSING", _SERVER): "CRITICAL",
-    ("MISSING", _VOLUME): "CRITICAL",
-    ("MISSING", _NET): "CRITICAL",
-    ("CHANGED", _STACK): "MAJOR",
-    ("CHANGED", _SERVER): "MAJOR",
+    ("MISSING", STACK): "CRITICAL",
+    ("MISSING", SERVER): "CRITICAL",
+    ("MISSING", VOLUME): "CRITICAL",
+    ("MISSING", NET): "CRITICAL",
+    ("CHANGED", STACK): "MAJOR",
+    ("CHANGED", SERVER): "MAJOR",
 }
 OTHER_SEVERITIES: Mapping[Kind, PerceivedSeverity] = {"MISSING": "MAJOR", "CHANGED": "MINOR", "ORPHANED": "WARNING"}
 _GRAVEST_FIRST: Sequence[PerceivedSeverity] = ("CRITICAL", "MAJOR", "MINOR", "WARNING")
@@ -40,10 +38,10 @@ DIFFERS: Mapping[Kind, str] = {
 
 #: What a resource is to SOL003; COMPUTE where it is not said here.
 RESOURCES: Mapping[str, FaultyResourceType] = {
-    _VOLUME: "STORAGE",
-    _IMAGE: "STORAGE",
-    _NET: "NETWORK",
-    _PORT: "NETWORK",
+    VOLUME: "STORAGE",
+    IMAGE: "STORAGE",
+    NET: "NETWORK",
+    PORT: "NETWORK",
 }
 
 ENDED = "a comparison with the VIM does not find it any more"

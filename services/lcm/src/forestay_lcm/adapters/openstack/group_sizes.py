@@ -10,8 +10,8 @@ from contextlib import suppress
 from typing import Any, cast
 
 import yaml
+from forestay_sol.resource_types import GROUP
 
-from forestay_lcm.adapters.openstack.groups import GROUP
 from forestay_lcm.adapters.openstack.hot import Json
 
 _SIZE = "desired_capacity"

@@ -12,9 +12,9 @@ from collections import Counter
 from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from forestay_lcm.adapters.openstack.heat import StackResource
+from forestay_sol.resource_types import GROUP, SERVER
 
-GROUP, SERVER = "OS::Heat::AutoScalingGroup", "OS::Nova::Server"
+from forestay_lcm.adapters.openstack.heat import StackResource
 
 
 class _Member(NamedTuple):

@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any, cast
 
+from forestay_sol.resource_types import SUBNET
+
 Json = dict[str, Any]
 Path = tuple[str | int, ...]
 
@@ -70,7 +72,7 @@ def without_links(template: Json, networks: Mapping[str, str]) -> Json:
     gone = {
         name
         for name, resource in resources.items()
-        if name in networks or (resource.get("type") == "OS::Neutron::Subnet" and _network_of(resource) in networks)
+        if name in networks or (resource.get("type") == SUBNET and _network_of(resource) in networks)
     }
     kept = {name: _detached(resource, networks, gone) for name, resource in resources.items() if name not in gone}
     return template | {"resources": kept}

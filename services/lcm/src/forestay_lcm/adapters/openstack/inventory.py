@@ -14,14 +14,12 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import msgspec
+from forestay_sol.resource_types import NET, PORT, SERVER, STACK, VOLUME
 from forestay_sol.streams.drift import Finding, Healing, Kind
 from forestay_sol.vnflcm import CpProtocolInfo, InstantiatedVnfInfo
 
-from forestay_lcm.adapters.openstack.groups import SERVER
-from forestay_lcm.adapters.openstack.view import NET, PORT, VOLUME
 from forestay_lcm.domain.connection_points import GIVEN_PORT, given_link_ports
 
-STACK = "OS::Heat::Stack"
 _LOST = ("CREATE_FAILED", "DELETE_FAILED")
 
 

@@ -5,17 +5,16 @@ from __future__ import annotations
 import asyncio
 
 from forestay_events.errors import Permanent
+from forestay_sol.resource_types import NET, PORT, SERVER, VOLUME
 from forestay_sol.vnfd import Flavour
 from forestay_sol.vnflcm import InstantiatedVnfInfo
 
 from forestay_lcm.adapters.openstack.cloud import Cloud
-from forestay_lcm.adapters.openstack.groups import SERVER
 from forestay_lcm.adapters.openstack.heat import Stack
 from forestay_lcm.adapters.openstack.inventory import Seen, resources_of
 from forestay_lcm.adapters.openstack.read_back import instantiated_vnf_info
 from forestay_lcm.adapters.openstack.steps.read import observe, recorded
 from forestay_lcm.adapters.openstack.steps.stack import present
-from forestay_lcm.adapters.openstack.view import NET, PORT, VOLUME
 
 
 async def look(cloud: Cloud, info: InstantiatedVnfInfo, flavour: Flavour, connection_id: str) -> Seen:

@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, cast
 
+from forestay_sol.resource_types import NET, PORT, SERVER, VOLUME
 from forestay_sol.vnflcm import (
     ExtLinkPortInfo,
     ExtManagedVirtualLinkInfo,
@@ -38,9 +39,8 @@ from forestay_sol.vnflcm import (
 )
 
 from forestay_lcm.adapters.openstack.addresses import cp_protocol_info
-from forestay_lcm.adapters.openstack.groups import SERVER
 from forestay_lcm.adapters.openstack.heat import StackResource
-from forestay_lcm.adapters.openstack.view import NET, PORT, VOLUME, ConnectedPort, Known, Observed, View
+from forestay_lcm.adapters.openstack.view import ConnectedPort, Known, Observed, View
 from forestay_lcm.adapters.openstack.vnfcs import Name, is_home
 
 

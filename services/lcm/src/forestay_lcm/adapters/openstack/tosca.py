@@ -20,6 +20,7 @@ from math import ceil
 from typing import Any
 
 import yaml
+from forestay_sol.resource_types import NET, PORT, SECURITY_GROUP, SERVER, SUBNET, VOLUME
 from forestay_sol.vnfd import (
     AffinityRule,
     BaseHot,
@@ -33,9 +34,7 @@ from forestay_sol.vnfd import (
     VnfVirtualLink,
 )
 
-from forestay_lcm.adapters.openstack.groups import SERVER
 from forestay_lcm.adapters.openstack.hot import Json
-from forestay_lcm.adapters.openstack.view import PORT
 
 _VERSION = "2021-04-16"
 _BLOCK = "VirtualBlockStorage"
@@ -86,9 +85,9 @@ def _nfv(*path: str) -> Json:
 
 def _links(flavour: Flavour) -> Iterator[tuple[str, Json]]:
     for number, link in enumerate(flavour.virtual_links.values()):
-        yield link.id, {"type": "OS::Neutron::Net"} | _with({"value_specs": link.segment})
+        yield link.id, {"type": NET} | _with({"value_specs": link.segment})
         for at, subnet in enumerate(_ranges(link) or [Subnet(cidr=f"192.168.{100 + number % 100}.0/24")]):
-            yield _subnet(link.id, at), {"type": "OS::Neutron::Subnet"} | _with(_range(link, subnet))
+            yield _subnet(link.id, at), {"type": SUBNET} | _with(_range(link, subnet))
 
 
 def _with(properties: Json) -> Json:
@@ -156,7 +155,7 @@ def _rules_for(flavour: Flavour, cp: str) -> list[SecurityRule]:
 def _security_group(flavour: Flavour, cp: str) -> Json:
     """What a connection point lets through. Neutron lets everything out of one whose rules are about what comes in."""
     rules = [_security_rule(rule) for rule in _rules_for(flavour, cp)]
-    return {"type": "OS::Neutron::SecurityGroup", "properties": {"rules": rules}}
+    return {"type": SECURITY_GROUP, "properties": {"rules": rules}}
 
 
 def _security_rule(rule: SecurityRule) -> Json:
@@ -310,4 +309,4 @@ def _volume(volume: VirtualStorage) -> Json:
     image = volume.software_image
     least = max(volume.size or 0, image.min_disk if image else 0)
     source = {"image": {"get_param": f"{volume.id}_image"}} if image else {}
-    return {"type": "OS::Cinder::Volume", "properties": {"size": max(1, ceil(least / 2**30)), **source}}
+    return {"type": VOLUME, "properties": {"size": max(1, ceil(least / 2**30)), **source}}

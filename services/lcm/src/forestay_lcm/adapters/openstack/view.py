@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any
 
 import msgspec
+from forestay_sol.resource_types import PORT
 from forestay_sol.vnfd import Flavour
 from forestay_sol.vnflcm import (
     ExtManagedVirtualLinkData,
@@ -26,8 +27,6 @@ from forestay_lcm.adapters.openstack.neutron import Port
 from forestay_lcm.adapters.openstack.nova import STOPPED, Server
 from forestay_lcm.adapters.openstack.vnfcs import by_node, servers
 from forestay_lcm.domain.connection_points import GIVEN_PORT, vdu_cp_id
-
-PORT, NET, VOLUME = "OS::Neutron::Port", "OS::Neutron::Net", "OS::Cinder::Volume"
 
 
 class Observed(msgspec.Struct, frozen=True, kw_only=True):

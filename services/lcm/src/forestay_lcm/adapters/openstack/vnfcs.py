@@ -16,10 +16,10 @@ from itertools import count, islice
 from typing import Any, cast
 
 import msgspec
+from forestay_sol.resource_types import SERVER
 from forestay_sol.vnfd import Flavour
 from forestay_sol.vnflcm import InstantiatedVnfInfo, LcmOperation, ResourceDefinition, VnfcResourceInfo
 
-from forestay_lcm.adapters.openstack.groups import SERVER
 from forestay_lcm.adapters.openstack.heat import StackResource
 from forestay_lcm.adapters.openstack.hot import Json
 from forestay_lcm.adapters.openstack.job import Order

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from forestay_sol.resource_types import SERVER, VOLUME
 from forestay_sol.vnflcm import HealVnfRequest
 
 from forestay_lcm.adapters.openstack.cloud import Cloud
-from forestay_lcm.adapters.openstack.groups import SERVER
 from forestay_lcm.adapters.openstack.heat import StackResource
 from forestay_lcm.adapters.openstack.job import Job, existing, ordered
 from forestay_lcm.adapters.openstack.steps.marks import mark, unmark
 from forestay_lcm.adapters.openstack.steps.stack import others, vnf_stack
-from forestay_lcm.adapters.openstack.view import VOLUME
 from forestay_lcm.adapters.openstack.vnfcs import by_node, is_home
 from forestay_lcm.domain.grants import vnfcs_of
 from forestay_lcm.executor import Confirmed, Outcome

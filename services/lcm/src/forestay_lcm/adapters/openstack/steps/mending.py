@@ -16,15 +16,15 @@ from collections import Counter
 from collections.abc import Callable, Collection, Container, Mapping
 from typing import Protocol
 
+from forestay_sol.resource_types import NET, PORT, SECURITY_GROUP, SERVER, TRUNK, VOLUME
+
 from forestay_lcm.adapters.openstack.cloud import Cloud
-from forestay_lcm.adapters.openstack.groups import SERVER
 from forestay_lcm.adapters.openstack.heat import Logical, Stack, is_named_by
 from forestay_lcm.adapters.openstack.inventory import resources_of
 from forestay_lcm.adapters.openstack.job import Job
 from forestay_lcm.adapters.openstack.steps.marks import mark
 from forestay_lcm.adapters.openstack.steps.waiting import RESUMED, delay
 from forestay_lcm.adapters.openstack.transport import AlreadyExists
-from forestay_lcm.adapters.openstack.view import NET, PORT, VOLUME
 from forestay_lcm.executor import Again
 
 _HALF_MADE = ("CREATE_COMPLETE", "Update status to COMPLETE for FAILED resource neither update nor replace.")
@@ -43,9 +43,9 @@ class _Service(Protocol):
 
 _SERVICES: Mapping[str, Callable[[Cloud], _Service]] = {
     SERVER: lambda cloud: cloud.nova,
-    "OS::Neutron::Trunk": lambda cloud: cloud.neutron.of("trunks"),
+    TRUNK: lambda cloud: cloud.neutron.of("trunks"),
     PORT: lambda cloud: cloud.neutron.of("ports"),
-    "OS::Neutron::SecurityGroup": lambda cloud: cloud.neutron.of("security_groups"),
+    SECURITY_GROUP: lambda cloud: cloud.neutron.of("security_groups"),
     NET: lambda cloud: cloud.neutron.of("networks"),
     VOLUME: lambda cloud: cloud.cinder,
 }

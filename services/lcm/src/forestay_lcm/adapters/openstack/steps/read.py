@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import msgspec
+from forestay_sol.resource_types import PORT
 from forestay_sol.vnfd import Flavour
 from forestay_sol.vnflcm import ChangeVnfFlavourRequest, InstantiatedVnfInfo, InstantiateVnfRequest, ScaleInfo
 from msgspec.structs import replace
@@ -18,7 +19,7 @@ from forestay_lcm.adapters.openstack.job import Job, Order, ordered
 from forestay_lcm.adapters.openstack.keystone import Token
 from forestay_lcm.adapters.openstack.read_back import instantiated_vnf_info
 from forestay_lcm.adapters.openstack.steps.stack import vnf_stack
-from forestay_lcm.adapters.openstack.view import PORT, Known, Observed
+from forestay_lcm.adapters.openstack.view import Known, Observed
 from forestay_lcm.adapters.openstack.vnfcs import servers
 from forestay_lcm.adapters.openstack.wanted import stack_after, stack_restored
 from forestay_lcm.adapters.openstack.zones import not_kept

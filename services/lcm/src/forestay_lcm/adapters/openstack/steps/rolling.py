@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, cast
 
 import yaml
 from forestay_events.errors import Permanent
+from forestay_sol.resource_types import PORT
 from forestay_sol.vnflcm import VnfcResourceInfo
 
 from forestay_lcm.adapters.openstack.addresses import first_address
@@ -31,7 +32,6 @@ from forestay_lcm.adapters.openstack.job import Job, Order, existing, ordered
 from forestay_lcm.adapters.openstack.steps.restore import take_back_if_late
 from forestay_lcm.adapters.openstack.steps.stack import changed, is_started, send, sent, vnf_stack
 from forestay_lcm.adapters.openstack.steps.waiting import delay
-from forestay_lcm.adapters.openstack.view import PORT
 from forestay_lcm.adapters.openstack.vnfcs import Name, index_of, name_of, nodes_of
 from forestay_lcm.adapters.openstack.wanted import stack_after, stack_before
 from forestay_lcm.executor import Again, Confirmed, Outcome

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 from forestay_events.errors import Permanent
+from forestay_sol.resource_types import IMAGE, VOLUME_SNAPSHOT
 from forestay_sol.vnflcm import (
     CreateVnfSnapshotRequest,
     InstantiatedVnfInfo,
@@ -151,9 +152,9 @@ def _vnfc_snapshot(job: Job, snapshot_id: str, vnfc: VnfcResourceInfo, found: Fo
     shown: Json = {"id": vnfc.id, "vnfcInstanceId": named, "vnfcResourceInfoId": vnfc.id}
     if image:
         shown |= {"creationStartedAt": image.created_at, "creationFinishedAt": image.updated_at}
-        shown["computeSnapshotResource"] = _handle(job, image, "OS::Glance::Image")
+        shown["computeSnapshotResource"] = _handle(job, image, IMAGE)
     shown["storageSnapshotResources"] = [
-        {"storageResourceId": key, "storageSnapshotResource": _handle(job, part, "OS::Cinder::Snapshot")}
+        {"storageResourceId": key, "storageSnapshotResource": _handle(job, part, VOLUME_SNAPSHOT)}
         for key, part in volumes
     ]
     return shown

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from forestay_events.errors import Permanent
+from forestay_sol.resource_types import VOLUME
 
 from forestay_lcm.adapters.openstack.blueprint import Change, stack_name
 from forestay_lcm.adapters.openstack.cloud import Cloud
@@ -11,7 +12,6 @@ from forestay_lcm.adapters.openstack.job import Job
 from forestay_lcm.adapters.openstack.snapshots import PROPERTY
 from forestay_lcm.adapters.openstack.steps.mending import cleared, mended
 from forestay_lcm.adapters.openstack.steps.waiting import RESUMED, awaited
-from forestay_lcm.adapters.openstack.view import VOLUME
 from forestay_lcm.executor import Again, Confirmed, Failed, Outcome
 
 OURS = "forestay"
