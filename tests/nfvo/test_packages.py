@@ -68,7 +68,7 @@ class Shelf:
 async def whole_shelf() -> AsyncIterator[Shelf]:
     async with NfvoSimulator().serve() as nfvo:
         with pytest.MonkeyPatch.context() as patch:
-            for name, value in {"ENDPOINT": nfvo.root, "TIMEOUT": "4", "PACKAGE_LIMIT": "2000000"}.items():
+            for name, value in {"ENDPOINT": nfvo.root, "TIMEOUT": "10", "PACKAGE_LIMIT": "2000000"}.items():
                 patch.setenv(f"FORESTAY_NFVO_{name}", value)
             async with site() as forestay:
                 await forestay.api.send("POST", "/v1.0/vims", forestay.cloud.vim())
@@ -150,7 +150,7 @@ async def test_all_of_it_comes_back_from_the_log(shelf: Shelf, tmp_path: Path) -
 
 
 async def test_a_fetch_that_takes_long_goes_on_without_the_request(shelf: Shelf, tmp_path: Path) -> None:
-    shelf.nfvo.delay = 4.5
+    shelf.nfvo.delay = 11
     vnfd_id = shelf.sample(tmp_path)
     first = await shelf.ask_once(vnfd_id)
     assert (first.status, int(first.headers["Retry-After"])) == (503, 5)

@@ -173,6 +173,7 @@ async def test_who_waits_too_long_for_the_first_is_told(
         second = await other.post(PATH, json={"name": "n"}, headers=KEY)
         assert "still being handled" in (await problem(second))["detail"]
         assert (second.status, second.headers["Retry-After"]) == (409, "5")
+        monkeypatch.setattr(locks, "PATIENCE", 60)
         shop.open.set()
         assert await post(other) == await first
     assert len(shop.made) == 1
