@@ -69,7 +69,7 @@ class Site:
         self, *, count: int = 1, pause: float = 0.2, settings: NotifySettings | None = None
     ) -> AsyncGenerator[None]:
         """Run deliverers while the block runs; they compete as those of several replicas do."""
-        async with open_callbacks(settings or NotifySettings(notify_timeout=2), loopback=True) as callbacks:
+        async with open_callbacks(settings or NotifySettings(notify_timeout=30), loopback=True) as callbacks:
             tasks = [asyncio.create_task(self.deliverer(pause).run(callbacks)) for _ in range(count)]
             try:
                 yield

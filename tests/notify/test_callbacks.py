@@ -31,7 +31,7 @@ BASIC = authentication("BASIC", paramsBasic={"userName": "nfvo", "password": "pÃ
 
 @asynccontextmanager
 async def calling(**settings: Any) -> AsyncGenerator[Callbacks]:
-    async with open_callbacks(NotifySettings(notify_timeout=2, **settings), loopback=True) as callbacks:
+    async with open_callbacks(NotifySettings(notify_timeout=30, **settings), loopback=True) as callbacks:
         yield callbacks
 
 
