@@ -118,13 +118,14 @@ def test_a_port_gets_as_many_addresses_as_are_asked_for(two_vdus: Flavour) -> No
     layer["ipOverEthernet"]["ipAddresses"] = [
         {"type": "IPV4", "subnetId": "s4", "fixedAddresses": ["10.0.0.7", "10.0.0.8"]},
         {"type": "IPV6", "subnetId": "s6", "numDynamicAddresses": 2},
+        {"type": "IPV4", "subnetId": "one of it"},
     ]
     order = order_of(
         msgspec.structs.replace(two_vdus, base_hot=None), extVirtualLinks=[ext_link(ext_cp("VDU1_CP1"), cp)]
     )
     fixed = [{"subnet": "s4", "ip_address": "10.0.0.7"}, {"subnet": "s4", "ip_address": "10.0.0.8"}]
     asked = blueprint_after(order, None).parameters["nfv"]["CP"]["VDU2_CP1"]["fixed_ips"]
-    assert asked == [*fixed, {"subnet": "s6"}, {"subnet": "s6"}]
+    assert asked == [*fixed, {"subnet": "s6"}, {"subnet": "s6"}, {"subnet": "one of it"}]
 
 
 def test_a_zone_that_nobody_chose_is_the_vims_choice(two_vdus: Flavour, asg: Flavour) -> None:

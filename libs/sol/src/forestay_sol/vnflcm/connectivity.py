@@ -45,7 +45,8 @@ class AddressRange(Sol, frozen=True, kw_only=True):
 
 
 class IpAddressData(Sol, frozen=True, kw_only=True):
-    """Requested IP addresses of one subnet: exactly one of fixed addresses, a number of dynamic ones, or a range."""
+    """Requested IP addresses of one subnet: exactly one of fixed addresses, a number of dynamic ones, or a range. A subnet
+    alone, as Tacker's clients give it, means one dynamic address."""
 
     type: IpVersion
     fixed_addresses: Annotated[tuple[str, ...], Meta(min_length=1)] | None = None
@@ -56,7 +57,8 @@ class IpAddressData(Sol, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         """Check the choice and that every address is one of ``type`` (``ValueError``, a 400 when decoding)."""
         given = [self.fixed_addresses, self.num_dynamic_addresses, self.address_range]
-        if sum(value is not None for value in given) != 1:
+        asked = sum(value is not None for value in given)
+        if asked > 1 or (asked == 0 and self.subnet_id is None):
             raise ValueError("exactly one of fixedAddresses, numDynamicAddresses and addressRange shall be present")
         span = self.address_range
         for address in (*(self.fixed_addresses or ()), *((span.min_address, span.max_address) if span else ())):
