@@ -152,8 +152,8 @@ async def test_what_the_nfvo_gives_reaches_the_stack_and_not_the_log(scene: Scen
     vnf = await scene.instantiated()
     stack = (await scene.show(vnf))["instantiatedVnfInfo"]["metadata"]["stack_id"]
     of_heat = ("orchestration", f"/stacks/{stack}/environment", "parameters")
-    [parameters] = await scene.forestay.cloud.resources(of_heat)
-    assert dict(parameters)["nfv"]["VDU"]["VDU1"]["admin_password"] == "s3cret-of-the-nfvo"
+    parameters: Any = (await scene.forestay.cloud.resources(of_heat))[0]
+    assert parameters["nfv"]["VDU"]["VDU1"]["admin_password"] == "s3cret-of-the-nfvo"
     rows = await scene.forestay.platform.pool.fetch("SELECT body FROM lcm.commit")
     assert not any(b"s3cret-of-the-nfvo" in row["body"] for row in rows)
     scene.changed(in_nova)

@@ -129,7 +129,7 @@ class _Terms:
             raise _unusable("neither it nor anybody else says in which VIM the VNF is to live")
         places = {key: await self._place(key, info) for key, info in grant.vim_connection_info.items()}
         grant = msgspec.structs.replace(grant, vim_connection_info=places)
-        return await sealed(self._catalogue.secrets_of(self._vnf.id).vault, self._vnf.id, grant)
+        return await sealed(self._catalogue.secrets_of(self._vnf.id), grant)
 
     async def _place(self, key: str, info: VimConnectionInfo) -> VimConnectionInfo:
         """Where a VIM connection of a grant leads; a registered VIM may be named by its id alone."""

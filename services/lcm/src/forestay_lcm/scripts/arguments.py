@@ -20,28 +20,29 @@ from forestay_lcm.projections.representation import vnf_document
 Json = dict[str, Any]
 
 
-def hook_arguments(vnf: Vnf, operation: Operation, hook: str, connections: Json) -> Json:
+def hook_arguments(vnf: Vnf, operation: Operation, hook: str, connections: Json, endpoint: str) -> Json:
     """For ``script:<hook>``.
 
-    :param operation: its parameters in the clear.
+    :param operation: opened (:meth:`~forestay_lcm.secrets.Secrets.open_operation`).
     :param connections: ``vimConnectionInfo`` in the clear.
+    :param endpoint: root of Forestay's API, for the links.
     """
     return {
         "operation": hook,
         "request": operation.params,
         "vnf_instance": instance_at(vnf, operation, hook) | ({"vimConnectionInfo": connections} if connections else {}),
-        "grant_request": _grant_request(operation),
+        "grant_request": _grant_request(vnf, operation, endpoint),
         "grant_response": msgspec.to_builtins(grant_of(vnf, operation)),
         "user_script_err_handling_data": (operation.error or {}).get(ERROR_DATA, {}),
     }
 
 
-def user_data_arguments(vnf: Vnf, operation: Operation) -> Json:
-    """For ``user-data``; the parameters of ``operation`` in the clear."""
+def user_data_arguments(vnf: Vnf, operation: Operation, endpoint: str) -> Json:
+    """For ``user-data``; parameters as of :func:`hook_arguments`."""
     return {
         "req": operation.params,
         "inst": instance_at(vnf, operation),
-        "grant_req": _grant_request(operation),
+        "grant_req": _grant_request(vnf, operation, endpoint),
         "grant": msgspec.to_builtins(grant_of(vnf, operation)),
     }
 
@@ -57,7 +58,6 @@ def coordination_arguments(
     """
     info = vnf.instantiated_vnf_info
     named = (item.id for item in (info.vnfc_info if info else ()) if item.vnfc_resource_info_id == vnfc.id)
-    lcm = f"{endpoint}/vnflcm/v2"
     return {
         **param,
         "ssh_ip": address,
@@ -69,20 +69,23 @@ def coordination_arguments(
             "vnfLcmOpOccId": operation.id,
             "lcmOperationType": operation.operation,
             "coordinationActionName": "prv.tacker_organization.coordination_test",
-            "_links": {
-                "vnfLcmOpOcc": {"href": f"{lcm}/vnf_lcm_op_occs/{operation.id}"},
-                "vnfInstance": {"href": f"{lcm}/vnf_instances/{vnf.id}"},
-            },
+            "_links": _links(vnf, operation, endpoint),
         },
     }
 
 
-def _grant_request(operation: Operation) -> Json | None:
-    """As the NFVO got it: the log has the requester's parameters in it sealed."""
+def _grant_request(vnf: Vnf, operation: Operation, endpoint: str) -> Json | None:
+    """GrantRequest (SOL003 clause 9.5.2.2); ``None``: no grant was asked for."""
     asked: Json | None = operation.results.get("grant", {}).get("grant_request")
-    if asked is None or "additionalParams" not in asked:
-        return asked
-    return asked | {"additionalParams": operation.params.get("additionalParams")}
+    return asked and {"_links": _links(vnf, operation, endpoint), **asked}
+
+
+def _links(vnf: Vnf, operation: Operation, endpoint: str) -> Json:
+    lcm = f"{endpoint}/vnflcm/v2"
+    return {
+        "vnfLcmOpOcc": {"href": f"{lcm}/vnf_lcm_op_occs/{operation.id}"},
+        "vnfInstance": {"href": f"{lcm}/vnf_instances/{vnf.id}"},
+    }
 
 
 def info_at(vnf: Vnf, operation: Operation) -> InstantiatedVnfInfo | None:

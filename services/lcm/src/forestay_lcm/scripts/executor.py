@@ -88,8 +88,7 @@ class ScriptSteps:
     async def run(self, vnf: Vnf, operation: Operation, run: StepRun, turn: Turn) -> Outcome:
         secrets = self._catalogue.secrets_of(vnf.id)
         opened = msgspec.structs.replace(
-            operation,
-            params=await secrets.open_params(operation.params),
+            await secrets.open_operation(operation),
             error=(await secrets.open_results({_ERROR: operation.error or {}}))[_ERROR],
         )
         await turn()
@@ -116,7 +115,7 @@ class ScriptSteps:
             key: msgspec.to_builtins(await self._catalogue.open_connection(vnf.project, vnf.id, key, info))
             for key, info in vnf.vim_connections.items()
         }
-        arguments = hook_arguments(vnf, operation, hook, connections)
+        arguments = hook_arguments(vnf, operation, hook, connections, self._endpoint)
         coming = await self._package(vnf, vnfd_after(vnf, operation)) if hook == "modify_information_end" else None
         present = await self._package(vnf, vnfd_id)
         call = self._call(
@@ -156,7 +155,7 @@ class ScriptSteps:
 
     async def _said(self, vnf: Vnf, operation: Operation, package: Package, method: str) -> Json:
         name, class_name = (operation.params["additionalParams"][key] for key in USER_DATA)
-        arguments = user_data_arguments(vnf, operation)
+        arguments = user_data_arguments(vnf, operation, self._endpoint)
         script = str(PurePosixPath(name))
         call = self._call("user-data", package, script, arguments, class_name=class_name, method=method)
         value = (await self._runner.run(call)).value

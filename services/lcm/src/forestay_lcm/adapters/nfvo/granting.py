@@ -16,11 +16,11 @@ from typing import Any
 
 import msgspec
 from forestay_events.errors import Retryable, UnknownOutcome
-from forestay_events.sealing import Vault
 from forestay_sol.vnflcm import Grant, GrantRequest, VimConnectionInfo
 
 from forestay_lcm.adapters.nfvo.client import Nfvo, Pending
 from forestay_lcm.executor import Again, Confirmed, Failed, Outcome
+from forestay_lcm.secrets import Secrets
 
 Accept = Callable[[Grant], Awaitable[Grant]]
 """Checks a grant (:func:`forestay_lcm.domain.grants.check`) and gives it as the log may keep it (:func:`sealed`)."""
@@ -70,18 +70,17 @@ async def await_grant(nfvo: Nfvo, requested: Mapping[str, Any], accept: Accept) 
     return Confirmed({"grant": msgspec.to_builtins(await accept(answer))})
 
 
-async def sealed(vault: Vault, vnf_id: str, grant: Grant) -> Grant:
-    """The grant with its secrets sealed for the VNF instance: those of VIM connections where the instance has them, those
-    of ``additionalParams`` under ``/grant/additionalParams``."""
+async def sealed(secrets: Secrets, grant: Grant) -> Grant:
+    """The grant with its secrets sealed for the VNF instance: those of VIM connections where the instance has them."""
 
     async def connection(key: str, info: VimConnectionInfo) -> VimConnectionInfo:
         path = f"/vimConnectionInfo/{key}/accessInfo"
-        access = info.access_info and await vault.seal_members(vnf_id, info.access_info, path=path)
+        access = info.access_info and await secrets.vault.seal_members(secrets.vnf_id, info.access_info, path=path)
         return msgspec.structs.replace(info, access_info=access)
 
     params = grant.additional_params
     return msgspec.structs.replace(
         grant,
         vim_connection_info={key: await connection(key, info) for key, info in grant.vim_connection_info.items()},
-        additional_params=params and await vault.seal_members(vnf_id, params, path="/grant/additionalParams"),
+        additional_params=params and await secrets.seal_granted(params),
     )

@@ -58,7 +58,7 @@ class OpenStackSteps:
             return await IMAGE_HANDLERS[run.step.kind](cloud, await self._image_job(vnf, operation, run, turn))
         assert run.since is not None, "an intended step has a time"  # noqa: S101
         secrets = self._catalogue.secrets_of(vnf.id)
-        operation = msgspec.structs.replace(operation, params=await secrets.open_params(operation.params))
+        operation = await secrets.open_operation(operation)
         job = Job(
             vnf_id=vnf.id,
             op_id=operation.id,
