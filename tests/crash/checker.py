@@ -75,7 +75,7 @@ async def check(site: Site, client: Client, *vnf_ids: str) -> None:
     await _check_cloud(site, folded)
 
 
-async def wait_until_quiet(site: Site, patience: float = 15.0) -> None:
+async def wait_until_quiet(site: Site, patience: float = 60.0) -> None:
     """No work is pending, in hands or scheduled any more. :raises TimeoutError: some is."""
     async with _log(site) as (nats, _), asyncio.timeout(patience):
         while (await nats.js.stream_info("WORK")).state.messages:
@@ -135,7 +135,7 @@ def _fold(commits: Sequence[Stored]) -> _Folded:
 
 async def _check_copy(connection: asyncpg.Connection, commits: Sequence[Stored]) -> None:
     """The copy holds the same bytes at the same places, and has refused nothing."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while await connection.fetchval("SELECT position FROM lcm.checkpoint WHERE stream = 'LCM'") < len(commits):
             await asyncio.sleep(0.02)
     rows = await connection.fetch("SELECT seq, subject, version, hash, body FROM lcm.commit ORDER BY seq")
@@ -143,7 +143,7 @@ async def _check_copy(connection: asyncpg.Connection, commits: Sequence[Stored])
     assert copied == [(s.seq, s.subject, s.commit.version, s.hash, s.body) for s in commits]
     assert await connection.fetchval("SELECT count(*) FROM lcm.refused") == 0
     # The outbox is emptied behind the copy: work that waits there is put within moments, or it is stuck.
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while await connection.fetchval("SELECT count(*) FROM lcm.outbox"):
             await asyncio.sleep(0.02)
 
@@ -193,7 +193,7 @@ async def _check_cloud(site: Site, folded: _Folded) -> None:
         "VNF snapshots": {item.id for item in folded.snapshots.values() if item.place and item.status == "FILLED"},
         "volumes of nobody": set(),
     }
-    deadline = time.monotonic() + 10  # what a zombie's cleaning up may need
+    deadline = time.monotonic() + 60  # what a zombie's cleaning up may need
     while (found := await _resources(site)) != known:
         assert time.monotonic() < deadline, f"in the cloud {found}, in the log {known}"
         await asyncio.sleep(0.2)

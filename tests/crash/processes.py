@@ -31,7 +31,7 @@ ALL: tuple[Victim, ...] = ("api", "worker", "nats", "postgres")
 _SERVICES: tuple[Victim, ...] = ("api", "worker", "scripts")
 
 
-async def until(condition: Callable[[], bool], what: str, patience: float = 30.0) -> None:
+async def until(condition: Callable[[], bool], what: str, patience: float = 60.0) -> None:
     """Look until ``condition`` holds. :raises AssertionError: it does not, within ``patience`` seconds."""
     deadline = time.monotonic() + patience
     while not condition():
@@ -92,7 +92,7 @@ class Process:
     async def ready(self, patience: float = 60.0) -> None:
         """Wait until ``/health/ready`` says so."""
         deadline = time.monotonic() + patience
-        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session:
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20)) as session:
             while True:
                 assert self.alive, f"{self.name} has ended by itself, see its log"
                 try:

@@ -79,7 +79,7 @@ async def killing(site: Site, *instants: str) -> AsyncGenerator[None]:
 async def _kill_at_each(site: Site, *instants: str) -> None:
     for instant, after in pairwise([*instants, ""]):
         process, _ = _place(site, instant)
-        await until(lambda: process.held, f"{instant} is reached", patience=45)  # noqa: B023 - called before it changes
+        await until(lambda: process.held, f"{instant} is reached")  # noqa: B023 - called before it changes
         if after:
             _arm(site, after)
         if instant.startswith("~"):

@@ -206,7 +206,7 @@ async def test_snapshots(stage: Stage) -> None:
     async with killing(stage.site, *of("worker", "delete-vnf-snapshot.before", "delete-vnf-snapshot.done")):
         deletion = asyncio.create_task(stage.client.send("DELETE", f"{SNAPSHOTS}/{snapshot}"))
     await deletion
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while await stage.client.api.list(f"{SNAPSHOTS}?filter=(eq,id,{snapshot})"):
             await asyncio.sleep(0.1)
     await stage.site.healthy()
