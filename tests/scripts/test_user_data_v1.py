@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
+from yarl import URL
 
 from tests.flow.scenario import operate
-from tests.scripts.packages import variant
+from tests.scripts.packages import onboarded, variant
 from tests.scripts.test_hooks import prepared
 from tests.scripts.test_user_data import stack
 from tests.standalone.site import TestSite
@@ -125,6 +127,42 @@ async def test_a_whole_life(forestay: TestSite, tmp_path: Path, size: str, text:
     assert len(await done("heal", {})) == 2
     await done("terminate", {"terminationType": "FORCEFUL"})
     assert await forestay.cloud.leftovers() == []
+
+
+async def test_healing_brings_what_is_made_anew_to_the_vnfd_that_the_vnf_has_by_then(
+    forestay: TestSite, tmp_path: Path
+) -> None:
+    def smaller(flavour: Json, tree: Path) -> None:
+        [top] = (tree / "BaseHOT" / "simple").glob("*.yaml")
+        top.write_text(HOT.replace("SIZE", "1"))
+
+    def larger(flavour: Json, tree: Path) -> None:
+        smaller(flavour, tree)
+        vdu = flavour["topology_template"]["node_templates"]["VDU1"]
+        asked = vdu["capabilities"]["virtual_compute"]["properties"]["requested_additional_capabilities"]
+        asked["properties"]["requested_additional_capability_name"] = "m1.small"
+
+    async def flavors() -> set[str]:
+        requests = ("compute", "/servers/detail", "servers"), ("compute", "/flavors", "flavors")
+        servers, known = await forestay.cloud.resources(*requests)
+        names = {flavor["id"]: flavor["name"] for flavor in known}
+        return {names[server["flavor"]["id"]] for server in servers}
+
+    files: Json = {"UserData/first.py": MADE}
+    vnf, body = await prepared(forestay, variant(tmp_path, "sample-asg", name="small", files=files, edit=smaller))
+    first = vnf.replace("/v2/", "/v1/")
+    large = variant(tmp_path, "sample-asg", name="large", vnfd_id=str(uuid4()), files=files, edit=larger)
+    package = await onboarded(forestay.api, large)
+    await operate(forestay.api, first, "instantiate", in_v1(body))
+    assert await flavors() == {"m1.tiny"}
+    started = await forestay.api.send("PATCH", first, {"vnfPkgId": package["id"]})
+    await forestay.api.until(URL(started["location"]).path, "operationState", {"COMPLETED"}, {"FAILED_TEMP"})
+    assert await flavors() == {"m1.tiny"}
+    [vnfc] = (await forestay.api.send("GET", first))["instantiatedVnfInfo"]["vnfcResourceInfo"]
+    operation = await operate(forestay.api, first, "heal", {"vnfcInstanceId": [vnfc["id"]]})
+    assert operation["operationState"] == "COMPLETED", operation
+    assert await flavors() == {"m1.small"}
+    await operate(forestay.api, first, "terminate", {"terminationType": "FORCEFUL"})
 
 
 @pytest.mark.parametrize(

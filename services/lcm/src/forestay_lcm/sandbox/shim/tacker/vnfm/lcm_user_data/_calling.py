@@ -139,22 +139,44 @@ def _scale(owner: Any, req: Json, inst: Json, grant_req: Json, grant: Json, tmp_
 
 
 def _heal(owner: Any, req: Json, inst: Json, grant_req: Json, grant: Json, tmp_csar_dir: str) -> Json:
-    gone = {
-        entry["resource"]["resourceId"] for entry in grant_req.get("removeResources") or () if entry.get("resource")
-    }
+    removed: list[Json] = grant_req.get("removeResources") or []
+    gone = {entry["resource"]["resourceId"] for entry in removed if entry.get("resource")}
     vnfcs = Members(inst["instantiatedVnfInfo"]).vnfc_resource_info
     healed = [vnfc for vnfc in vnfcs if vnfc.compute_resource.resource_id in gone]
-    return _changed(owner, "heal", req, inst, tmp_csar_dir, heal_vnf_request=Members(req), vnfc_resource_info=healed)
+    package, names = _Package(req, inst, tmp_csar_dir), {entry.get("resourceTemplateId") for entry in removed}
+    vdus = {name: made | _granted(name, grant_req, grant) for name, made in _described(package, inst, names).items()}
+    return _changed(
+        owner, "heal", req, inst, tmp_csar_dir, vdus, heal_vnf_request=Members(req), vnfc_resource_info=healed
+    )
 
 
-def _changed(owner: Any, name: str, req: Json, inst: Json, tmp_csar_dir: str, **special: Any) -> Json:
-    """What a method makes of the parameters that the stack has."""
+def _described(package: _Package, inst: Json, names: set[str | None]) -> Json:
+    """What is made anew is made as the VNFD says by now: an instance that was given another one is brought to it by HEAL."""
+    leaves = {
+        "flavor": utils.create_vdu_flavor_capability_name_dict(package.vnfd),
+        "image": utils.create_sw_image_dict(package.vnfd),
+    }
+    known: Json = recorded(inst).get("VDU") or {}
+    return {
+        name: {leaf: of[name] for leaf, of in leaves.items() if name in of and isinstance(vdu.get(leaf), str)}
+        for name, vdu in known.items()
+        if name in names
+    }
+
+
+def _changed(
+    owner: Any, name: str, req: Json, inst: Json, tmp_csar_dir: str, vdus: Json | None = None, **special: Any
+) -> Json:
+    """What a method makes of the parameters that the stack has, with what is different about VDUs."""
+    different: Json = {"nfv": {"VDU": vdus}} if vdus else {}
     method = getattr(owner, name, None)
     if method is None:
-        return {"parameters": {}}
+        return {"parameters": different}
     package, info = _Package(req, inst, tmp_csar_dir), Members(inst["instantiatedVnfInfo"])
     common = {"base_hot_dict": package.base_hot, "vnfd_dict": package.vnfd, "vnf_instances": Members(inst)}
     param = {"nfv": copy.deepcopy(recorded(inst))}
+    for vdu, leaves in (vdus or {}).items():
+        param["nfv"]["VDU"][vdu] |= leaves
     return {"parameters": method(**common, inst_vnf_info=info, param=param, **special)}
 
 
