@@ -67,7 +67,7 @@ async def test_what_was_not_sent_before_the_server_died_is_not_sent_afterwards(
     with pytest.raises(SILENCE):
         await nats.client.publish("news", b"ghost")
     await nats_server.restart()
-    await until(lambda: nats.epoch == 1)
+    await until(lambda: nats.connected)
     await nats.client.publish("news", b"alive")
     await until(lambda: b"alive" in heard)
     assert heard == [b"alive"]

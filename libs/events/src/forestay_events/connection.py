@@ -38,23 +38,20 @@ SILENCE: tuple[type[Exception], ...] = (
 
 
 class Nats:
-    """A connection with its JetStream context and a signal for "connected again".
-
-    :ivar epoch: counts reconnects; a consumer made in an older epoch has to be made anew.
-    """
+    """A connection with its JetStream context and a signal for "connected again"."""
 
     def __init__(self, client: Client) -> None:
         self.client = client
         self.js: JetStreamContext = client.jetstream(timeout=5)
-        self.epoch = 0
         self._reconnected = asyncio.Event()
         self._promises: set[asyncio.Future[Any]] = set()
 
     @property
     def connected(self) -> bool:
+        """Whether there is a connection now."""
         return self.client.is_connected
 
-    async def new_epoch(self) -> None:
+    async def reconnected(self) -> None:
         """Wait for the next reconnect."""
         await self._reconnected.wait()
 
@@ -63,7 +60,7 @@ class Nats:
         if self.connected:
             await asyncio.sleep(0.2)
         else:
-            await self.new_epoch()
+            await self.reconnected()
 
     def promise(self) -> asyncio.Future[Any]:
         """A future for what only this connection can bring; fails with ``ConnectionClosedError`` when it is lost."""
@@ -93,8 +90,8 @@ class Nats:
         client._pending, client._pending_data_size = [], 0
 
     async def on_reconnect(self) -> None:
+        """Tell whoever waits for it."""
         log.info("nats.reconnected")
-        self.epoch += 1
         self._reconnected.set()
         self._reconnected = asyncio.Event()
 

@@ -1,4 +1,4 @@
-"""Logs (structlog), traces (OpenTelemetry) and metrics (Prometheus), set up once per process.
+"""Logs (structlog) and traces (OpenTelemetry), set up once per process.
 
 Rules:
 
@@ -7,7 +7,7 @@ Rules:
 * One trace runs from the REST call over NATS to the VIM call and the notification: ``inject`` puts ``traceparent``
   (W3C Trace Context) into headers, ``span(name, headers)`` goes on from there. Values are ASCII, as NATS needs them.
 * Spans exist without an exporter too, because their ids join log lines across processes; they then cost no I/O.
-* Importing this module is cheap: SDK, exporter and Prometheus client are loaded by the function that needs them.
+* Importing this module is cheap: SDK and exporter are loaded by the function that needs them.
 """
 
 from __future__ import annotations
@@ -28,13 +28,10 @@ from forestay_events.sealing import mask
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
-    from prometheus_client import CollectorRegistry
     from structlog.typing import EventDict, Processor
 
 LogFormat = Literal["auto", "json", "console"]
 _EXPORTER = "opentelemetry.exporter.otlp.proto.http.trace_exporter"
-_APPEND_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)  # seconds
-_WORK_BUCKETS = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0)  # seconds
 
 
 def configure_logging(
@@ -160,48 +157,3 @@ def span(name: str, carrier: Mapping[str, Any] | None = None, /, **attributes: A
     }
     with trace.get_tracer("forestay").start_as_current_span(name, context=parent, attributes=plain) as current:
         yield current
-
-
-class Metrics:
-    """The process' Prometheus registry and the metrics of the event library; services add their own to ``registry``.
-
-    :param registry: a registry to share, as the all-in-one process does; a new one by default.
-    """
-
-    def __init__(self, registry: CollectorRegistry | None = None) -> None:
-        import prometheus_client as prometheus
-
-        self.registry = registry or prometheus.CollectorRegistry()
-        if registry is None:
-            prometheus.ProcessCollector(registry=self.registry)
-            prometheus.GCCollector(registry=self.registry)
-
-        def counter(name: str, text: str, label: str) -> prometheus.Counter:
-            return prometheus.Counter(f"forestay_{name}", text, [label], registry=self.registry)
-
-        def gauge(name: str, text: str, label: str) -> prometheus.Gauge:
-            return prometheus.Gauge(f"forestay_{name}", text, [label], registry=self.registry)
-
-        def seconds(name: str, text: str, label: str, buckets: tuple[float, ...]) -> prometheus.Histogram:
-            return prometheus.Histogram(
-                f"forestay_{name}_seconds", text, [label], buckets=buckets, registry=self.registry
-            )
-
-        self.appends = counter("log_appends", "Commits appended", "stream")
-        self.append_seconds = seconds("log_append", "Time of an append until its outcome", "stream", _APPEND_BUCKETS)
-        self.conflicts = counter("log_conflicts", "Appends that lost to another writer", "stream")
-        self.projection_position = gauge("projection_position", "Last stream sequence applied", "projection")
-        self.projection_lag = gauge("projection_lag", "Commits not yet applied", "projection")
-        self.projection_stopped = gauge("projection_stopped", "1 when stopped by a poison event", "projection")
-        self.work_done = counter("work_done", "Commands done", "queue")
-        self.work_retried = counter("work_retried", "Commands put back for another try", "queue")
-        self.work_dead = counter("work_dead", "Commands given up", "queue")
-        self.work_unstaffed = gauge("work_unstaffed", "Commands that wait and no process takes", "queue")
-        self.work_seconds = seconds("work", "Time of one try of a command", "queue", _WORK_BUCKETS)
-        self.timers = counter("timers", "Durable timers by what happened to them: set, fired, cancelled", "outcome")
-
-    def render(self) -> tuple[bytes, str]:
-        """Give the body and the content type of ``GET /metrics``."""
-        from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
-
-        return generate_latest(self.registry), CONTENT_TYPE_LATEST
