@@ -68,9 +68,8 @@ def test_asg_sample_is_read_whole(tmp_path: Path) -> None:
             virtual_memory=512 << 20,
         )
     }
-    assert flavour.external_cps() == {
-        "VDU1_CP1": VduCp(id="VDU1_CP1", vdu_id="VDU1", order=0, layer_protocols=("ipv4",))
-    }
+    assert flavour.cps["VDU1_CP1"] == VduCp(id="VDU1_CP1", vdu_id="VDU1", order=0, layer_protocols=("ipv4",))
+    assert flavour.external_cpds() == {"VDU1_CP1", "virtual_link_external"}
     assert flavour.ext_cps["virtual_link_external"].vdu_cp_id == "VDU1_CP1"
     assert [flavour.count("VDU1", level) for level in (None, "instantiation_level_1", "instantiation_level_2")] == [
         1,
@@ -102,7 +101,7 @@ def test_two_vdus_sample_resolves_storages_links_and_groups(tmp_path: Path) -> N
     )
     assert set(flavour.software_images()) == {"VDU1", "VDU2_Storage"}
     assert [cp.virtual_link_id for cp in flavour.cps_of("VDU2")] == [None, "internalVL1"]
-    assert set(flavour.external_cps()) == {"VDU1_CP1", "VDU2_CP1"}
+    assert [cp.id for cp in flavour.cps.values() if cp.is_external] == ["VDU1_CP1", "VDU2_CP1"]
     drawn = msgspec.structs.replace(flavour, base_hot=None)
     assert flavour.external_cpds() - drawn.external_cpds() == {"VDU1_CP2", "VDU2_CP2"}, "its BaseHOT may connect them"
     assert flavour.virtual_links["internalVL1"].cidrs == ("192.168.77.0/24",)

@@ -141,6 +141,7 @@ class VduCp(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def is_external(self) -> bool:
+        """Whether a request connects it: it is on no virtual link of the VNF."""
         return self.virtual_link_id is None
 
 
@@ -189,7 +190,8 @@ class SecurityRule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
 
 class VnfVirtualLink(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An internal virtual link of the VNF. ``cidrs`` are those of ``subnets``; ``segment`` is its network in Neutron's words."""
+    """An internal virtual link of the VNF. ``cidrs`` are those of ``subnets``; ``segment`` is its network in Neutron's words;
+    ``max_bitrate`` is that of each port, in bits per second."""
 
     id: str
     description: str = ""
@@ -197,6 +199,7 @@ class VnfVirtualLink(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     cidrs: tuple[str, ...] = ()
     subnets: tuple[Subnet, ...] = ()
     segment: dict[str, Any] = {}
+    max_bitrate: int | None = None
 
 
 class ScalingAspect(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -319,10 +322,6 @@ class Flavour(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def cps_of(self, vdu_id: str) -> tuple[VduCp, ...]:
         """The connection points of a VDU, in the VNFD's order. :raises Rejected: 400, unknown VDU."""
         return tuple(self.cps[cp] for cp in self.vdu(vdu_id).cp_ids)
-
-    def external_cps(self) -> dict[str, VduCp]:
-        """The connection points that a request connects to external virtual links, by cpdId."""
-        return {cp.id: cp for cp in self.cps.values() if cp.is_external}
 
     def external_cpds(self) -> set[str]:
         """The cpdIds that a request may connect: external CPs, and VduCps and VipCps that are on no link of the VNF; with a

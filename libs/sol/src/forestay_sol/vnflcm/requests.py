@@ -82,6 +82,11 @@ class HealVnfRequest(Sol, frozen=True, kw_only=True):
     additional_params: KeyValuePairs | None = None
     heal_script: Name | None = None
 
+    @property
+    def all(self) -> bool:
+        """Whether not only servers are made anew: Tacker's additional parameter ``all``."""
+        return (self.additional_params or {}).get("all") is True
+
 
 class ChangeExtVnfConnectivityRequest(Sol, frozen=True, kw_only=True):
     """POST vnf_instances/{id}/change_ext_conn."""

@@ -111,8 +111,7 @@ def heal(vnf: Vnf, command: Heal, ctx: Context) -> Decided:
     """Chosen VNFCs (SOL002) or all of them (SOL003); wire section 3.8."""
     info, request = instantiated(vnf, command.vnfd), command.request
     vnfcs(request.vnfc_instance_id, {vnfc.id for vnfc in info.vnfc_info})
-    with_all = (request.additional_params or {}).get(ALL, False)
-    if not isinstance(with_all, bool):
+    if not isinstance((request.additional_params or {}).get(ALL, False), bool):
         raise Rejected(400, "additionalParams 'all' is true or false.", pointer="/additionalParams/all")
     which = f"{len(request.vnfc_instance_id)} VNFCs" if request.vnfc_instance_id else "all VNFCs"
     because = f" because of {request.cause}" if request.cause else ""
@@ -121,7 +120,7 @@ def heal(vnf: Vnf, command: Heal, ctx: Context) -> Decided:
         request=request,
         reason=f"healing of {which} requested{because}",
         flavour=command.vnfd.flavour(info.flavour_id),
-        variant=RECREATE if with_all and not request.vnfc_instance_id else None,
+        variant=RECREATE if request.all and not request.vnfc_instance_id else None,
         automatic=command.automatic,
     )
     return start(vnf, ctx, accepted)

@@ -82,13 +82,12 @@ def heal_grant_request(
     """
     existing = Existing(info)
     chosen = vnfcs_of(info, request.vnfc_instance_id)
-    everything = bool((request.additional_params or {}).get("all"))
-    if everything and not request.vnfc_instance_id:
+    if request.all and not request.vnfc_instance_id:
         removed = list(_everything(existing, asking))
         added = list(anew(_everything(existing, asking)))
     else:
-        removed = _servers(existing, chosen, asking, storages=everything)
-        added = list(anew(_servers(existing, chosen, asking, storages=everything)))
+        removed = _servers(existing, chosen, asking, storages=request.all)
+        added = list(anew(_servers(existing, chosen, asking, storages=request.all)))
     staying = [vnfc for vnfc in existing.vnfcs if vnfc not in chosen]
     return asking.request(
         "HEAL",

@@ -44,7 +44,7 @@ def _doomed(job: Job, resources: Sequence[StackResource]) -> Iterator[StackResou
     order = ordered(job)
     request = order.request
     ids = request.vnfc_instance_id if isinstance(request, HealVnfRequest) else ()
-    with_volumes = bool((request.additional_params or {}).get("all")) if isinstance(request, HealVnfRequest) else False
+    with_volumes = isinstance(request, HealVnfRequest) and request.all
     flavour = order.old_flavour or order.flavour
     chosen = {vnfc.compute_resource.resource_id: vnfc.vdu_id for vnfc in vnfcs_of(existing(job), ids)}
     by_id = {item.physical_id: item for item in resources}
