@@ -35,6 +35,7 @@ REST: tuple[Scenario, ...] = (
     packages.newer_flavour,
     packages.newer_image,
     packages.newer_image_of_the_package,
+    packages.image_that_a_modification_brings,
     packages.newer_boot_volume,
     hidden.hidden_parameter,
     failures.login_without_trusts,

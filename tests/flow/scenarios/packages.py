@@ -8,6 +8,7 @@ from random import randbytes
 from typing import Any
 
 from forestay_standalone.rest import RestApi
+from yarl import URL
 
 from tests.flow.clouds import ScenarioCloud
 from tests.flow.life import SCALE_OUT, THREE, Life, another, born, package
@@ -53,11 +54,28 @@ async def newer_image_of_the_package(api: RestApi, cloud: ScenarioCloud, directo
     assert await images(cloud, "scenario-app") == []
 
 
-def shipping(content: bytes) -> Json:
-    """The changes that give a package an image file for VDU1."""
+async def image_that_a_modification_brings(api: RestApi, cloud: ScenarioCloud, directory: Path) -> None:
+    """A VNFC that comes when the VNF has got another package by a modification is made of that package's image."""
+    life = await born(api, cloud, directory, NUMBERED, **shipping(randbytes(64 << 10), "VDU1_Storage"))
+    await life.instantiated()
+    [first] = await life.volumes()
+    coming = await package(api, directory, NUMBERED, **shipping(randbytes(64 << 10), "VDU1_Storage"))
+    modification = URL((await api.send("PATCH", life.uri, {"vnfdId": coming}))["location"]).path
+    await api.until(modification, "operationState", {"COMPLETED"}, {"FAILED_TEMP"})
+    await life.done("scale", SCALE_OUT)
+    made_of = {volume["id"]: volume["volume_image_metadata"]["image_id"] for volume in await life.volumes()}
+    assert made_of[first["id"]] == first["volume_image_metadata"]["image_id"]
+    assert set(made_of.values()) == {image["id"] for image in await images(cloud, "scenario-app")}
+    assert len(set(made_of.values())) == 2
+    await life.ends()
+    assert await images(cloud, "scenario-app") == []
+
+
+def shipping(content: bytes, node: str = "VDU1") -> Json:
+    """The changes that give a package an image file for a VDU or a storage."""
 
     def edit(flavour: Json, _: Path) -> None:
-        vdu = flavour["topology_template"]["node_templates"]["VDU1"]
+        vdu = flavour["topology_template"]["node_templates"][node]
         vdu["artifacts"] = {"sw_image": {"type": "tosca.artifacts.nfv.SwImage", "file": f"../{FILE}"}}
         checksum = {"algorithm": "sha-256", "hash": sha256(content).hexdigest()}
         vdu["properties"]["sw_image_data"] |= {"name": "scenario-app", "checksum": checksum}

@@ -1,8 +1,8 @@
 """Which images of the VIM a VNF is made of, where its package ships them.
 
 Rules of this module: pure. What the operation has uploaded itself comes first, then what the grant says, then what was uploaded
-for the VNF before: its package is the same until an operation of ``RENEWING`` is completed. What an external NFVO has chosen is
-not uploaded. SOL003 clause 9.5.3.5 (VimAssets).
+for the VNF before: its package is the same until an operation of ``RENEWING`` is completed, or a modification names another. What
+an external NFVO has chosen is not uploaded. SOL003 clause 9.5.3.5 (VimAssets).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def grant_of(vnf: Vnf, operation: Operation) -> Grant | None:
 
 def kept_images(vnf: Vnf, operation: Operation) -> Mapping[str, str]:
     """The ids of the images that were uploaded for the VNF before and are still those of its package, by node."""
-    return {} if operation.operation in RENEWING else vnf.images
+    return {} if operation.operation in RENEWING or vnf.images_outdated else vnf.images
 
 
 def with_images(grant: Grant, uploaded: Mapping[str, str], *, kept: Mapping[str, str] | None = None) -> Grant:

@@ -126,10 +126,10 @@ RECREATE = "HEAL:all"
 PLANS: dict[tuple[str, str], tuple[str, ...]] = {
     ("openstack", "INSTANTIATE"): ("grant", "upload-images", "user-data", *_CREATE),
     ("openstack", "TERMINATE"): ("grant", "graceful-wait", *_DELETE, "delete-images"),
-    ("openstack", "SCALE"): ("grant", *_UPDATE),
-    ("openstack", "SCALE_TO_LEVEL"): ("grant", *_UPDATE),
-    ("openstack", "HEAL"): ("grant", "mark-unhealthy", *_UPDATE),
-    ("openstack", RECREATE): ("grant", "keep-stack", "user-data", *_DELETE, *_CREATE),
+    ("openstack", "SCALE"): ("grant", "add-images", *_UPDATE),
+    ("openstack", "SCALE_TO_LEVEL"): ("grant", "add-images", *_UPDATE),
+    ("openstack", "HEAL"): ("grant", "add-images", "mark-unhealthy", *_UPDATE),
+    ("openstack", RECREATE): ("grant", "add-images", "keep-stack", "user-data", *_DELETE, *_CREATE),
     ("openstack", "CHANGE_EXT_CONN"): ("grant", *_UPDATE),
     ("openstack", "CHANGE_FLAVOUR"): ("grant", "add-images", *_UPDATE, "drop-images"),
     ("openstack", "CHANGE_VNFPKG"): (

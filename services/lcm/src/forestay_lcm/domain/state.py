@@ -126,6 +126,7 @@ class Vnf(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     :ivar has_images: images of its package were uploaded for it, or may have been: an upload was begun.
     :ivar images: those that it is made of: ids in the VIM, by software image id (node).
+    :ivar images_outdated: a modification has given it another package since, whose images are not uploaded yet.
     """
 
     id: str
@@ -146,6 +147,7 @@ class Vnf(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     operation: Operation | None = None
     has_images: bool = False
     images: dict[str, str] = {}
+    images_outdated: bool = False
     deleted: bool = False
 
     @property
@@ -209,7 +211,8 @@ def evolve(vnf: Vnf | None, event: VnfEvent, commit: Commit) -> Vnf:
 def modified(vnf: Vnf, event: VnfInfoModified) -> Vnf:
     """The instance with other information."""
     given = {name: value for name, value in msgspec.structs.asdict(event).items() if value is not UNSET}
-    return msgspec.structs.replace(vnf, **given)
+    renewed = vnf.instantiation_state == "INSTANTIATED" and event.vnfd_id not in (UNSET, vnf.vnfd_id)
+    return msgspec.structs.replace(vnf, **given, images_outdated=vnf.images_outdated or renewed)
 
 
 def _started(vnf: Vnf, event: OperationStarted, commit: Commit) -> Vnf:
@@ -257,13 +260,15 @@ def _operation_moved(vnf: Vnf, operation: Operation, event: OperationEvent, comm
     vnf = msgspec.structs.replace(vnf, operation=moved)
     if isinstance(event, OperationCompleted):
         instantiated = event.instantiation_state == "INSTANTIATED"
+        renewing, uploaded = moved.operation in RENEWING, uploaded_by(moved)
         vnf = msgspec.structs.replace(
             vnf,
             instantiation_state=event.instantiation_state,
             instantiated_vnf_info=event.instantiated_vnf_info,
             vim_connections=vnf.vim_connections if instantiated else {},
             has_images=vnf.has_images and instantiated,
-            images=uploaded_by(moved) if moved.operation in RENEWING else vnf.images if instantiated else {},
+            images=uploaded if renewing else vnf.images | uploaded if instantiated else {},
+            images_outdated=vnf.images_outdated and instantiated and not renewing and not uploaded,
             extensions=merge_patch(vnf.extensions, event.extensions),
             configurable_properties=merge_patch(vnf.configurable_properties, event.configurable_properties),
         )

@@ -8,7 +8,7 @@ from forestay_lcm.domain.decisions.guards import lane_of
 from forestay_lcm.domain.decisions.requested import USER_DATA, user_data, vim_of
 from forestay_lcm.domain.events import OperationStarted, StepIntended, VnfEvent, VnfInfoModified
 from forestay_lcm.domain.plan import HOOKS, RECREATE, ROLLBACK_HOOKS, Step, driver_of, plan
-from forestay_lcm.domain.state import Vnf
+from forestay_lcm.domain.state import RENEWING, Vnf
 from forestay_sol.vnfd import Flavour
 from forestay_sol.vnflcm import LcmOperation, ScaleInfo, TaskRequest, VimConnections
 
@@ -100,6 +100,8 @@ def _needless(vnf: Vnf, accepted: Accepted) -> frozenset[str]:
         needless |= _USER_DATA_STEPS - ({"keep-stack"} if accepted.variant == RECREATE else set())
     if flavour is None or not any(image.path for image in flavour.software_images().values()):
         needless |= _IMAGE_STEPS if vnf.has_images else {*_IMAGE_STEPS, "drop-images"}
+    if accepted.operation not in RENEWING and not vnf.images_outdated:
+        needless |= _IMAGE_STEPS
     if accepted.operation == "TERMINATE" and not vnf.has_images:
         needless |= {"delete-images"}
     return needless
