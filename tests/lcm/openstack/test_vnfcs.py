@@ -9,6 +9,7 @@ import yaml
 from forestay_lcm.adapters.openstack.blueprint import blueprint_after
 from forestay_lcm.adapters.openstack.cloud import Cloud
 from forestay_lcm.adapters.openstack.job import Order
+from forestay_lcm.adapters.openstack.vnfcs import Vnfcs, without_gone
 from forestay_sol.vnfd import BaseHot, Flavour, VirtualStorage
 from forestay_sol.vnflcm import InstantiatedVnfInfo, VnfcResourceInfo
 from msgspec.structs import replace
@@ -139,6 +140,13 @@ async def test_what_a_request_has_said_of_those_to_come(cloud: Cloud, each: Flav
     two = read(await carry_out(cloud, order, one, *UPDATE, op_id="op2"))
     assert nfv(two)["VDU"]["VDU1-1"] == nfv(two)["VDU"]["VDU1-0"]
     assert nfv(two)["VDU"]["VDU1-1"]["label"] == "front"
+
+
+def test_what_goes_is_of_a_vnfc_that_was_there(each: Flavour) -> None:
+    parameter: dict[str, Any] = {"VDU": {"VDU1-0": {}, "VDU1-1": {}}, "CP": {"VDU1_CP1-1": {"port": "p"}}}
+    two, one, none = (Vnfcs(indexes={"VDU1": tuple(range(number))}) for number in (2, 1, 0))
+    assert without_gone(parameter, each, two, one) == {"VDU": {"VDU1-0": {}}, "CP": {}}
+    assert without_gone(parameter, each, none, one) == parameter, "of another package, which has a node of this name"
 
 
 async def test_the_highest_number_goes_first_and_a_number_is_not_given_twice(

@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import Any, cast
 
 import msgspec
-import yaml
+from forestay_events.errors import Permanent
 from forestay_sol.vnfd import BaseHot, Flavour
 from forestay_sol.vnflcm import ChangeVnfFlavourRequest, ExtManagedVirtualLinkData, InstantiatedVnfInfo, LcmOperation
 
@@ -23,7 +23,8 @@ from forestay_lcm.adapters.openstack.connectivity import ext_links, managed_by_o
 from forestay_lcm.adapters.openstack.group_sizes import sized
 from forestay_lcm.adapters.openstack.hot import Json, Path, value_at, without_links, without_nulls
 from forestay_lcm.adapters.openstack.job import Order
-from forestay_lcm.adapters.openstack.nfv import Sources, changed_nfv, nfv_parameter, unusable
+from forestay_lcm.adapters.openstack.nfv import Sources, changed_nfv, nfv_parameter
+from forestay_lcm.adapters.openstack.templates import parsed_text, unusable
 from forestay_lcm.adapters.openstack.tosca import base_hot_of
 from forestay_lcm.adapters.openstack.vnfcs import (
     Vnfcs,
@@ -47,7 +48,7 @@ Concern = Callable[[Order, Sources], Callable[[Path], bool]]
 class Blueprint(msgspec.Struct, frozen=True, kw_only=True):
     """The members of a request to Heat that say what a stack is."""
 
-    template: str
+    template: Json
     parameters: Json
     files: dict[str, str]
 
@@ -71,16 +72,19 @@ def blueprint_after(order: Order, before: InstantiatedVnfInfo | None) -> Bluepri
     """
     named = _granted(order) | ({} if order.operation in _REPLACING else _made_with(order.flavour, before))
     order = msgspec.structs.replace(order, flavour=_as_granted(order.flavour, named))
-    vnfcs = vnfcs_after(order, before)
-    managed, counts = managed_by_others(order, before), counts_after(order, before)
-    return _drawn(order.flavour, vnfcs, _nfv_after(order, before, vnfcs), managed, counts)
+    hot, vnfcs = _base_hot(order.flavour), vnfcs_after(order, before)
+    template = unrolled(parsed(hot), order.flavour, vnfcs)
+    nfv = _nfv_after(order, before, vnfcs, template)
+    return _drawn(hot, template, nfv, managed_by_others(order, before), counts_after(order, before))
 
 
 def blueprint_before(order: Order, before: InstantiatedVnfInfo) -> Blueprint:
     """What the stack was made of before the operation. :raises Permanent: 422, its BaseHOT is none."""
     flavour = order.old_flavour or order.flavour
     flavour = _as_granted(flavour, _made_with(flavour, before))
-    return _drawn(flavour, vnfcs_before(before), nfv_of(before), managed_of(before), _counts(flavour, before))
+    hot = _base_hot(flavour)
+    template = unrolled(parsed(hot), flavour, vnfcs_before(before))
+    return _drawn(hot, template, nfv_of(before), managed_of(before), _counts(flavour, before))
 
 
 def own_blueprint(flavour: Flavour, managed: Mapping[str, ExtManagedVirtualLinkData]) -> Blueprint:
@@ -89,9 +93,7 @@ def own_blueprint(flavour: Flavour, managed: Mapping[str, ExtManagedVirtualLinkD
     :param managed: the virtual links that others manage, which are not in it.
     """
     hot = _base_hot(flavour)
-    networks = {name: link.resource_id for name, link in managed.items()}
-    text = yaml.safe_dump(without_links(parsed(hot), networks), sort_keys=False) if networks else hot.template
-    return Blueprint(template=text, parameters={}, files=dict(hot.files))
+    return Blueprint(template=without_links(parsed(hot), _networks(managed)), parameters={}, files=dict(hot.files))
 
 
 def change_to(wanted: Blueprint, present: Blueprint, order: Order) -> Change:
@@ -148,9 +150,7 @@ def _counts(flavour: Flavour, info: InstantiatedVnfInfo | None) -> dict[str, int
     return counts
 
 
-def _nfv_after(order: Order, before: InstantiatedVnfInfo | None, vnfcs: Vnfcs) -> Json:
-    hot = _base_hot(order.flavour)
-    template = unrolled(parsed(hot), order.flavour, vnfcs)
+def _nfv_after(order: Order, before: InstantiatedVnfInfo | None, vnfcs: Vnfcs, template: Json) -> Json:
     overlays = (order.request.additional_params, order.grant.additional_params)
     sources = Sources(
         flavour=order.flavour,
@@ -160,10 +160,10 @@ def _nfv_after(order: Order, before: InstantiatedVnfInfo | None, vnfcs: Vnfcs) -
         overlays=tuple(cast("Json", overlay)["nfv"] for overlay in overlays if overlay and overlay.get("nfv")),
         granted=vnfcs.granted,
         counts=counts_after(order, before),
-        before=without_gone(nfv_of(before), order.flavour, vnfcs),
+        before=without_gone(nfv_of(before), order.flavour, vnfcs_before(before), vnfcs) if before else {},
     )
     if order.operation in _REPLACING:
-        _expect_defaults(template, hot.path)
+        _expect_defaults(template, _base_hot(order.flavour).path)
         return nfv_parameter(template, sources)
     if not sources.before and "nfv" in (template.get("parameters") or {}):
         raise unusable(
@@ -202,31 +202,29 @@ _CONCERNS: Mapping[LcmOperation, Concern] = {
 
 
 def _drawn(
-    flavour: Flavour,
-    vnfcs: Vnfcs,
+    hot: BaseHot,
+    template: Json,
     nfv: Json,
     managed: Mapping[str, ExtManagedVirtualLinkData],
     counts: Mapping[str, int],
 ) -> Blueprint:
-    hot = _base_hot(flavour)
-    template = parsed(hot)
+    """A blueprint from the template of a BaseHOT with its VNFCs."""
     parameters = {"nfv": nfv} if "nfv" in (template.get("parameters") or {}) else {}
-    networks = {name: link.resource_id for name, link in managed.items()}
-    whole = sized(unrolled(template, flavour, vnfcs), hot.files, counts)
-    changed = without_nulls(without_links(whole, networks), parameters, _optional(hot))
-    return Blueprint(
-        template=hot.template if changed == template else yaml.safe_dump(changed, sort_keys=False),
-        parameters=parameters,
-        files=dict(hot.files),
-    )
+    whole = without_links(sized(template, hot.files, counts), _networks(managed))
+    drawn = without_nulls(whole, parameters, _optional(hot))
+    return Blueprint(template=drawn, parameters=parameters, files=dict(hot.files))
+
+
+def _networks(managed: Mapping[str, ExtManagedVirtualLinkData]) -> dict[str, str]:
+    return {name: link.resource_id for name, link in managed.items()}
 
 
 def _optional(hot: BaseHot) -> dict[str, frozenset[str]]:
     """The parameters that nested templates have a default for, by template; a file may be something else."""
     optional: dict[str, frozenset[str]] = {}
     for name, text in hot.files.items():
-        with suppress(yaml.YAMLError, AttributeError):
-            declared: Json = yaml.safe_load(text).get("parameters") or {}
+        with suppress(Permanent):
+            declared: Json = parsed_text(text).get("parameters") or {}
             optional[name] = frozenset(key for key, schema in declared.items() if "default" in (schema or {}))
     return optional
 
@@ -239,17 +237,6 @@ def _base_hot(flavour: Flavour) -> BaseHot:
 def parsed(hot: BaseHot) -> Json:
     """A BaseHOT's template. :raises Permanent: 422, it is no HOT."""
     return parsed_text(hot.template, hot.path)
-
-
-def parsed_text(text: str, path: str = "The template") -> Json:
-    """A template. :raises Permanent: 422, it is no HOT; ``path`` is what it is called."""
-    try:
-        template = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise unusable(f"{path} is not YAML: {error}") from error
-    if not isinstance(template, dict) or not isinstance(cast("Json", template).get("resources"), dict):
-        raise unusable(f"{path} has no resources.")
-    return cast("Json", template)
 
 
 def _expect_defaults(template: Json, path: str) -> None:

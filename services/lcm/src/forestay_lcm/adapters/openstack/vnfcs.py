@@ -163,19 +163,18 @@ def _members(key: str, value: Any, own: Collection[str], index: int) -> Any:
     return [str(Name(name, index)) if name in own else name for name in names]
 
 
-def without_gone(nfv: Json, flavour: Flavour, vnfcs: Vnfcs) -> Json:
-    """``nfv`` without what belongs to VNFCs that are not there any more."""
+def without_gone(nfv: Json, flavour: Flavour, before: Vnfcs, after: Vnfcs) -> Json:
+    """``nfv`` without what belongs to VNFCs that are not there any more. A name that only looks like theirs is another node's."""
     owners = _owners(flavour)
+
+    def is_gone(name: Name) -> bool:
+        was, now = (each.indexes.get(owners.get(name.node, ""), ()) for each in (before, after))
+        return name.index in was and name.index not in now
+
     left = dict(nfv)
     for group in ("VDU", "CP"):
-        names = {name: name_of(name, owners) for name in nfv.get(group) or {}}
-        gone = {
-            text
-            for text, name in names.items()
-            if name.index is not None and name.index not in vnfcs.indexes.get(owners[name.node], ())
-        }
-        if gone:
-            left[group] = {name: value for name, value in nfv[group].items() if name not in gone}
+        if group in nfv:
+            left[group] = {text: value for text, value in nfv[group].items() if not is_gone(name_of(text, owners))}
     return left
 
 
