@@ -52,6 +52,7 @@ async def test_around_every_operation(forestay: TestSite, listener: Listener, tm
     assert start["request"]["flavourId"] == "simple"
     assert start["vnf_instance"]["vimConnectionInfo"]["default"]["accessInfo"]["password"] == cloud.password
     assert start["grant_request"]["operation"] == "INSTANTIATE"
+    assert start["grant_request"]["_links"]["vnfInstance"]["href"].endswith(vnf)
     assert start["grant_response"]["addResources"]
     assert "instantiatedVnfInfo" not in start["vnf_instance"]
     assert len(end["vnf_instance"]["instantiatedVnfInfo"]["vnfcResourceInfo"]) == 1
