@@ -78,13 +78,25 @@ async def test_what_the_cloud_of_one_project_shows_says_nothing_of_another_proje
         assert await site.told(stranger.removeprefix("vnf-")) == ["DriftFound"]
 
 
-async def test_an_orphan_that_could_not_be_deleted_is_told_again_and_deleted_at_last(site: Site) -> None:
+@pytest.mark.parametrize("unnoted", [False, True], ids=["it was busy", "for a port that Heat has not noted"])
+async def test_an_orphan_that_could_not_be_deleted_is_told_again_and_deleted_at_last(site: Site, unnoted: bool) -> None:
     vnf_id = await site.instantiated()
     operation = (await site.lcm.operation(vnf_id)).id
     await site.lcm.ask(vnf_id, terminate(vnfd=site.vnfd))
     await site.lcm.until(vnf_id, "COMPLETED")
-    await stack(site, f"vnf-{vnf_id}", f"forestay,op-{operation}", net={"type": "OS::Neutron::Net"})
-    site.sim.faults.add(ResourceFault(type="OS::Neutron::Net", action="DELETE", reason="busy"))
+    await stack(
+        site,
+        f"vnf-{vnf_id}",
+        f"forestay,op-{operation}",
+        net={"type": "OS::Neutron::Net", "properties": {"name": "net"}},
+    )
+    if unnoted:
+        while not (networks := site.sim.cloud.neutron.networks.find(name="net")):
+            await asyncio.sleep(0.02)
+        port = {"network_id": networks[0]["id"], "name": f"vnf-{vnf_id}-cp-abcdef234567"}
+        await site.cloud.request("network", "POST", "/v2.0/ports", body={"port": port})
+    else:
+        site.sim.faults.add(ResourceFault(type="OS::Neutron::Net", action="DELETE", reason="busy"))
     await some(site)
     site.clock.ahead = LATER
     await site.watch.compare()

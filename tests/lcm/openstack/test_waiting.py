@@ -15,7 +15,7 @@ from forestay_lcm.adapters.openstack.cloud import Cloud, Clouds
 from forestay_lcm.adapters.openstack.pace import EACH_SECOND, Pace
 from forestay_lcm.adapters.openstack.steps import take
 from forestay_lcm.adapters.openstack.steps.waiting import delay
-from forestay_lcm.executor import Again, Failed, Outcome
+from forestay_lcm.executor import Again, Failed, Outcome, pause
 from forestay_simvim import CallFault, OpenStackSimulator, ResourceFault
 from forestay_sol.vnfd import Flavour
 from msgspec.structs import replace
@@ -92,6 +92,12 @@ async def test_who_is_turned_away_comes_back_at_the_same_pace(
     assert len(delays) == 40
     assert delays[0] >= (retry_after or 0.6)
     assert min(after - at for at, after in pairwise(delays)) == pytest.approx(1 / EACH_SECOND)
+
+
+@pytest.mark.parametrize(("waited", "seconds"), [(-86_400.0, 0.3), (0.0, 0.3), (2.5, 1.0), (86_400.0, 8.0)])
+def test_the_longer_a_step_takes_the_longer_is_its_pause(waited: float, seconds: float) -> None:
+    """Another process may have begun it, whose clock is ahead."""
+    assert pause(waited) == seconds
 
 
 async def test_a_server_of_forestay_that_is_away_is_no_server_of_a_cloud() -> None:

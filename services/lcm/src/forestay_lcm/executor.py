@@ -46,7 +46,8 @@ _BACK_OFF = (0.3, 0.6, 1.0, 2.0, 4.0, 8.0)
 
 def pause(waited: float) -> float:
     """Seconds until the next try of a step that was begun ``waited`` seconds ago: the longer it takes already, the longer."""
-    return _BACK_OFF[min(int(waited), len(_BACK_OFF) - 1)]
+    at = int(max(waited, 0.0))  # the clocks of two processes differ
+    return _BACK_OFF[min(at, len(_BACK_OFF) - 1)]
 
 
 class Superseded(Exception):

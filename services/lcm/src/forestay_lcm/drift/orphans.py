@@ -18,13 +18,13 @@ from forestay_lcm.adapters.openstack.blueprint import stack_name
 from forestay_lcm.adapters.openstack.cloud import Cloud
 from forestay_lcm.adapters.openstack.glance import Glance, Image
 from forestay_lcm.adapters.openstack.heat import Stack
-from forestay_lcm.adapters.openstack.images import let_go
+from forestay_lcm.adapters.openstack.images import let_go, users_of
+from forestay_lcm.adapters.openstack.steps.mending import clear
 from forestay_lcm.adapters.openstack.steps.stack import OURS
 from forestay_lcm.domain.state import Vnf
 from forestay_lcm.executor import Fence
 
-_VNF = "vnf-"
-_USES = (_VNF, "deleting-")
+_STACK_OF = stack_name("")
 
 
 @dataclass(frozen=True)
@@ -70,11 +70,13 @@ def _stack(cloud: Cloud, place: str, stack: Stack) -> Tagged:
         return in_motion or lives_here or recorded in (stack.id, stack.path)
 
     async def remove(fence: Fence) -> None:
+        if stack.status == "FAILED":
+            await clear(cloud, stack, fence, leaving=True)
         await fence()
         await cloud.heat.delete(stack)
 
     return Tagged(
-        vnf_id=stack.name.removeprefix(_VNF) if stack.name.startswith(_VNF) else stack.id,
+        vnf_id=stack.name.removeprefix(_STACK_OF) if stack.name.startswith(_STACK_OF) else stack.id,
         finding=Finding(kind="ORPHANED", vim=place, resource_type=STACK, resource_id=stack.id, detail=detail),
         operations=operations,
         has=has,
@@ -88,8 +90,7 @@ def _uses(cloud: Cloud, place: str, image: Image) -> Iterator[Tagged]:
             return True
         return vnf.has_images and (image.id in vnf.images.values() or await cloud.nova.boots(image.id))
 
-    users = {tag.removeprefix(prefix) for tag in image.tags for prefix in _USES if tag.startswith(prefix)}
-    for vnf_id in sorted(users):
+    for vnf_id in users_of(image):
         detail = f"Image {image.name} was uploaded for VNF instance {vnf_id}, which does not use it."
         yield Tagged(
             vnf_id=vnf_id,

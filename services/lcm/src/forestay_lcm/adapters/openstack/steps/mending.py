@@ -25,7 +25,7 @@ from forestay_lcm.adapters.openstack.job import Job
 from forestay_lcm.adapters.openstack.steps.marks import mark
 from forestay_lcm.adapters.openstack.steps.waiting import RESUMED, delay
 from forestay_lcm.adapters.openstack.transport import AlreadyExists
-from forestay_lcm.executor import Again
+from forestay_lcm.executor import Again, Fence
 
 _HALF_MADE = ("CREATE_COMPLETE", "Update status to COMPLETE for FAILED resource neither update nor replace.")
 """Heat's status and reason of a resource that it has found half made, and takes for made."""
@@ -52,8 +52,18 @@ _SERVICES: Mapping[str, Callable[[Cloud], _Service]] = {
 
 
 async def cleared(cloud: Cloud, job: Job, stack: Stack, *, leaving: bool = False) -> Again | None:
-    """Delete what Heat has not noted of a stack and of those nested in it; ``None`` when there is nothing of it (any more).
+    """Delete what Heat has not noted; ``None`` when there is nothing of it (any more). As :func:`clear`."""
+    known = resources_of(job.before).keys() if job.before else ()
+    doomed = await clear(cloud, stack, job.fence, known=known, leaving=leaving)
+    return Again(delay=delay(job), note=f"what Heat does not know is deleted: {', '.join(doomed)}") if doomed else None
 
+
+async def clear(
+    cloud: Cloud, stack: Stack, fence: Fence, *, known: Collection[str] = (), leaving: bool = False
+) -> list[str]:
+    """Start to delete what Heat has not noted of a stack and of those nested in it; gives the ids.
+
+    :param known: ids of what stays.
     :param leaving: the stack is to be deleted, so it is about all that Heat has begun to make; else about what it has failed
         with, and the stack is not IN_PROGRESS.
     """
@@ -67,13 +77,12 @@ async def cleared(cloud: Cloud, job: Job, stack: Stack, *, leaving: bool = False
         own = [item.physical_id for item in resources if item.type == NET and item.physical_id]
         ports = await cloud.neutron.idle_ports(own)
         found |= {port: PORT for port, name in ports.items() if is_named_by(stack.name, name)}
-    known = {item.physical_id for item in resources} | (resources_of(job.before).keys() if job.before else set())
-    doomed = [
+    listed = {item.physical_id for item in resources}.union(known)
+    return [
         resource
         for resource, type_ in found.items()
-        if resource not in known and await _is_deleted(cloud, job, type_, resource)
+        if resource not in listed and await _is_deleted(cloud, fence, type_, resource)
     ]
-    return Again(delay=delay(job), note=f"what Heat does not know is deleted: {', '.join(doomed)}") if doomed else None
 
 
 async def _named(cloud: Cloud, stack: Stack, type_: str, status: str, noted: Container[Logical]) -> dict[str, str]:
@@ -87,9 +96,9 @@ async def _named(cloud: Cloud, stack: Stack, type_: str, status: str, noted: Con
     return dict.fromkeys(await _SERVICES[type_](cloud).named(lost), type_)
 
 
-async def _is_deleted(cloud: Cloud, job: Job, type_: str, resource: str) -> bool:
+async def _is_deleted(cloud: Cloud, fence: Fence, type_: str, resource: str) -> bool:
     """Start to delete it; ``False`` if it is in use: somebody else knows it."""
-    await job.fence()
+    await fence()
     try:
         await _SERVICES[type_](cloud).delete(resource)
     except AlreadyExists:
