@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from typing import Any, cast
 
-import yaml
+from forestay_events.errors import Permanent
 from forestay_sol.resource_types import GROUP
 
 from forestay_lcm.adapters.openstack.hot import Json
+from forestay_lcm.adapters.openstack.templates import parsed_text
 
 _SIZE = "desired_capacity"
 
@@ -35,6 +35,5 @@ def sized(template: Json, files: Mapping[str, str], counts: Mapping[str, int]) -
 
 def _held(member: Json, files: Mapping[str, str]) -> Iterator[str]:
     """The names of the resources of a group's member."""
-    with suppress(yaml.YAMLError, KeyError, TypeError, AttributeError):
-        nested: Any = yaml.safe_load(files[str(member["type"])])
-        yield from cast("Json", nested["resources"])
+    with suppress(Permanent, KeyError, TypeError):
+        yield from parsed_text(files[str(member["type"])])["resources"]

@@ -81,13 +81,15 @@ def without_links(template: Json, networks: Mapping[str, str]) -> Json:
 def _detached(resource: Json, networks: Mapping[str, str], gone: set[str]) -> Json:
     detached: Json = _replaced(resource, networks)
     after: str | list[str] = resource.get("depends_on") or []
-    left = [name for name in ([after] if isinstance(after, str) else after) if name not in gone]
-    return detached | ({"depends_on": left} if after else {})
+    names = [after] if isinstance(after, str) else after
+    left = [name for name in names if name not in gone]
+    return detached if left == names else detached | {"depends_on": left}
 
 
 def _network_of(subnet: Json) -> str | None:
     network = (subnet.get("properties") or {}).get("network")
-    return cast("Json", network).get("get_resource") if isinstance(network, dict) else network
+    name = cast("Json", network).get("get_resource") if isinstance(network, dict) else network
+    return name if isinstance(name, str) else None
 
 
 def _replaced(node: Any, networks: Mapping[str, str]) -> Any:

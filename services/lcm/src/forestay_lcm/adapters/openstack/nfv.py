@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, cast
 
 import msgspec
-from forestay_events.errors import Permanent
 from forestay_sol.vnfd import Flavour
 from forestay_sol.vnflcm import (
     ExtVirtualLinkData,
@@ -28,6 +27,7 @@ from forestay_sol.vnflcm import (
 )
 
 from forestay_lcm.adapters.openstack.hot import Json, Path, nfv_path, value_at
+from forestay_lcm.adapters.openstack.templates import unusable
 from forestay_lcm.adapters.openstack.vnfcs import Name, name_of, nodes_of
 from forestay_lcm.domain.connection_points import vdu_cp_id
 from forestay_lcm.domain.merge_patch import merge_patch
@@ -90,12 +90,10 @@ def _laid_over(base: Any, top: Any) -> Any:
     return {**below, **{key: _laid_over(below.get(key), value) for key, value in above.items()}}
 
 
-def unusable(detail: str) -> Permanent:
-    """The error about a template that cannot be used."""
-    return Permanent(detail, status=422, title="Template cannot be used")
-
-
 # The skeleton: what the template asks for.
+
+_LONGEST = 64
+"""Items that a list below ``nfv`` may have."""
 
 
 def _paths(template: Json) -> Iterator[Path]:
@@ -113,7 +111,17 @@ def _asked(node: Any) -> Iterator[Path]:
             if (path := nfv_path({key: value})) is None:
                 yield from _asked(value)
             elif len(path) >= 3:
-                yield path
+                yield _within(path)
+
+
+def _within(path: Path) -> Path:
+    """:raises Permanent: 422, an index is none of a list, or of one that is too long."""
+    if beyond := [part for part in path if isinstance(part, int) and not 0 <= part < _LONGEST]:
+        where = "/".join(map(str, path))
+        raise unusable(
+            f"{beyond[0]} in the path {where} of the template parameter 'nfv' is not from 0 to {_LONGEST - 1}."
+        )
+    return path
 
 
 def _nest(leaves: Mapping[Path, Any]) -> Any:

@@ -8,10 +8,9 @@ to make it anew as it was.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import msgspec
-import yaml
 from forestay_sol.vnflcm import LcmOperation
 
 from forestay_lcm.adapters.openstack.blueprint import (
@@ -22,13 +21,13 @@ from forestay_lcm.adapters.openstack.blueprint import (
     change_to,
     counts_after,
     own_blueprint,
-    parsed_text,
 )
 from forestay_lcm.adapters.openstack.connectivity import managed_by_others, managed_of
 from forestay_lcm.adapters.openstack.group_sizes import sized
 from forestay_lcm.adapters.openstack.hidden import KEPT as HIDDEN_KEPT
+from forestay_lcm.adapters.openstack.hot import Json
 from forestay_lcm.adapters.openstack.job import Job, existing, ordered
-from forestay_lcm.adapters.openstack.nfv import unusable
+from forestay_lcm.adapters.openstack.templates import checked, loaded, parsed_text, unusable
 from forestay_lcm.domain.decisions.requested import HIDDEN_PARAMETERS, USER_DATA
 from forestay_lcm.domain.merge_patch import merge_patch
 
@@ -36,6 +35,8 @@ _SAID = "user-data"
 _SAID_OF_ROLLBACK = "user-data-rollback"
 _KEPT = "keep-stack"
 """Steps whose results say what the stack is made of."""
+
+_GIVEN = "The template that the user data gave"
 
 _SAYING = frozenset({"template", "parameters", "files"})
 """The members by which a class says what a stack is made of; without any, it has no say."""
@@ -63,7 +64,7 @@ def stack_after(job: Job) -> Blueprint:
 def stack_before(job: Job) -> Blueprint:
     """What the stack was made of before the operation. :raises Permanent: 422, the template is none."""
     if kept := job.results.get(_KEPT):
-        was = msgspec.convert(kept, Blueprint)
+        was = msgspec.convert({**kept, "template": parsed_text(kept["template"])}, Blueprint)
         return msgspec.structs.replace(was, parameters=was.parameters | (kept.get(HIDDEN_KEPT) or {}))
     return blueprint_before(ordered(job), existing(job))
 
@@ -126,41 +127,31 @@ def _customised(base: Blueprint, given: Mapping[str, Any], *, whole: bool = Fals
 
     :param whole: a template as text is all of it.
     """
-    template = given.get("template") or ""
+    whole = whole and isinstance(given.get("template"), str)
+    template = _said(given.get("template"))
     parameters: dict[str, Any] = (given.get("parameters") or {}) | (given.get(HIDDEN_PARAMETERS) or {})
     files: dict[str, str] = given.get("files") or {}
     if given.get("existing") is False:
-        return Blueprint(template=_text(template) or base.template, parameters=parameters, files=files)
+        return Blueprint(template=checked(template or base.template), parameters=parameters, files=files)
     return Blueprint(
-        template=template if whole and template and isinstance(template, str) else _merged(base.template, template),
+        template=checked(template if template and whole else merge_patch(base.template, template)),
         parameters=merge_patch(base.parameters, parameters),
         files=base.files | files,
     )
 
 
-def _merged(template: str, patch: Any) -> str:
-    if not patch:
-        return template
-    try:
-        change = yaml.safe_load(patch) if isinstance(patch, str) else patch
-    except yaml.YAMLError as error:
-        raise unusable(f"The template that the user data gave is not YAML: {error}") from error
-    if not isinstance(change, dict):
-        raise unusable("The template that the user data gave is no map.")
-    return _text(merge_patch(parsed_text(template), change))
+def _said(template: Any) -> Json:
+    """The template that a class has given, whole or in part."""
+    said = loaded(template, _GIVEN) if isinstance(template, str) and template else template or {}
+    if not isinstance(said, dict):
+        raise unusable(f"{_GIVEN} is no map.")
+    return cast("Json", said)
 
 
 def _sized(blueprint: Blueprint, counts: Mapping[str, int]) -> Blueprint:
-    template = parsed_text(blueprint.template)
-    changed = sized(template, blueprint.files, counts)
-    return blueprint if changed == template else msgspec.structs.replace(blueprint, template=_text(changed))
-
-
-def _text(template: Any) -> str:
-    return template if isinstance(template, str) else yaml.safe_dump(template, sort_keys=False)
+    return msgspec.structs.replace(blueprint, template=sized(blueprint.template, blueprint.files, counts))
 
 
 def _substance(blueprint: Blueprint) -> Any:
     """What a template takes and what it makes."""
-    template = parsed_text(blueprint.template)
-    return template.get("parameters"), template["resources"]
+    return blueprint.template.get("parameters"), blueprint.template["resources"]

@@ -4,10 +4,8 @@ to be made anew."""
 from __future__ import annotations
 
 import msgspec
-import yaml
 from forestay_events.errors import Permanent
 
-from forestay_lcm.adapters.openstack.blueprint import Blueprint
 from forestay_lcm.adapters.openstack.cloud import Cloud
 from forestay_lcm.adapters.openstack.hidden import HIDDEN, KEPT, hidden_values
 from forestay_lcm.adapters.openstack.job import Job
@@ -39,8 +37,9 @@ async def keep_stack(cloud: Cloud, job: Job) -> Outcome:
             f"Heat hides what the parameter {', '.join(lost)} of stack {stack.path} is, and Forestay has not given it: "
             "it could not be given back.",
         )
-    template = yaml.safe_dump(made_of.template, sort_keys=False)
-    kept = msgspec.to_builtins(Blueprint(template=template, parameters=shown, files=made_of.files)) | {KEPT: hidden}
+    # As text, because what is in it has no secret, whatever its name is.
+    template = msgspec.json.encode(made_of.template).decode()
+    kept = {"template": template, "parameters": shown, "files": made_of.files, KEPT: hidden}
     if (size := len(msgspec.json.encode(kept))) > _LIMIT:
         return Failed(
             "Stack is too large", 422, f"What stack {stack.path} is made of has {size} bytes, more than {_LIMIT}."

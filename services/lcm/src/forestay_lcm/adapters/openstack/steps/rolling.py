@@ -14,17 +14,12 @@ from __future__ import annotations
 from collections.abc import Container, Iterator
 from typing import Any, NamedTuple, cast
 
-import yaml
 from forestay_events.errors import Permanent
 from forestay_sol.resource_types import PORT
 from forestay_sol.vnflcm import VnfcResourceInfo
 
 from forestay_lcm.adapters.openstack.addresses import first_address
-from forestay_lcm.adapters.openstack.blueprint import (
-    Blueprint,
-    Change,
-    parsed_text,
-)
+from forestay_lcm.adapters.openstack.blueprint import Blueprint, Change
 from forestay_lcm.adapters.openstack.cloud import Cloud
 from forestay_lcm.adapters.openstack.heat import Stack
 from forestay_lcm.adapters.openstack.hot import Json, nfv_path, value_at
@@ -32,6 +27,7 @@ from forestay_lcm.adapters.openstack.job import Job, Order, existing, ordered
 from forestay_lcm.adapters.openstack.steps.restore import take_back_if_late
 from forestay_lcm.adapters.openstack.steps.stack import changed, is_started, send, sent, vnf_stack
 from forestay_lcm.adapters.openstack.steps.waiting import delay
+from forestay_lcm.adapters.openstack.templates import parsed_text
 from forestay_lcm.adapters.openstack.vnfcs import Name, index_of, name_of, nodes_of
 from forestay_lcm.adapters.openstack.wanted import stack_after, stack_before
 from forestay_lcm.executor import Again, Confirmed, Outcome
@@ -123,16 +119,15 @@ def _of_top(job: Job) -> Change:
 
 def _redrawn(before: Blueprint, after: Blueprint, names: Container[str], parameters: Json) -> Change:
     """The template as it was, but for resources of these names."""
-    template, coming = parsed_text(before.template), parsed_text(after.template)["resources"]
-    resources = _mixed(template["resources"], coming, names)
-    text = yaml.safe_dump(template | {"resources": resources}, sort_keys=False)
-    fields = {"template": text, "parameters": parameters, "files": after.files | before.files}
+    resources = _mixed(before.template["resources"], after.template["resources"], names)
+    template = before.template | {"resources": resources}
+    fields = {"template": template, "parameters": parameters, "files": after.files | before.files}
     return Change(fields=fields, existing=True)
 
 
 def _coming(order: Order, before: Blueprint, after: Blueprint) -> set[str]:
     """The names of resources that only the new package has, and that belong to no VNFC."""
-    present, coming = (parsed_text(each.template)["resources"].keys() for each in (before, after))
+    present, coming = (each.template["resources"].keys() for each in (before, after))
     owned = nodes_of(order.flavour)
     return {name for name in coming - present if name_of(name, owned).node not in owned}
 
@@ -206,7 +201,7 @@ def _member_definition(blueprint: Blueprint, vnfc: VnfcResourceInfo) -> Json:
 
     :raises Permanent: 422, there is neither.
     """
-    resources, files = parsed_text(blueprint.template)["resources"], blueprint.files
+    resources, files = blueprint.template["resources"], blueprint.files
     own: Json = resources.get((vnfc.metadata or {}).get("parent_resource_name"), {})
     groups = ((resource.get("properties") or {}).get("resource") for resource in resources.values())
     for member in (own, *(cast("Json", group) for group in groups if isinstance(group, dict))):
