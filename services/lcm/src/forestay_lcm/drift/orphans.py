@@ -19,7 +19,6 @@ from forestay_lcm.adapters.openstack.cloud import Cloud
 from forestay_lcm.adapters.openstack.glance import Glance, Image
 from forestay_lcm.adapters.openstack.heat import Stack
 from forestay_lcm.adapters.openstack.images import let_go, users_of
-from forestay_lcm.adapters.openstack.steps.mending import clear
 from forestay_lcm.adapters.openstack.steps.stack import OURS
 from forestay_lcm.domain.state import Vnf
 from forestay_lcm.executor import Fence
@@ -70,8 +69,6 @@ def _stack(cloud: Cloud, place: str, stack: Stack) -> Tagged:
         return in_motion or lives_here or recorded in (stack.id, stack.path)
 
     async def remove(fence: Fence) -> None:
-        if stack.status == "FAILED":
-            await clear(cloud, stack, fence, leaving=True)
         await fence()
         await cloud.heat.delete(stack)
 

@@ -31,6 +31,8 @@ from forestay_lcm.executor import Again, Confirmed, Fence, Outcome, Superseded, 
 
 OURS = "forestay"
 
+_USED_BY, _LET_GO_BY = "vnf-", "deleting-"
+
 _STUCK = timedelta(hours=1)
 _SOON = 0.5
 _LATER = 3.0
@@ -75,7 +77,7 @@ async def delete_images(cloud: Cloud, job: ImageJob) -> Outcome:
     nobody else uses. Errors as of :func:`upload_images`."""
     glance, servers = Glance(cloud), await cloud.nova.servers(job.servers)
     kept = job.keep | {server.image for server in servers.values()}
-    tags = (f"vnf-{job.vnf_id}", f"deleting-{job.vnf_id}")
+    tags = (_USED_BY + job.vnf_id, _LET_GO_BY + job.vnf_id)
     ours = {image.id for tag in tags for image in await glance.tagged(OURS, tag)}
     deleted = [it for it in sorted(ours - kept) if await let_go(glance, it, job.vnf_id, job.fence)]
     return Confirmed({"deleted": deleted, "kept": sorted(ours & kept)})
@@ -89,13 +91,19 @@ IMAGE_HANDLERS: Mapping[str, Callable[[Cloud, ImageJob], Awaitable[Outcome]]] = 
 }
 
 
+def users_of(image: Image) -> list[str]:
+    """The VNF instances (ids) that use an image, or have begun to let go of it."""
+    prefixes = (_USED_BY, _LET_GO_BY)
+    return sorted({tag.removeprefix(prefix) for tag in image.tags for prefix in prefixes if tag.startswith(prefix)})
+
+
 async def let_go(glance: Glance, image_id: str, vnf_id: str, fence: Fence = unfenced) -> bool:
     """Let go of an image; gives whether the VNF was the last to use it, so that it was deleted.
 
     :param fence: of two that are at it at the same time, who marks and then asks it, and who begins an operation and then looks
         for a mark, one sees the other. If it does not let through, the image is left as it was.
     """
-    user, mark, used = f"vnf-{vnf_id}", f"deleting-{vnf_id}", False
+    user, mark, used = _USED_BY + vnf_id, _LET_GO_BY + vnf_id, False
     await fence()
     try:
         await glance.tag(image_id, mark)
@@ -114,7 +122,7 @@ async def let_go(glance: Glance, image_id: str, vnf_id: str, fence: Fence = unfe
         await glance.untag(image_id, mark)
         raise
     image = await glance.show(image_id)
-    if image is not None and any(tag.startswith("vnf-") for tag in image.tags):
+    if image is not None and any(tag.startswith(_USED_BY) for tag in image.tags):
         await glance.untag(image_id, mark)
         return False
     await glance.delete(image_id)
@@ -154,7 +162,7 @@ async def _create(glance: Glance, job: ImageJob, wanted: PackagedImage) -> Image
     image = wanted.image
     return await glance.create(
         name=image.name,
-        tags=(OURS, _content(wanted), f"op-{job.op_id}", f"vnf-{job.vnf_id}"),
+        tags=(OURS, _content(wanted), f"op-{job.op_id}", _USED_BY + job.vnf_id),
         container_format=image.container_format,
         disk_format=image.disk_format,
         min_disk=ceil(image.min_disk / 2**30),
@@ -165,7 +173,7 @@ async def _create(glance: Glance, job: ImageJob, wanted: PackagedImage) -> Image
 async def _use(glance: Glance, job: ImageJob, wanted: PackagedImage, image: Image) -> str | Again:
     await job.fence()
     try:
-        await glance.tag(image.id, f"vnf-{job.vnf_id}")
+        await glance.tag(image.id, _USED_BY + job.vnf_id)
     except NotFound:
         return Again(_SOON, f"image {image.id} was deleted")
     try:
@@ -175,10 +183,10 @@ async def _use(glance: Glance, job: ImageJob, wanted: PackagedImage, image: Imag
             await let_go(glance, image.id, job.vnf_id)
         raise
     seen = await glance.show(image.id)
-    if seen is not None and f"deleting-{job.vnf_id}" in seen.tags:
+    if seen is not None and _LET_GO_BY + job.vnf_id in seen.tags:
         await let_go(glance, image.id, job.vnf_id)  # an earlier operation has not come to its end with that
         return Again(_SOON, f"image {image.id} was being let go of")
-    if seen is None or any(tag.startswith("deleting-") for tag in seen.tags):
+    if seen is None or any(tag.startswith(_LET_GO_BY) for tag in seen.tags):
         return Again(_SOON, f"image {image.id} is being deleted")
     return image.id
 
