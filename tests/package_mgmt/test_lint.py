@@ -67,7 +67,7 @@ def with_a_trunk() -> Files:
 
 
 def with_bitrates() -> Files:
-    profile = {"max_bitrate_requirements": {"root": 1000}}
+    profile = {"min_bitrate_requirements": {"root": 1000}}
     link = {"type": f"{NFV}VnfVirtualLink", "properties": {"vl_profile": profile}}
     return with_template(topology({"worker": compute(), "link": link}))
 
@@ -105,7 +105,7 @@ CASES: dict[str, tuple[Callable[[], Files], str | None, str | None]] = {
     "software-image-hash": (with_wrong_image, "Files/image.qcow2", None),
     "script-import": (lambda: csar() | {"Scripts/a.py": b"import os\nimport numpy\n"}, "Scripts/a.py", "import numpy"),
     "vnfd-not-built": (with_a_trunk, TOP, "trunk_mode"),
-    "vnfd-quality": (with_bitrates, TOP, "max_bitrate_requirements"),
+    "vnfd-quality": (with_bitrates, TOP, "min_bitrate_requirements"),
     "user-data-class": (lambda: csar() | {"UserData/a.py": b"def instantiate(): ...\n"}, "UserData/a.py", None),
 }  # fmt: skip
 

@@ -14,6 +14,7 @@ import pytest_asyncio
 from forestay_csar import read_package
 from forestay_lcm.adapters.openstack.cloud import Cloud, Clouds
 from forestay_lcm.adapters.openstack.job import Order
+from forestay_lcm.adapters.openstack.orders import without_bit_rates
 from forestay_lcm.domain import local_nfvo
 from forestay_lcm.domain.grants import Asking, instantiate_grant_request
 from forestay_simvim import OpenStackSimulator, SimConfig
@@ -48,7 +49,7 @@ def order_of(flavour: Flavour, **request: Any) -> Order:
 def _flavour(name: str, tmp: Path) -> Flavour:
     from tests.packages.build import build_csar
 
-    return read_package(build_csar(TESTS / "packages" / name, tmp / f"{name}.zip")).vnfd.flavour()
+    return without_bit_rates(read_package(build_csar(TESTS / "packages" / name, tmp / f"{name}.zip")).vnfd.flavour())
 
 
 @pytest.fixture(scope="session")

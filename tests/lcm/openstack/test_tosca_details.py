@@ -39,6 +39,11 @@ def said(flavour: Json, tree: Path) -> None:
             "virtual_cpu_pinning": {"virtual_cpu_pinning_policy": "static"},
         },
         "virtual_local_storage": [{"size_of_storage": "3 GB"}, {"size_of_storage": "1 GiB"}],
+        "compute_requirements": {"hw:watchdog_action": "reset", "nova_extra_specs": "{hw:numa_nodes: 1}"},
+    }
+    nodes["internalVL1"]["properties"]["vl_profile"]["max_bitrate_requirements"] = {
+        "root": 9_000_000,
+        "leaf": 1_048_576,
     }
     nodes["VDU2"]["properties"]["boot_data"] = {"content_or_file_data": {"source_path": "../Files/boot.txt"}}
     (tree / "Files").mkdir(exist_ok=True)
@@ -86,9 +91,14 @@ def test_the_templates(flavour: Flavour) -> None:
     front: Json = yaml.safe_load(hot.files["VDU1.yaml"])["resources"]
     back: Json = yaml.safe_load(hot.files["VDU2.yaml"])["resources"]
     assert top["VDU1_flavor"]["properties"] == {
-        "vcpus": 1, "ram": 512, "disk": 4, "extra_specs": {"hw:cpu_policy": "dedicated", "hw:mem_page_size": "large"},
+        "vcpus": 1, "ram": 512, "disk": 4,
+        "extra_specs": {
+            "hw:cpu_policy": "dedicated", "hw:mem_page_size": "large", "hw:watchdog_action": "reset", "hw:numa_nodes": "1",
+        },
     }  # fmt: skip
-    assert top["internalVL1"]["properties"] == {"value_specs": {"mtu": 1400}}
+    policy = {"get_resource": "internalVL1_qospolicy"}
+    assert top["internalVL1"]["properties"] == {"value_specs": {"mtu": 1400}, "qos_policy": policy}
+    assert top["internalVL1_bandwidth"]["properties"] == {"policy": policy, "max_kbps": 1049}
     assert top["internalVL1_subnet"]["properties"] == {
         "network": {"get_resource": "internalVL1"}, "ip_version": 4, "cidr": "192.168.77.0/24", "name": "range",
         "gateway_ip": "192.168.77.254", "enable_dhcp": False,
@@ -121,7 +131,11 @@ async def test_the_vnf(sim: OpenStackSimulator, clouds: Clouds, flavour: Flavour
         port["binding:vnic_type"]: port["security_groups"] for port in sim.cloud.neutron.ports.find(device_id=front.id)
     }
     assert groups["virtio-forwarder"] != groups["normal"]
+    [policy] = sim.cloud.neutron.qos_policies
+    assert [rule["max_kbps"] for rule in policy["rules"]] == [1049]
+    assert [each["name"] for each in sim.cloud.neutron.networks if each["qos_policy_id"] == policy["id"]]
     assert isinstance(await terminate(cloud, before=info), Confirmed)
+    assert not list(sim.cloud.neutron.qos_policies)
 
 
 @pytest.mark.parametrize(

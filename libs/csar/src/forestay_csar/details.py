@@ -9,8 +9,9 @@ Meaning: ETSI GS NFV-SOL 001 clauses 6.2, 6.8 and 6.10.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
+import yaml
 from forestay_sol.vnfd import BootData, SecurityRule, Subnet
 
 from forestay_csar.documents import Tree
@@ -34,9 +35,27 @@ def extra_specs(compute: Tree) -> dict[str, str]:
 
 
 def requirements(compute: Tree) -> dict[str, Tree]:
-    """The requirements of processors and memory that no standard names."""
-    places = (("virtual_cpu", "vdu_cpu_requirements"), ("virtual_memory", "vdu_mem_requirements"))
-    return {name: each for place in places for name, each in compute.at(*place).mapping().items()}
+    """The requirements of a server, its processors and memory that no standard names."""
+    places = (
+        ("compute_requirements",),
+        ("virtual_cpu", "vdu_cpu_requirements"),
+        ("virtual_memory", "vdu_mem_requirements"),
+    )
+    said = {name: each for place in places for name, each in compute.at(*place).mapping().items()}
+    return said | _nova_extra_specs(said.pop("nova_extra_specs", None))
+
+
+def _nova_extra_specs(given: Tree | None) -> dict[str, Tree]:
+    """What Tacker's translator takes for extra specs: a map, or its YAML text."""
+    if given is None or not isinstance(given.value, str):
+        return given.mapping() if given else {}
+    try:
+        meant = yaml.safe_load(given.value)
+    except yaml.YAMLError:
+        meant = None
+    if not isinstance(meant, dict):
+        raise given.wrong("a map of extra specs", "vnfd-type")
+    return given.replaced(meant).mapping()
 
 
 def boot_data(properties: Tree, read: Callable[[Tree], str]) -> BootData | None:
@@ -95,6 +114,13 @@ def segment(properties: Tree) -> dict[str, Any]:
         "vlan_transparent": transparent or None,
     }
     return {name: value for name, value in said.items() if value is not None}
+
+
+def max_bitrate(properties: Tree) -> int | None:
+    """The most bits per second of each port on a virtual link; ``root``, of all together, has no counterpart."""
+    rates = properties.at("vl_profile", "max_bitrate_requirements").value
+    leaf: Any = cast("dict[str, Any]", rates).get("leaf") if isinstance(rates, dict) else None
+    return leaf if isinstance(leaf, int) and leaf > 0 else None
 
 
 def _protocols(properties: Tree) -> list[Tree]:

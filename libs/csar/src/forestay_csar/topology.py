@@ -339,6 +339,7 @@ def _virtual_link(name: str, node: Tree) -> VnfVirtualLink:
         cidrs=tuple(subnet.cidr for subnet in subnets if subnet.cidr),
         subnets=subnets,
         segment=details.segment(properties),
+        max_bitrate=details.max_bitrate(properties),
     )
 
 

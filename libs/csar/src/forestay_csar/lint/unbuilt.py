@@ -26,7 +26,6 @@ _WITHOUT_EFFECT: Mapping[str, tuple[tuple[tuple[str, ...], tuple[tuple[str, ...]
             _COMPUTE,
             (
                 ("logical_node",),
-                ("compute_requirements",),
                 ("virtual_cpu", "cpu_architecture"),
                 ("virtual_cpu", "virtual_cpu_clock"),
                 ("virtual_cpu", "virtual_cpu_oversubscription_policy"),
@@ -50,7 +49,7 @@ _WITHOUT_EFFECT: Mapping[str, tuple[tuple[tuple[str, ...], tuple[tuple[str, ...]
         (
             _PROPERTIES,
             (
-                ("vl_profile", "max_bitrate_requirements"),
+                ("vl_profile", "max_bitrate_requirements", "root"),
                 ("vl_profile", "min_bitrate_requirements"),
                 ("vl_profile", "qos"),
                 ("vl_profile", "service_availability"),
@@ -85,7 +84,11 @@ def _properties(flavour: Flavour, nodes: Mapping[str, Tree]) -> Iterator[Finding
             for place, paths in places:
                 for path in paths:
                     if said := _said(nodes[name].at(*place), path):
-                        rule = "vnfd-quality" if any(word in path[-1] for word in _MERELY_QUALITY) else "vnfd-not-built"
+                        rule = (
+                            "vnfd-quality"
+                            if any(word in key for word in _MERELY_QUALITY for key in path)
+                            else "vnfd-not-built"
+                        )
                         yield said.finding(rule, f"{'.'.join(path)} of {name} changes nothing of what is made.")
     for vdu in flavour.vdus.values():
         compute = nodes[vdu.id].at(*_COMPUTE)

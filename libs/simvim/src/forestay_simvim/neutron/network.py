@@ -47,6 +47,7 @@ class Networking:
         self.security_groups = Table("project_id", "name")
         self.security_group_rules = Table("project_id", "security_group_id")
         self.trunks = Table("project_id", "name", "port_id")
+        self.qos_policies = Table("project_id", "name")
         self._defaults: dict[str, str] = {}
         self._allocators: dict[str, Allocator] = {}
         self._macs = itertools.count(1)

@@ -34,6 +34,8 @@ class NeutronResource(ResourceType):
     def body(self, resource: Resource, props: dict[str, Any]) -> dict[str, Any]:
         """The object as the API takes it."""
         given = {key: value for key, value in props.items() if value is not None and key != "value_specs"}
+        if policy := self.cloud.neutron.find("qos_policies", str(given.pop("qos_policy", "")), resource.stack.project):
+            given["qos_policy_id"] = policy["id"]
         return {"name": resource.physical_name} | given | (props.get("value_specs") or {})
 
     async def create(self, resource: Resource, props: dict[str, Any]) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from forestay_simvim.errors import ServiceError
 from forestay_simvim.heat.model import Blueprint
-from forestay_simvim.heat.resources import cinder, groups, heat, neutron, nova
+from forestay_simvim.heat.resources import cinder, groups, heat, neutron, nova, qos
 from forestay_simvim.heat.resources.base import ResourceType
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ TYPES: dict[str, type[ResourceType]] = {
     "OS::Neutron::FloatingIPAssociation": neutron.FloatingIPAssociation,
     "OS::Neutron::Net": neutron.Net,
     "OS::Neutron::Port": neutron.Port,
+    "OS::Neutron::QoSBandwidthLimitRule": qos.BandwidthLimitRule,
+    "OS::Neutron::QoSPolicy": qos.Policy,
     "OS::Neutron::Router": neutron.Router,
     "OS::Neutron::RouterInterface": neutron.RouterInterface,
     "OS::Neutron::SecurityGroup": neutron.SecurityGroup,

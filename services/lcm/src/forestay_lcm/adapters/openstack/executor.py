@@ -68,7 +68,12 @@ class OpenStackSteps:
             deadline=run.since + timedelta(seconds=run.step.timeout),
             connection_id=key,
             results=await secrets.open_results(operation.results),
-            order=await order_of(vnf, operation, lambda vnfd_id: self._catalogue.vnfd(vnf.project, vnfd_id)),
+            order=await order_of(
+                vnf,
+                operation,
+                lambda vnfd_id: self._catalogue.vnfd(vnf.project, vnfd_id),
+                bit_rates=self._settings.openstack_bit_rates,
+            ),
             before=await _opened(secrets, vnf.instantiated_vnf_info),
             vnfc_ids=vnf.metadata.get("VDU_VNFc_mapping") or {},
             settings=self._settings,

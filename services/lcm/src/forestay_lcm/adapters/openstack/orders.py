@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 from forestay_events.errors import Permanent
-from forestay_sol.vnfd import Vnfd
+from forestay_sol.vnfd import Flavour, Vnfd
 from forestay_sol.vnflcm import (
     TASK_REQUESTS,
     ChangeCurrentVnfPkgRequest,
@@ -25,10 +25,11 @@ from forestay_lcm.domain.state import Operation, Vnf
 FindVnfd = Callable[[str], Awaitable[Vnfd]]
 
 
-async def order_of(vnf: Vnf, operation: Operation, vnfd: FindVnfd) -> Order | None:
+async def order_of(vnf: Vnf, operation: Operation, vnfd: FindVnfd, *, bit_rates: bool) -> Order | None:
     """The order of an operation, ``None`` when it needs none.
 
     :param vnfd: gives the VNFD of a vnfdId.
+    :param bit_rates: whether those of virtual links are kept.
     """
     kind = TASK_REQUESTS.get(operation.operation)
     if kind is None or kind is TerminateVnfRequest:
@@ -43,13 +44,19 @@ async def order_of(vnf: Vnf, operation: Operation, vnfd: FindVnfd) -> Order | No
     return Order(
         operation=operation.operation,
         request=request,
-        flavour=flavour,
-        old_flavour=None if old is flavour else old,
+        flavour=flavour if bit_rates else without_bit_rates(flavour),
+        old_flavour=None if old is flavour else old if bit_rates else without_bit_rates(old),
         grant_request=grant_request,
         grant=grant,
         scale_status=operation.scale_status,
         vnfc_snapshots=operation.vnfc_snapshots,
     )
+
+
+def without_bit_rates(flavour: Flavour) -> Flavour:
+    """A flavour whose virtual links have no maximum bit rates."""
+    links = {name: msgspec.structs.replace(link, max_bitrate=None) for name, link in flavour.virtual_links.items()}
+    return msgspec.structs.replace(flavour, virtual_links=links)
 
 
 def _flavour_id(vnf: Vnf, request: TaskRequest) -> str:

@@ -31,6 +31,10 @@ class OpenStackSettings(msgspec.Struct, frozen=True, kw_only=True):
     openstack_heat_ca_file: Annotated[
         Path | None, Meta(description="PEM file of the CAs of those, else the system's (heat_mtls_ca_cert_file)")
     ] = None
+    openstack_bit_rates: Annotated[
+        bool,
+        Meta(description="keep virtual links' maximum bit rates by QoS policies, which only administrators may make"),
+    ] = False
     openstack_reselect_zones: Annotated[
         bool, Meta(description="take another zone when one lacks resources (placement_fallback_best_effort)")
     ] = False

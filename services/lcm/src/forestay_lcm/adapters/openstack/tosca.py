@@ -10,6 +10,7 @@ Rules of this module:
 * A VDU has the compute flavour that its VNFD names, or the grant; one that names none but says its size gets one of that
   size, which only an administrator's project may make.
 * A link that names no range of addresses gets one: servers take no port without an address.
+* The ports of a link with a maximum bit rate send no more: a QoS policy, which only an administrator may make.
 * What nobody says (a zone, an address, a port of the requester's own) is the VIM's choice.
 """
 
@@ -85,7 +86,12 @@ def _nfv(*path: str) -> Json:
 
 def _links(flavour: Flavour) -> Iterator[tuple[str, Json]]:
     for number, link in enumerate(flavour.virtual_links.values()):
-        yield link.id, {"type": NET} | _with({"value_specs": link.segment})
+        policy = {"get_resource": f"{link.id}_qospolicy"} if link.max_bitrate else None
+        yield link.id, {"type": NET} | _with({"value_specs": link.segment, "qos_policy": policy})
+        if link.max_bitrate:
+            limit = {"policy": policy, "max_kbps": ceil(link.max_bitrate / 1000)}
+            yield f"{link.id}_qospolicy", {"type": "OS::Neutron::QoSPolicy"}
+            yield f"{link.id}_bandwidth", {"type": "OS::Neutron::QoSBandwidthLimitRule", "properties": limit}
         for at, subnet in enumerate(_ranges(link) or [Subnet(cidr=f"192.168.{100 + number % 100}.0/24")]):
             yield _subnet(link.id, at), {"type": SUBNET} | _with(_range(link, subnet))
 
