@@ -109,6 +109,31 @@ async def test_a_management_script_of_tacker(runner: ScriptRunner, package: Pack
     assert caught.value.value == {"user_script_err_handling_data": {"at": "node 2"}}
 
 
+async def test_a_driver_of_the_first_api(runner: ScriptRunner, package: Packages) -> None:
+    body = """
+    from tacker.common import log
+    from tacker.vnfm.mgmt_drivers import vnflcm_abstract_driver
+
+    class Driver(vnflcm_abstract_driver.VnflcmMgmtAbstractDriver):
+        @log.log
+        def instantiate_start(self, context, vnf_instance, instantiate_vnf_request, grant, grant_request, **kwargs):
+            assert not instantiate_vnf_request.additional_params["at_fault"], vnf_instance.instantiated_vnf_info.flavour_id
+
+        def modify_information_end(self, context, vnf_instance, modify_vnf_request, **kwargs):
+            raise SystemExit(vnf_instance.id)
+    """
+    inst = INSTANCE | {"instantiatedVnfInfo": {"flavourId": "simple"}}
+    request = {"additionalParams": {"at_fault": False}}
+    call = hook(package(body), request=request, vnf_instance=inst, grant_response={}, grant_request=None)
+    assert (await runner.run(call)).value == {}
+    faulty = call.arguments | {"request": {"additionalParams": {"at_fault": True}}}
+    assert "AssertionError: simple" in await failure(runner, msgspec.structs.replace(call, arguments=faulty))
+    modify = call.arguments | {"operation": "modify_information_end"}
+    assert (await failure(runner, msgspec.structs.replace(call, arguments=modify))).endswith("\nv")
+    lacking = call.arguments | {"operation": "heal_start"}
+    assert (await runner.run(msgspec.structs.replace(call, arguments=lacking))).value == {}
+
+
 async def test_the_new_package_of_a_change(runner: ScriptRunner, package: Packages) -> None:
     body = "text = open(arguments['new_csar_dir'] + '/f').read() + open(arguments['tmp_csar_dir'] + '/f').read()"
     call = msgspec.structs.replace(hook(package(body + answer("text"), f="old")), new_package=package(f="new"))

@@ -15,19 +15,21 @@ _PYTHON = "tosca.artifacts.Implementation.Python"
 #: What the script runner has beside Python's own library.
 _AT_HAND = sys.stdlib_module_names | {"oslo_log", "yaml"}
 
-_V2, _OPENSTACK, _V1 = "sol_refactored.common", "sol_refactored.infra_drivers.openstack", "vnfm.lcm_user_data"
+_V2, _OPENSTACK = "sol_refactored.common", "sol_refactored.infra_drivers.openstack"
+_V1, _V1_HOOKS = "vnfm.lcm_user_data", "vnfm.mgmt_drivers"
 
 #: Of Tacker's modules those that scripts find, with the packages that they are in.
 TACKER = frozenset(
     {"tacker", "tacker.common", "tacker.sol_refactored", "tacker.sol_refactored.infra_drivers", "tacker.vnfm"}
-    | {f"tacker.{package}" for package in (_V2, _OPENSTACK, _V1)}
-    | {f"tacker.common.{name}" for name in ("cmd_executer", "config", "exceptions")}
+    | {f"tacker.{package}" for package in (_V2, _OPENSTACK, _V1, _V1_HOOKS)}
+    | {f"tacker.common.{name}" for name in ("cmd_executer", "config", "exceptions", "log")}
     | {
         f"tacker.{_V2}.{name}"
         for name in ("common_script_utils", "coord_client", "exceptions", "vnf_instance_utils", "vnfd_utils")
     }
     | {f"tacker.{_OPENSTACK}.{name}" for name in ("userdata_default", "userdata_standard", "userdata_utils")}
     | {f"tacker.{_V1}.{name}" for name in ("abstract_user_data", "constants", "utils")}
+    | {f"tacker.{_V1_HOOKS}.vnflcm_abstract_driver"}
 )
 
 

@@ -29,6 +29,7 @@ from typing import Any
 _USER_DATA_ARGUMENTS = ("req", "inst", "grant_req", "grant", "tmp_csar_dir")
 _HOOK_RESULTS = frozenset({"vnf_instance", "user_script_err_handling_data"})
 _MAX_PICKLES = 1000
+_FIRST_API = "tacker.vnfm.mgmt_drivers"
 
 Call = dict[str, Any]
 
@@ -41,14 +42,26 @@ def prepared(call: Call, slots: dict[str, str]) -> Callable[[], None]:
     """
     path = f"{slots['tmp_csar_dir']}/{call['script']}" if slots else call["script"]
     arguments: dict[str, Any] = call["arguments"] | slots
-    runs = {"lcm-hook": _run_file, "coordination": _run_file, "user-data": _run_method}
+    runs = {"lcm-hook": _run_hook, "coordination": _run_file, "user-data": _run_method}
     return lambda: runs[call["kind"]](path, call, arguments)
 
 
 def _run_file(path: str, _call: Call, arguments: dict[str, Any]) -> None:
+    _globals_of(path, arguments)
+
+
+def _run_hook(path: str, _call: Call, arguments: dict[str, Any]) -> None:
+    """A hook is a program, or a method of a class as in Tacker's first API."""
+    found = _globals_of(path, arguments)
+    if _FIRST_API in sys.modules:
+        importlib.import_module(f"{_FIRST_API}._calling").call_driver(found, arguments)
+
+
+def _globals_of(path: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """What is global in a script that has run as the program."""
     _feed(pickle.dumps(arguments))
     _become(path)
-    runpy.run_path(path, run_name="__main__")
+    return runpy.run_path(path, run_name="__main__")
 
 
 def _run_method(path: str, call: Call, arguments: dict[str, Any]) -> None:
@@ -91,12 +104,13 @@ def _become(path: str) -> None:
 
 
 def _say(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """Print an uncaught error from the script's first line on: what called the script is not its author's business."""
+    """Print an uncaught error from the script's first line on: what called the script is not its author's business, nor is
+    the place of an error before it."""
     place = os.path.dirname(sys.argv[0])
     start = trace
     while start is not None and not start.tb_frame.f_code.co_filename.startswith(place):
         start = start.tb_next
-    traceback.print_exception(kind, error, start or trace)
+    traceback.print_exception(kind, error, start)
 
 
 def as_json(kind: str, output: bytes) -> Callable[[], None]:

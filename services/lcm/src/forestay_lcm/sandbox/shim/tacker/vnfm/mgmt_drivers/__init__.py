@@ -1,0 +1,1 @@
+"""LCM hooks of Tacker's first API."""
