@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -135,6 +135,17 @@ class Process:
         lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
         values = dict(line.split(":", 1) for line in lines)
         return int(values["Threads"]), int(values["VmRSS"].split()[0])
+
+
+async def first_held(workers: Sequence[Process], failpoint: str, begun: Awaitable[str]) -> tuple[Process, str]:
+    """The worker that comes to a failpoint first in an operation that is begun now, and the operation; the others may pass."""
+    for worker in workers:
+        worker.arm(failpoint)
+    op_id = await begun
+    await until(lambda: any(worker.held for worker in workers), f"{failpoint} is reached")
+    for worker in workers:
+        worker.disarm()
+    return next(worker for worker in workers if worker.held), op_id
 
 
 @dataclass

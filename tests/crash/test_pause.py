@@ -14,7 +14,7 @@ import pytest_asyncio
 from forestay_events.worker import ACK_WAIT
 
 from tests.crash.checker import check
-from tests.crash.processes import Process, until
+from tests.crash.processes import Process, first_held
 from tests.crash.repertoire import Repertoire
 from tests.crash.stage import Stage
 
@@ -34,14 +34,6 @@ async def workers(stage: Stage) -> AsyncIterator[tuple[Process, Process]]:
     stage.site.rival.kill()
 
 
-async def _one_is_held(workers: tuple[Process, Process], failpoint: str) -> Process:
-    """The worker that came to the failpoint first; the other one may pass."""
-    await until(lambda: any(worker.held for worker in workers), f"{failpoint} is reached")
-    for worker in workers:
-        worker.disarm()
-    return next(worker for worker in workers if worker.held)
-
-
 @pytest.mark.parametrize(
     "failpoint",
     [
@@ -57,10 +49,7 @@ async def test_one_stack_however_long_a_worker_sleeps(
     stage: Stage, workers: tuple[Process, Process], failpoint: str
 ) -> None:
     vnf_id = await stage.client.create(stage.vnfd_id)
-    for worker in workers:
-        worker.arm(failpoint)
-    op_id = await stage.client.start(vnf_id, "instantiate", stage.instantiate)
-    sleeper = await _one_is_held(workers, failpoint)
+    sleeper, op_id = await first_held(workers, failpoint, stage.client.start(vnf_id, "instantiate", stage.instantiate))
     since = time.monotonic()
     op_occ = await stage.client.ended(op_id)
     assert op_occ["operationState"] == "COMPLETED"
@@ -75,10 +64,7 @@ async def test_an_old_terminate_spares_the_stack_of_a_later_instantiate(
     stage: Stage, workers: tuple[Process, Process], failpoint: str
 ) -> None:
     vnf_id = await stage.instantiated()
-    for worker in workers:
-        worker.arm(failpoint)
-    op_id = await stage.client.start(vnf_id, "terminate", stage.terminate)
-    sleeper = await _one_is_held(workers, failpoint)
+    sleeper, op_id = await first_held(workers, failpoint, stage.client.start(vnf_id, "terminate", stage.terminate))
     assert (await stage.client.ended(op_id))["operationState"] == "COMPLETED"
     await stage.client.operate(vnf_id, "instantiate", stage.instantiate)
     sleeper.resume()
@@ -96,10 +82,7 @@ async def test_an_old_instantiate_leaves_nothing_behind_a_later_terminate(
 ) -> None:
     """Heat knows no fence: a worker that slept right before its call makes a stack nobody wants. It has to take it away."""
     vnf_id = await stage.client.create(stage.vnfd_id)
-    for worker in workers:
-        worker.arm(failpoint)
-    op_id = await stage.client.start(vnf_id, "instantiate", stage.instantiate)
-    sleeper = await _one_is_held(workers, failpoint)
+    sleeper, op_id = await first_held(workers, failpoint, stage.client.start(vnf_id, "instantiate", stage.instantiate))
     assert (await stage.client.ended(op_id))["operationState"] == "COMPLETED"
     await stage.client.operate(vnf_id, "terminate", stage.terminate)
     simulator = stage.site.simulator
@@ -122,10 +105,7 @@ async def test_an_old_upload_leaves_no_image_behind_a_later_terminate(
     repertoire: Repertoire, workers: tuple[Process, Process], failpoint: str
 ) -> None:
     stage, vnf_id = repertoire.stage, await repertoire.create()
-    for worker in workers:
-        worker.arm(failpoint)
-    op_id = await stage.client.start(vnf_id, "instantiate", stage.instantiate)
-    sleeper = await _one_is_held(workers, failpoint)
+    sleeper, op_id = await first_held(workers, failpoint, stage.client.start(vnf_id, "instantiate", stage.instantiate))
     assert (await stage.client.ended(op_id))["operationState"] == "COMPLETED"
     await stage.client.operate(vnf_id, "terminate", stage.terminate)
     sleeper.resume()
@@ -136,10 +116,11 @@ async def test_an_old_upload_leaves_no_image_behind_a_later_terminate(
 async def test_an_old_snapshot_is_not_made_behind_its_deletion(stage: Stage, workers: tuple[Process, Process]) -> None:
     vnf_id = await stage.instantiated()
     snapshot: str = (await stage.client.send("POST", SNAPSHOTS, {}))["id"]
-    for worker in workers:
-        worker.arm("create-snapshot.fenced")
-    op_id = await stage.client.start(vnf_id, "create_snapshot", {"vnfSnapshotInfoId": snapshot})
-    sleeper = await _one_is_held(workers, "create-snapshot.fenced")
+    sleeper, op_id = await first_held(
+        workers,
+        "create-snapshot.fenced",
+        stage.client.start(vnf_id, "create_snapshot", {"vnfSnapshotInfoId": snapshot}),
+    )
     assert (await stage.client.ended(op_id))["operationState"] == "COMPLETED"
     await stage.client.send("DELETE", f"{SNAPSHOTS}/{snapshot}")
     sleeper.resume()
@@ -155,10 +136,9 @@ async def test_an_old_update_of_a_vnfc_changes_nothing(
     stage, listener, vnf_id = repertoire.stage, repertoire.listener, await repertoire.instantiated()
     if end == "ROLLED_BACK":
         listener.orders["change_current_package_end"] = {"error": "not this version"}
-    for worker in workers:
-        worker.arm("update-vnfc.fenced")
-    op_id = await stage.client.start(vnf_id, "change_vnfpkg", repertoire.change)
-    sleeper = await _one_is_held(workers, "update-vnfc.fenced")
+    sleeper, op_id = await first_held(
+        workers, "update-vnfc.fenced", stage.client.start(vnf_id, "change_vnfpkg", repertoire.change)
+    )
     ended = await stage.client.ended(op_id)
     if end == "ROLLED_BACK":
         assert ended["operationState"] == "FAILED_TEMP", ended

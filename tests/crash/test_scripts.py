@@ -11,7 +11,7 @@ import pytest_asyncio
 from forestay_events.worker import ACK_WAIT
 
 from tests.crash.checker import check
-from tests.crash.processes import Process, until
+from tests.crash.processes import Process, first_held, until
 from tests.crash.repertoire import Repertoire
 from tests.scripts.reporting import Gate
 
@@ -75,13 +75,7 @@ async def test_one_that_sleeps_does_no_harm(
 ) -> None:
     """Its script is given to the other one, which ends the operation; what it says when it wakes is too late."""
     stage, vnf_id = repertoire.stage, await repertoire.create()
-    for worker in workers:
-        worker.arm(failpoint)
-    op_id = await stage.client.start(vnf_id, "instantiate", stage.instantiate)
-    await until(lambda: any(worker.held for worker in workers), f"{failpoint} is reached")
-    for worker in workers:
-        worker.disarm()
-    sleeper = next(worker for worker in workers if worker.held)
+    sleeper, op_id = await first_held(workers, failpoint, stage.client.start(vnf_id, "instantiate", stage.instantiate))
     op_occ = await stage.client.ended(op_id)
     assert op_occ["operationState"] == "COMPLETED", op_occ
     if failpoint == "script.reported":
