@@ -197,6 +197,15 @@ def test_given_ports_keep_their_ids(two_vdus: Flavour) -> None:
     assert info.vnf_virtual_link_resource_info == ()
 
 
+def test_a_given_port_of_a_cp_that_only_the_former_vnfd_knew(two_vdus: Flavour) -> None:
+    link = ext_link(ext_cp("VDU1_CP1", port="mine"), ext_cp("VDU2_CP1"), ports={"mine": "p-given"})
+    cps = {name: cp for name, cp in two_vdus.cps.items() if name != "VDU1_CP1"}
+    order = order_of(msgspec.structs.replace(two_vdus, cps=cps), extVirtualLinks=[link])
+    info = _info(order, TWO, [*PORTS[1:], _port("p-given", "s1", ("x", "10.1.1.1"))])
+    vnfc = next(item for item in info.vnfc_resource_info if item.id == "s1")
+    assert {cp.cpd_id: cp.vnf_ext_cp_id for cp in vnfc.vnfc_cp_info} == {"VDU1_CP1": "cp-p-given", "VDU1_CP2": None}
+
+
 def test_several_configs_go_to_the_ports_that_have_their_addresses(asg: Flavour) -> None:
     fixed = ext_cp("VDU1_CP1", fixed="10.0.0.2")["cpConfig"]["cfg-VDU1_CP1"]
     configs = {"any": ext_cp("x")["cpConfig"]["cfg-x"], "two": fixed}

@@ -194,9 +194,10 @@ class View:
         return [port for port in self.ports if self.link_of(port) == link_id]
 
     def link_of(self, port: ConnectedPort) -> str | None:
-        """The internal virtual link that a port is on."""
+        """The internal virtual link that a port is on; ``None``, too, for a CP that only a former VNFD knew."""
         flavour = self.known.flavour
-        return (flavour.vip_cps.get(port.cp_id) or flavour.cps[port.cp_id]).virtual_link_id
+        cp = flavour.vip_cps.get(port.cp_id) or flavour.cps.get(port.cp_id)
+        return cp.virtual_link_id if cp else None
 
     def is_vip(self, port: ConnectedPort) -> bool:
         """Whether a port keeps a virtual address."""
