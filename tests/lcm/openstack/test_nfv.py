@@ -35,7 +35,8 @@ def test_all_leaves_of_the_samples_are_filled(asg: Flavour, two_vdus: Flavour) -
     link = ext_link(ext_cp("VDU1_CP1"))
     made = _made(order_of(asg, extVirtualLinks=[link]))
     assert set(made.files) == {"VDU1.yaml"}
-    assert asg.base_hot and made.template == parsed_text(asg.base_hot.template)
+    assert asg.base_hot
+    assert made.template == parsed_text(asg.base_hot.template)
     assert made.parameters == {
         "nfv": {
             "VDU": {

@@ -12,6 +12,7 @@ Rules of this module:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cached_property
 from typing import Any, cast
 
 import msgspec
@@ -33,7 +34,7 @@ from forestay_lcm.domain.connection_points import vdu_cp_id
 from forestay_lcm.domain.merge_patch import merge_patch
 
 
-class Sources(msgspec.Struct, frozen=True, kw_only=True):
+class Sources(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """Where the values of ``nfv`` come from.
 
     :ivar links: the external virtual links after the operation.
@@ -51,6 +52,13 @@ class Sources(msgspec.Struct, frozen=True, kw_only=True):
     granted: Mapping[str, str] = {}
     counts: Mapping[str, int] = {}
     before: Json = {}
+
+    @cached_property
+    def zones(self) -> dict[str, str]:
+        """The zones that the grant has chosen, by the id of the definition that each is for."""
+        zones = {zone.id: zone.zone_id for zone in self.grant.zones}
+        infos = self.grant.add_resources
+        return {info.resource_definition_id: zones[info.zone_id] for info in infos if info.zone_id in zones}
 
 
 def nfv_parameter(template: Json, sources: Sources) -> Json:
@@ -158,16 +166,15 @@ def _value(path: Path, sources: Sources) -> Any:
     value = source(sources, name, *rest) if source else None
     if value is not None or (source and leaf != "locationConstraints"):
         return value
-    known = [value_at(sources.before, path)]
-    if source is None and name.index is not None:
-        known += [value_at(sources.before, (group, other, leaf, *rest)) for other in _siblings(sources, group, name)]
+    others = _siblings(sources, group, name) if source is None and name.index is not None else ()
+    known = (value_at(sources.before, (group, text, leaf, *rest)) for text in (node, *others))
     return next((value for value in known if value not in (None, ...)), None)
 
 
-def _siblings(sources: Sources, group: str | int, name: Name) -> list[str]:
+def _siblings(sources: Sources, group: str | int, name: Name) -> Iterator[str]:
     """The names of a node at other VNFCs: what only the requester knows, he said of one for all."""
     nodes, there = nodes_of(sources.flavour), sources.before.get(str(group)) or {}
-    return [text for text in there if name_of(text, nodes).node == name.node]
+    return (text for text in there if text.startswith(name.node) and name_of(text, nodes).node == name.node)
 
 
 def _compute_flavour(sources: Sources, name: Name) -> str | None:
@@ -185,11 +192,10 @@ def _image(sources: Sources, name: Name) -> str | None:
 
 
 def _zone(sources: Sources, name: Name) -> str | None:
-    grant = sources.grant
-    ours = _computes(sources, name.node) if name.index is None else {sources.granted.get(str(name))}
-    zones: dict[str | None, str] = {zone.id: zone.zone_id for zone in grant.zones}
-    chosen = (zones.get(info.zone_id) for info in grant.add_resources if info.resource_definition_id in ours)
-    return next(filter(None, chosen), None)
+    if name.index is not None:
+        return sources.zones.get(sources.granted.get(str(name), ""))
+    ours = _computes(sources, name.node)
+    return next((zone for definition, zone in sources.zones.items() if definition in ours), None)
 
 
 def _capacity(sources: Sources, name: Name) -> int:
