@@ -96,6 +96,14 @@ async def test_what_is_made_through_v2(config: BaseConfig) -> None:
         await v1.done(await v1.post(f"{INSTANCES}/{id_}/terminate", {"terminationType": "FORCEFUL"}))
 
 
+async def test_the_default_vim_has_its_own_id(config: BaseConfig) -> None:
+    async with speaking(config, ScriptedVim()) as (v1, v2, _):
+        path = f"{INSTANCES}/{await v2.create()}"
+        await v1.done(await v1.post(f"{path}/instantiate", {"flavourId": "simple"}))
+        [vim] = (await v1.get(path)).body["vimConnectionInfo"]
+        assert vim["id"] == vim["vimId"] == VIM_ID
+
+
 async def test_packages(config: BaseConfig) -> None:
     async with speaking(config) as (v1, _, lcm):
         path = await create(v1)

@@ -10,7 +10,7 @@ from forestay_events.errors import Rejected
 from forestay_lcm.api.v1.refusals import refused_in_v1
 from forestay_lcm.api.v1.representation import notification_v1
 from forestay_lcm.api.v1.requests import HEAL_STORAGE, VnfInfoModificationRequestV1, modification, translated
-from forestay_lcm.api.v1.shapes import request_v1, request_v2
+from forestay_lcm.api.v1.shapes import patch_in_camel_case, request_v1, request_v2
 from forestay_sol.vnflcm import (
     ChangeExtVnfConnectivityRequest,
     HealVnfRequest,
@@ -55,9 +55,7 @@ def test_there_and_back() -> None:
     assert translated(V1, InstantiateVnfRequest, {}) == msgspec.convert(V2, InstantiateVnfRequest)
 
 
-@pytest.mark.parametrize(
-    ("tenant", "member"), [("nfv", "project"), ("6c2b9fa1d1f64f3ea2f3a0f6a4d1c9be", "projectId")]
-)
+@pytest.mark.parametrize(("tenant", "member"), [("nfv", "project"), ("6c2b9fa1d1f64f3ea2f3a0f6a4d1c9be", "projectId")])
 def test_keystone_v2_is_v3_with_tenants(tenant: str, member: str) -> None:
     old = {"id": "site", "vimType": "ETSINFV.OPENSTACK_KEYSTONE.V_2", "accessInfo": {"tenant": tenant, "username": "u"}}
     request = request_v2({"flavourId": "simple", "vimConnectionInfo": [old]})
@@ -136,6 +134,14 @@ def test_changes_ask_the_class_that_has_made_the_vnf() -> None:
     assert as_json(translated({}, HealVnfRequest, made))["additionalParams"] == named | {"all": True}
     other = named | {"lcm-operation-user-data-class": "Other"}
     assert as_json(translated(scale | {"additionalParams": other}, ScaleVnfRequest, made))["additionalParams"] == other
+
+
+def test_a_patch_may_name_members_as_tacker_does() -> None:
+    entry = {"id": "site", "vim_id": "v", "vim_type": "openstack", "interface_info": {"a_b": 1}, "access_info": {}}
+    meant = {"id": "site", "vimId": "v", "vimType": "openstack", "interfaceInfo": {"a_b": 1}, "accessInfo": {}}
+    patch = {"vnfInstanceName": "n", "vimConnectionInfo": [entry, meant, None]}
+    assert patch_in_camel_case(patch) == {"vnfInstanceName": "n", "vimConnectionInfo": [meant, meant, None]}
+    assert patch_in_camel_case({"vimConnectionInfo": "x"}) == {"vimConnectionInfo": "x"}
 
 
 def test_modification() -> None:

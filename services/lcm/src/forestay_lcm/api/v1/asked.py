@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
+import msgspec
 from forestay_events.errors import Rejected
 from forestay_lcm.api.tasks import Asked
 from forestay_lcm.api.v1.requests import translated
 from forestay_lcm.catalogue import connection_of
 from forestay_sol.body import decode
-from forestay_sol.vnflcm import TaskRequest, VimConnectionInfo, VimConnections
+from forestay_sol.vnflcm import InstantiateVnfRequest, TaskRequest, VimConnectionInfo, VimConnections
 
 T = TypeVar("T", bound=TaskRequest)
 
@@ -22,7 +23,14 @@ class AskedV1(Asked):
         connections: VimConnections = getattr(request, "vim_connection_info", {})
         for info in connections.values():
             await self._check_region(info)
+        if isinstance(request, InstantiateVnfRequest) and not connections:
+            return msgspec.structs.replace(request, vim_connection_info=await self._default())
         return request
+
+    async def _default(self) -> VimConnections:
+        """The project's default VIM, if it has one: version 1 knows it by its own id, not as ``default``."""
+        known = await self.catalogue.default_vim(self.project)
+        return {known.id: VimConnectionInfo(vim_id=known.id, vim_type=connection_of(known).vim_type)} if known else {}
 
     async def _check_region(self, info: VimConnectionInfo) -> None:
         """Version 1 may name a region beside the id of a registered VIM, which is used in one region.

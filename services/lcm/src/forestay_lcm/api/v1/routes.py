@@ -17,12 +17,13 @@ from forestay_lcm.api.v1.refusals import refused_in_v1
 from forestay_lcm.api.v1.representation import LinksV1
 from forestay_lcm.api.v1.requests import BODIES, VnfInfoModificationRequestV1, modification
 from forestay_lcm.api.v1.resources import VnfInstanceV1, VnfLcmOpOccV1
+from forestay_lcm.api.v1.shapes import patch_in_camel_case
 from forestay_lcm.api.v2 import LcmV2
 from forestay_lcm.catalogue import Catalogue
 from forestay_lcm.reads import Vnfs
 from forestay_lcm.vnf_snapshots.reads import SnapshotReads
 from forestay_sol.api import VNFLCM_V1, VNFLCM_V2, Handler, Route
-from forestay_sol.body import decode, decode_optional
+from forestay_sol.body import convert, decode, decode_optional
 from forestay_sol.caller import caller
 from forestay_sol.versions import versions
 from forestay_sol.vnflcm import VnfInstance, VnfLcmOpOcc
@@ -78,7 +79,7 @@ class LcmV1(LcmV2):
         return answer([self._links.of_instance(document) for document in listed.documents], link=listed.link)
 
     async def modify(self, request: web.Request) -> web.Response:
-        given = await decode(request, VnfInfoModificationRequestV1)
+        given = convert(patch_in_camel_case(await decode(request, dict[str, Any])), VnfInfoModificationRequestV1)
         vnfd_id = None
         if given.vnfd_id is UNSET and given.vnf_pkg_id is not UNSET:
             vnfd_id = await self._catalogue.vnfd_id_of(caller(request).project, given.vnf_pkg_id)

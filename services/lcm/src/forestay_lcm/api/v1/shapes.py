@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 Json = dict[str, Any]
 
@@ -16,6 +16,9 @@ _OPENSTACK, _KUBERNETES = "ETSINFV.OPENSTACK_KEYSTONE.V_3", "ETSINFV.KUBERNETES.
 #: Whoever says Keystone v2, which is no more, means an OpenStack: Tacker never looked at the type.
 VIM_TYPES = {"openstack": _OPENSTACK, "ETSINFV.OPENSTACK_KEYSTONE.V_2": _OPENSTACK, "kubernetes": _KUBERNETES}
 _ID = re.compile("[0-9a-f]{32}")
+_IN_CAMEL_CASE = {
+    "vim_id": "vimId", "vim_type": "vimType", "interface_info": "interfaceInfo", "access_info": "accessInfo"
+}  # fmt: skip
 _VIM_TYPES_V1 = {_OPENSTACK: "openstack", _KUBERNETES: "kubernetes", "ETSINFV.HELM.V_3": "kubernetes"}
 
 
@@ -37,6 +40,18 @@ def request_v1(body: Json) -> Json:
     if "extVirtualLinks" in body:
         changed["extVirtualLinks"] = [_link(link, _configs_v1) for link in body["extVirtualLinks"]]
     return changed
+
+
+def patch_in_camel_case(body: Json) -> Json:
+    """A patch of an instance; the VIM connections in Tacker's have the names of its objects (``vim_id``)."""
+    entries: Any = body.get("vimConnectionInfo")
+    if not isinstance(entries, list):
+        return body
+    renamed = [
+        {_IN_CAMEL_CASE.get(name, name): value for name, value in entry.items()} if isinstance(entry, dict) else entry
+        for entry in cast("list[Any]", entries)
+    ]
+    return body | {"vimConnectionInfo": renamed}
 
 
 def connections_v2(connections: Iterable[Json]) -> Json:
