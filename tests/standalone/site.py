@@ -106,9 +106,11 @@ class TestSite:
 
     async def stored(self) -> Json:
         """What is stored: heads of the streams, a digest of each table, blobs, stacks in the cloud."""
-        heads = {name: await self.platform.store.head(name) for name in STREAMS}
+        heads: dict[str, int] = {}
+        while (now := {name: await self.platform.store.head(name) for name in STREAMS}) != heads:
+            heads = now
+            await self._settled(heads)
         found: Json = {"heads": heads, "tables": {}, "blobs": set[str]()}
-        await self._settled(heads)
         for schema, table in await self.tables():
             rows = await self.platform.pool.fetch(f'SELECT * FROM "{schema}"."{table}"')  # noqa: S608
             digest = hashlib.sha256(b"\0".join(sorted(repr(tuple(row)).encode() for row in rows))).hexdigest()
@@ -138,6 +140,9 @@ class TestSite:
                         await asyncio.sleep(0.02)
                         query = f"SELECT position FROM {schema}.checkpoint WHERE stream = $1"  # noqa: S608
                         position = await pool.fetchval(query, stream)
+            for schema, table in await self.tables():
+                while table == "outbox" and await pool.fetchval(f"SELECT count(*) FROM {schema}.outbox"):  # noqa: S608
+                    await asyncio.sleep(0.02)
 
 
 @asynccontextmanager

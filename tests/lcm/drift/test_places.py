@@ -91,7 +91,7 @@ async def test_a_vim_that_hangs_is_asked_once_and_no_other_waits_for_it(site: Si
         for vnf_id in lost:
             await site.moved(vnf_id, {"endpoint": dead.url})
         comparison = asyncio.create_task(site.watch.compare())
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while not (found := await site.known()):
                 await asyncio.sleep(0.02)
         assert [each["vnfInstanceId"] for each in found] == [here]
@@ -147,7 +147,7 @@ async def test_a_connection_that_an_older_api_has_let_through_harms_nobody_else(
     )
     async with watch:
         running, found = asyncio.create_task(watch.run()), list[dict[str, Any]]()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while not running.done() and not (found := await site.known()):
                 await asyncio.sleep(0.05)
         assert not running.done(), running.exception()
@@ -214,7 +214,7 @@ async def test_what_a_failed_instantiate_has_left_in_a_vim_of_its_own_is_found(s
         assert (found["kind"], found["vnfInstanceId"]) == ("ORPHANED", vnf_id)
         site.clock.ahead = timedelta(seconds=61)
         await site.watch.compare()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while await cloud.heat.find(f"vnf-{vnf_id}") is not None:
                 await asyncio.sleep(0.05)
         assert await site.findings() == []
