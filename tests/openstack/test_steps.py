@@ -12,6 +12,7 @@ import pytest
 from forestay_csar import read_package
 from forestay_lcm.adapters.openstack.cloud import Cloud, Clouds
 from forestay_lcm.adapters.openstack.job import Order
+from forestay_lcm.adapters.openstack.orders import without_bit_rates
 from forestay_sol.vnfd import Flavour
 from forestay_sol.vnflcm import InstantiatedVnfInfo
 from msgspec.structs import replace
@@ -87,7 +88,7 @@ async def cloud() -> AsyncIterator[Cloud]:
 
 
 def flavour(name: str, tmp: Path) -> Flavour:
-    return read_package(build_csar(PACKAGES / name, tmp / f"{name}.zip")).vnfd.flavour()
+    return without_bit_rates(read_package(build_csar(PACKAGES / name, tmp / f"{name}.zip")).vnfd.flavour())
 
 
 @pytest.fixture

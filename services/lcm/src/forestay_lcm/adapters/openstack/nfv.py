@@ -85,7 +85,7 @@ def _filled(base: Json, paths: list[Path], sources: Sources) -> Json:
     if missing := sorted({"/".join(map(str, path)) for path in paths if _is_missing(nfv, path)}):
         raise unusable(
             f"No value for {', '.join(missing)} of the template parameter 'nfv': neither the grant, the request "
-            "nor the VNFD has one. Give it in additionalParams.nfv."
+            "nor the VNFD has one. Give it in additionalParams.nfv; that of a CP comes with extVirtualLinks."
         )
     return nfv
 
