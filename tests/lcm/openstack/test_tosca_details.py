@@ -9,6 +9,7 @@ import pytest
 import yaml
 from forestay_csar import read_package
 from forestay_lcm.adapters.openstack.cloud import Clouds
+from forestay_lcm.adapters.openstack.hot import without_links
 from forestay_lcm.adapters.openstack.tosca import base_hot_of
 from forestay_lcm.executor import Confirmed
 from forestay_simvim import OpenStackSimulator
@@ -118,6 +119,12 @@ def test_the_templates(flavour: Flavour) -> None:
     assert port["binding:vnic_type"] == "virtio-forwarder"
     assert port["security_groups"] == [{"get_param": "VDU1_CP1_security"}]
     assert "security_groups" not in front["VDU1_CP2"]["properties"]
+
+
+def test_a_link_of_somebody_else_has_its_own_bit_rate(flavour: Flavour) -> None:
+    top: Json = yaml.safe_load(base_hot_of(flavour).template)
+    left = without_links(top, {"internalVL1": "net-1"})["resources"]
+    assert [name for name in left if name.startswith("internalVL1")] == []
 
 
 async def test_the_vnf(sim: OpenStackSimulator, clouds: Clouds, flavour: Flavour) -> None:

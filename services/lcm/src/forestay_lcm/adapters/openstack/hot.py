@@ -2,8 +2,8 @@
 
 Rules of this module: pure; the given template stays as it is.
 
-* Internal virtual links that somebody else manages leave the template with their subnets, and references become the
-  given network's id.
+* Internal virtual links that somebody else manages leave the template with their subnets and bit rates, and references become
+  the given network's id.
 * A property whose leaf of ``nfv`` is null or not there leaves it, because Heat takes that for an empty text, which is
   no address and no zone. A nested template keeps those of its properties for which it has no default.
 """
@@ -69,10 +69,11 @@ def without_nulls(template: Json, parameters: Json, optional: Mapping[str, Colle
 def without_links(template: Json, networks: Mapping[str, str]) -> Json:
     """The template without these virtual links; ``networks`` are the given networks' ids by virtual link."""
     resources: Json = template["resources"]
+    limits = {f"{link}_{part}" for link in networks for part in ("qospolicy", "bandwidth")}
     gone = {
         name
         for name, resource in resources.items()
-        if name in networks or (resource.get("type") == SUBNET and _network_of(resource) in networks)
+        if name in limits or name in networks or (resource.get("type") == SUBNET and _network_of(resource) in networks)
     }
     kept = {name: _detached(resource, networks, gone) for name, resource in resources.items() if name not in gone}
     return template | {"resources": kept}
