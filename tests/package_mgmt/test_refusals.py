@@ -134,6 +134,8 @@ def test_packed_folder_instead_of_its_content(files: Files, pack: Pack) -> None:
         (FLAVOUR, "{VDU1_scale: {scale_level: 2}}", "{other: {scale_level: 2}}", "aspect-undefined"),
         (FLAVOUR, "{scale_level: 2}", "{scale_level: 3}", "scale-level-range"),
         (FLAVOUR, "max_scale_level: 2", "max_scale_level: many", "yaml-type"),
+        (FLAVOUR, "max_scale_level: 2", "max_scale_level: 100000000", "vnfc-count"),
+        (FLAVOUR, "number_of_instances: 3}", "number_of_instances: 100000000}", "vnfc-count"),
         (FLAVOUR, "step_deltas: [delta_1]", "step_deltas: [delta_1, delta_1, delta_1]", "step-deltas-length"),
     ],
 )

@@ -188,6 +188,12 @@ MEMBERS = [
     ),
     instantiate(
         400,
+        "64",
+        pointer=f"{_ADDRESS}/ipOverEthernet/ipAddresses/0/numDynamicAddresses",
+        extVirtualLinks=address(type="IPV4", numDynamicAddresses=1_000_000_000),
+    ),
+    instantiate(
+        400,
         "array",
         pointer=f"{_ADDRESS}/ipOverEthernet/ipAddresses/0/fixedAddresses",
         extVirtualLinks=address(type="IPV4", fixedAddresses="10.0.0.1"),

@@ -41,7 +41,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     ``ratio`` (unpacked to packed) counts from ``ratio_from`` on: a few well-compressed megabytes harm nobody.
     ``yaml_nodes`` are the values in all YAML files together. ``named`` are the elements of a topology's section, the steps of an
     aspect and a type's ancestors, ``levels`` the flavours, aspects and levels: what is read of them grows with their product.
-    ``model`` is the encoded VNFD, which has to fit into one event.
+    ``model`` is the encoded VNFD, which has to fit into one event. ``vnfcs`` are those that a flavour may come to.
     """
 
     members: int = 10_000
@@ -57,6 +57,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     named: int = 1000
     levels: int = 100
     model: int = 900_000
+    vnfcs: int = 10_000
 
 
 class _Window(io.RawIOBase):

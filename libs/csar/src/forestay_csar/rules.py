@@ -89,6 +89,7 @@ _ERRORS = {
     "artifact-missing": "Pack the file, or correct its path: beside the definitions, or from the CSAR's root.",
     "chart-missing": "Pack the chart as a .tgz or as a folder with Chart.yaml, or correct its path.",
     "step-deltas-length": "Name one delta for all steps, or one for each step of the aspect.",
+    "vnfc-count": "Lower number_of_instances or max_scale_level.",
     "aspect-undefined": "Define the aspect in ScalingAspects, or correct its name.",
     "scale-level-range": "Stay within the aspect's max_scale_level.",
     "level-undefined": "Define the level in InstantiationLevels, or correct its name.",

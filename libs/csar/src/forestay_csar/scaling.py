@@ -13,7 +13,7 @@ Meaning of the policies: ETSI GS NFV-SOL 001 clause 6.10.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Literal
 
 import msgspec
@@ -71,6 +71,7 @@ def read_policies(
     }
     aspects = _aspects(policies["ScalingAspects"], policies["VduScalingAspectDeltas"], definitions)
     levels, default = _levels(policies, aspects, vdus, topology.file, definitions.limits.levels)
+    _check_vnfcs(vdus.values(), aspects.values(), levels.values(), topology.file, definitions.limits.vnfcs)
     return Policies(
         vdus=vdus,
         aspects=aspects,
@@ -216,6 +217,23 @@ def _level(
             if (stated := by_level.at(name))
         },
     )
+
+
+def _check_vnfcs(
+    vdus: Iterable[Vdu],
+    aspects: Collection[ScalingAspect],
+    levels: Iterable[InstantiationLevel],
+    file: str,
+    most: int,
+) -> None:
+    """One number in a VNFD makes as many resources as it says, and grants that name each of them."""
+    scaled_out = sum(
+        vdu.initial_instances + sum(aspect.added(vdu.id, aspect.max_scale_level) for aspect in aspects) for vdu in vdus
+    )
+    highest = max([scaled_out, *(sum(level.vdu_counts.values()) for level in levels)])
+    if highest > most:
+        message = f"{file}: the flavour may come to {highest} VNFCs at its highest level; at most {most}."
+        raise PackageInvalid("vnfc-count", message, file=file)
 
 
 def _scale_level(aspect_id: str, scale_level: Tree, aspects: Mapping[str, ScalingAspect]) -> int:

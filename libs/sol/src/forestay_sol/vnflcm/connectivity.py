@@ -15,6 +15,9 @@ from forestay_sol.vnflcm.base import Count, FreeKeyValuePairs, Identifier, Sol
 IpVersion = Literal["IPV4", "IPV6"]
 MacAddress = Annotated[str, Meta(pattern=r"^([0-9A-Fa-f]{2}[:-]){5}[0-9A-Fa-f]{2}$")]
 
+MOST_ADDRESSES = 64
+"""Dynamic addresses of a connection point: one number in a request must not grow without bounds."""
+
 _ADDRESS = {"IPV4": IPv4Address, "IPV6": IPv6Address}
 
 
@@ -50,7 +53,7 @@ class IpAddressData(Sol, frozen=True, kw_only=True):
 
     type: IpVersion
     fixed_addresses: Annotated[tuple[str, ...], Meta(min_length=1)] | None = None
-    num_dynamic_addresses: Annotated[int, Meta(ge=1)] | None = None
+    num_dynamic_addresses: Annotated[int, Meta(ge=1, le=MOST_ADDRESSES)] | None = None
     address_range: AddressRange | None = None
     subnet_id: Identifier | None = None
 
