@@ -151,8 +151,10 @@ async def test_modification_answers_what_changed(serve: Serve, asg: bytes) -> No
         assert (await server.ask("PATCH", path, data=body, headers=merge_patch)) == (200, msgspec.json.decode(body))
         changes = {"operationalState": "DISABLED", "userDefinedData": {"a": None, "b": {"d": 3}}}
         assert await server.ask("PATCH", path, json=changes) == (200, changes)
+        partly = {"userDefinedData": {"b": {"c": 2, "d": 3}, "e": 1}}
+        assert await server.ask("PATCH", path, json=partly) == (200, {"userDefinedData": {"e": 1}})
         after = await server.show(info["id"])
-        assert (after["operationalState"], after["userDefinedData"]) == ("DISABLED", {"b": {"c": 2, "d": 3}})
+        assert (after["operationalState"], after["userDefinedData"]) == ("DISABLED", {"b": {"c": 2, "d": 3}, "e": 1})
         for again in (
             {"operationalState": "DISABLED"},
             {"userDefinedData": {"b": {"d": 3}}},

@@ -117,13 +117,18 @@ class PackageApi:
         }
         if not changes:
             raise Rejected(400, "Give operationalState, userDefinedData or both.", pointer="")
+        sender, package_id = caller(request), request.match_info["vnfPkgId"]
+        before = (await self._commands.current(sender, package_id)).user_defined_data
         try:
-            await self._commands.send(caller(request), request.match_info["vnfPkgId"], ModifyPackage(**changes))
+            await self._commands.send(sender, package_id, ModifyPackage(**changes))
         except Rejected as error:
             if error.status == 400:
                 error.status = self._edition.not_onboarded
             raise
-        return answer(wanted)
+        if wanted.user_defined_data is UNSET:
+            return answer(wanted)
+        changed = {name: value for name, value in wanted.user_defined_data.items() if before.get(name) != value}
+        return answer(msgspec.structs.replace(wanted, user_defined_data=changed))
 
     async def delete(self, request: web.Request) -> web.Response:
         """Delete a package and, unless another one shares it, its content (SOL005 9.4.3.3.5)."""
