@@ -137,10 +137,12 @@ async def test_a_data_volume_is_taken_away_reverted_and_given_back(
     server = now.vnfc_resource_info[0].id
     assert (server == then) is not healed
     order = replace(order_for("REVERT_TO_SNAPSHOT", info, asg, **SNAPSHOT), vnfc_snapshots={server: then})
+    sim.cloud.settings.build["server"] = 0.2  # Nova neither takes nor gives back a volume while it rebuilds
     await carry_out(cloud, order, info, "revert-snapshot", op_id="op2")
     assert len(sim.journal.effects("volume revert")) == len(sim.journal.effects("server rebuild")) == 1
     seen = (await cloud.cinder.volumes([volume]))[volume]
     assert (seen.status, seen.servers) == ("in-use", (server,))
+    assert [entry.status for entry in sim.journal.entries(service="nova", path="/os-volume_attachments")].count(409)
 
 
 def having(info: InstantiatedVnfInfo, volume: str) -> InstantiatedVnfInfo:

@@ -172,7 +172,8 @@ _STARTS_FROM = {"os-start": ("stopped",), "os-stop": ("active", "error")}
 
 
 def action(call: Call) -> Reply:
-    row, compute, name, reply = _own(call), call.cloud.nova, next(iter(call.body or {}), ""), Reply(202)
+    compute, name, reply = call.cloud.nova, next(iter(call.body or {}), ""), Reply(202)
+    row = _own(call) if name == "os-resetState" else _idle(call, name.removeprefix("os-"))
     _expect_state(row, name)
     if name == "os-resetState":
         compute.set_status(row, call.body[name]["state"].upper())
@@ -247,8 +248,16 @@ def volume_attachments(call: Call) -> dict[str, Any]:
             "attachment_id": v["attachments"][0]["attachment_id"], "bdm_uuid": v["id"]} for v in rows]}  # fmt: skip
 
 
-def attach_volume(call: Call) -> dict[str, Any]:
+def _idle(call: Call, name: str) -> Row:
+    """The server, if it has no task, as Nova wants it of an action."""
     row = _own(call)
+    if task := row["OS-EXT-STS:task_state"]:
+        raise ServiceError("Conflict", 409, f"Cannot '{name}' instance {row['id']} while it is in task_state {task}")
+    return row
+
+
+def attach_volume(call: Call) -> dict[str, Any]:
+    row = _idle(call, "attach_volume")
     volume = call.cloud.cinder.get(call.member("volumeAttachment")["volumeId"])
     device = f"/dev/vd{chr(98 + len(call.cloud.cinder.of_server(row['id'])))}"
     call.cloud.cinder.attach(volume, row["id"], device)
@@ -257,7 +266,8 @@ def attach_volume(call: Call) -> dict[str, Any]:
 
 
 def detach_volume(call: Call) -> Reply:
-    volume = next((v for v in call.cloud.cinder.of_server(_own(call)["id"]) if v["id"] == call.path["volume"]), None)
+    row = _idle(call, "detach_volume")
+    volume = next((v for v in call.cloud.cinder.of_server(row["id"]) if v["id"] == call.path["volume"]), None)
     if volume is None:
         raise ServiceError("NotFound", 404, f"volume_id not found: {call.path['volume']}")
     call.cloud.cinder.detach(volume)

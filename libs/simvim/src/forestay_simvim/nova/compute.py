@@ -186,11 +186,18 @@ class Compute:
         return image
 
     def rebuild(self, row: Row, wanted: dict[str, Any]) -> None:
-        """Put another image on the server's disk; it keeps its id, its ports and whether it runs."""
+        """Put another image on the server's disk, which takes as long as to build it; it keeps its id, its ports and whether
+        it runs."""
         row["image"] = {"id": self.images.get(wanted["imageRef"])["id"]}
         row["metadata"] = dict(wanted.get("metadata") or row["metadata"])
-        if row["OS-EXT-STS:vm_state"] != "stopped":
-            self.set_status(row, "ACTIVE")
+        status = "SHUTOFF" if row["OS-EXT-STS:vm_state"] == "stopped" else "ACTIVE"
+        self.servers.change(row, status="REBUILD", **{"OS-EXT-STS:task_state": "rebuilding"})
+        asyncio.get_running_loop().call_later(self.settings.build.get("server", 0.0), self._rebuilt, row, status)
+
+    def _rebuilt(self, row: Row, status: str) -> None:
+        if self.servers.get(row["id"]) is row:
+            self.set_status(row, status)
+            self.servers.change(row, **{"OS-EXT-STS:task_state": None})
 
     def set_status(self, row: Row, status: str) -> None:
         """Set the status and the states behind it."""

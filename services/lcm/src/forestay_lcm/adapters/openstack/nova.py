@@ -87,12 +87,18 @@ class Nova:
             return
 
     async def attach(self, server: str, volume: str) -> None:
-        """Start to attach a volume."""
+        """Start to attach a volume.
+
+        :raises AlreadyExists: 409, the server has another task, or the volume a server.
+        """
         body = {"volumeAttachment": {"volumeId": volume}}
         await self._cloud.request(SERVICE, "POST", f"/servers/{server}/os-volume_attachments", body=body, acts=True)
 
     async def detach(self, server: str, volume: str) -> None:
-        """Start to detach a volume; one that is not attached is fine."""
+        """Start to detach a volume; one that is not attached is fine.
+
+        :raises AlreadyExists: 409, the server has another task.
+        """
         try:
             path = f"/servers/{server}/os-volume_attachments/{volume}"
             await self._cloud.request(SERVICE, "DELETE", path, acts=True)

@@ -12,6 +12,8 @@ Rules of this module:
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+
 from forestay_events.errors import Permanent
 from forestay_sol.vnflcm import VnfcResourceInfo
 
@@ -78,14 +80,20 @@ async def _rebuild(cloud: Cloud, job: Job, found: Found, vnfc: VnfcResourceInfo,
     if image is not None and server.metadata.get(_NOTE) != job.op_id:
         await job.fence()
         arguments = {"imageRef": image.id, "metadata": server.metadata | {_NOTE: job.op_id}}
-        try:
-            await cloud.nova.act(server.id, "rebuild", arguments)
-        except AlreadyExists as error:
-            return str(error)
-        return f"server {server.id} is being rebuilt"
+        rebuilding = cloud.nova.act(server.id, "rebuild", arguments)
+        return await _unless_busy(rebuilding) or f"server {server.id} is being rebuilt"
     if server.status == "ERROR":
         raise Permanent(f"Server {server.id} went to ERROR: {server.fault}", status=422, title="Rebuild failed")
     return f"server {server.id} is {server.status}" if server.task or server.status == "REBUILD" else ""
+
+
+async def _unless_busy(call: Awaitable[None]) -> str:
+    """Why Nova refuses a call as yet, ``""`` when it does not: to a server with a task it does nothing else."""
+    try:
+        await call
+    except AlreadyExists as error:
+        return str(error)
+    return ""
 
 
 async def _revert_volume(cloud: Cloud, job: Job, found: Found, vnfc: VnfcResourceInfo, volume: Volume) -> str:
@@ -97,14 +105,14 @@ async def _revert_volume(cloud: Cloud, job: Job, found: Found, vnfc: VnfcResourc
             return ""
         case "in-use", False:
             await job.fence()
-            await cloud.nova.detach(vnfc.id, volume.id)
+            return await _unless_busy(cloud.nova.detach(vnfc.id, volume.id)) or f"volume {volume.id} leaves {vnfc.id}"
         case "available", False if part is not None:
             await job.fence()
             await cloud.cinder.revert(volume.id, part.id)
             await cloud.cinder.note(volume.id, _NOTE, job.op_id)
         case "available", True:
             await job.fence()
-            await cloud.nova.attach(vnfc.id, volume.id)
+            return await _unless_busy(cloud.nova.attach(vnfc.id, volume.id)) or f"volume {volume.id} joins {vnfc.id}"
         case _ if volume.status.startswith("error"):
             raise Permanent(f"Volume {volume.id} is in {volume.status}.", status=422, title="Revert failed")
         case _:
