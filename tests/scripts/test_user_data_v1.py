@@ -61,6 +61,10 @@ class First(AbstractUserData):
         assert tools.create_cpd_vl_dict(base_hot_dict, inst_req_info) == {"VDU1_CP1": networks["VDU1_CP1"]["network"]}
         assert tools.create_vdu_flavor_dict(vnfd_dict) == {"VDU1": {"ram": 512, "vcpus": 1}}
         made = tools.create_final_param_dict(asked, flavors, images, networks)
+        plain = tools.create_cpd_vl_dict(base_hot_dict, inst_req_info)
+        assert tools.create_final_param_dict(asked, flavors, images, plain)["nfv"]["CP"]["VDU1_CP1"] == {
+            "network": plain["VDU1_CP1"]
+        }
         made["nfv"]["vdu"] = {"VDU1": {"zone": "nova"}}
         made["nfv"]["desired_capacity"] = tools.create_desired_capacity_dict(base_hot_dict, vnfd_dict, inst_req_info)
         return {**made, **given}

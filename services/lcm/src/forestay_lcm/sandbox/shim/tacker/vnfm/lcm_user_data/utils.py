@@ -53,12 +53,14 @@ def _asked(node: Any) -> Iterator[list[Any]]:
 
 
 def create_final_param_dict(param_dict: Json, vdu_flavor_dict: Json, vdu_image_dict: Json, cpd_vl_dict: Json) -> Json:
-    """The parameters with ``flavor`` and ``image`` of each VDU, ``network`` and ``fixed_ips`` of each CP."""
+    """The parameters with ``flavor`` and ``image`` of each VDU, ``network`` and ``fixed_ips`` of each CP (of
+    :func:`create_cpd_vl_dict` only ``network``)."""
     final = copy.deepcopy(param_dict)
     for name, vdu in final["nfv"].get("VDU", {}).items():
         vdu |= {"flavor": vdu_flavor_dict.get(name), "image": vdu_image_dict.get(name)}
     for name, cp in final["nfv"].get("CP", {}).items():
         given = (cpd_vl_dict or {}).get(name) or {}
+        given = {"network": given} if isinstance(given, str) else given
         cp |= {leaf: given[leaf] for leaf in ("network", "fixed_ips") if leaf in given}
     return final
 
