@@ -11,6 +11,7 @@ import pytest
 from forestay_lcm.adapters.openstack.cloud import Clouds
 from forestay_lcm.adapters.openstack.glance import Glance
 from forestay_lcm.domain.commands import Cancel, Instantiate
+from forestay_lcm.drift.orphans import tagged
 from forestay_simvim import CallFault, OpenStackSimulator, ResourceFault, SimConfig
 from forestay_sol.vnflcm import InstantiateVnfRequest
 
@@ -48,19 +49,28 @@ async def test_the_stack_that_an_abandoned_heal_has_made_is_where_the_vnf_lives(
     assert "ALL" not in {each.get("healing") for each in found}
 
 
-async def test_a_stack_that_is_named_for_a_vnf_that_lives_elsewhere_goes_with_that(site: Site) -> None:
-    """Two URLs may lead to one cloud: as long as the VNF lives, it may live in it."""
+async def test_a_stack_that_is_named_for_a_vnf_that_lives_elsewhere_is_removed(site: Site) -> None:
+    """As of an INSTANTIATE that was given up, and of another one in another VIM."""
     async with OpenStackSimulator(SimConfig()).serve() as other:
         vnf_id = await site.instantiating(other, {"vim1": connection(other)})
         operation = (await site.lcm.until(vnf_id, "COMPLETED")).id
         await stack(site, f"vnf-{vnf_id}", f"forestay,op-{operation}")
-        assert await site.findings() == []
-        await site.lcm.ask(vnf_id, terminate(vnfd=site.vnfd))
-        await site.lcm.until(vnf_id, "COMPLETED")
         assert [each["kind"] for each in await site.findings()] == ["ORPHANED"]
         site.clock.ahead = LATER
         await site.watch.compare()
         await gone(site, f"vnf-{vnf_id}")
+
+
+async def test_a_stack_that_another_url_leads_to_is_none(site: Site) -> None:
+    """As long as the VNF lives in that project it may live in it, whichever the log knows."""
+    vnf_id = await site.instantiated()
+    vnf = (await site.lcm.vnfs.load(vnf_id)).state
+    assert vnf is not None
+    assert vnf.instantiated_vnf_info is not None
+    metadata = vnf.instantiated_vnf_info.metadata or {}
+    anew = msgspec.structs.replace(vnf.instantiated_vnf_info, metadata=metadata | {"stack_id": "before/that"})
+    [left] = await tagged(site.cloud, "another URL")
+    assert not await left.is_orphan(msgspec.structs.replace(vnf, instantiated_vnf_info=anew))
 
 
 async def test_what_the_cloud_of_one_project_shows_says_nothing_of_another_project(site: Site) -> None:

@@ -1,9 +1,9 @@
 """What carries our tag in a VIM and may belong to no VNF instance: stacks, and images that were uploaded for one.
 
 Rules of this module: it only looks, and removes when it is told to. A stack is of the VNF instance that it is named for, and none
-is an orphan while that is instantiated, whichever the log knows: it may be the one that the VNF lives in. An image
-may be used by several: each use is an orphan of its own, and with the last one the image goes (:mod:`images`). A VNF instance has
-the images of its package, and those that servers boot from.
+in the project that this is instantiated in is an orphan, whichever the log knows: it may be the one that the VNF lives in. An
+image may be used by several: each use is an orphan of its own, and with the last one the image goes (:mod:`images`). A VNF
+instance has the images of its package, and those that servers boot from.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from forestay_lcm.adapters.openstack.cloud import Cloud
 from forestay_lcm.adapters.openstack.glance import Glance, Image
 from forestay_lcm.adapters.openstack.heat import Stack
 from forestay_lcm.adapters.openstack.images import let_go, users_of
+from forestay_lcm.adapters.openstack.looking import projects
+from forestay_lcm.adapters.openstack.steps.mending import clear
 from forestay_lcm.adapters.openstack.steps.stack import OURS
 from forestay_lcm.domain.state import Vnf
 from forestay_lcm.executor import Fence
@@ -61,14 +63,19 @@ def _stack(cloud: Cloud, place: str, stack: Stack) -> Tagged:
     detail = f"No VNF instance has the stack {stack.path}, which operation {made_by} has made."
 
     async def has(vnf: Vnf) -> bool:
-        metadata = vnf.instantiated_vnf_info.metadata if vnf.instantiated_vnf_info else None
-        recorded = str((metadata or {}).get("stack_id", ""))
+        info = vnf.instantiated_vnf_info
+        recorded = (info.metadata if info else None) or {}
         in_motion = vnf.open_operation is not None or (stack.action, stack.status) == ("DELETE", "IN_PROGRESS")
         # An operation that made the VNF anew, and was given up, leaves the log with the stack before this one.
-        lives_here = vnf.instantiation_state == "INSTANTIATED" and stack.name == stack_name(vnf.id)
-        return in_motion or lives_here or recorded in (stack.id, stack.path)
+        lives = vnf.instantiation_state == "INSTANTIATED" and stack.name == stack_name(vnf.id)
+        if in_motion or recorded.get("stack_id") in (stack.id, stack.path):
+            return True
+        here, home = await projects(cloud, recorded)
+        return lives and here == home
 
     async def remove(fence: Fence) -> None:
+        if stack.status == "FAILED":
+            await clear(cloud, stack, fence, leaving=True)
         await fence()
         await cloud.heat.delete(stack)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from typing import Any
 
 from forestay_events.errors import Permanent
 from forestay_sol.resource_types import NET, PORT, SERVER, VOLUME
@@ -51,16 +53,25 @@ async def look(cloud: Cloud, info: InstantiatedVnfInfo, flavour: Flavour, connec
     )
 
 
+async def projects(cloud: Cloud, recorded: Mapping[str, Any]) -> tuple[str, str]:
+    """The project that a cloud shows, and the one that a VNF was made in, which is the same if that is not known.
+
+    :param recorded: the ``metadata`` that was read back.
+    """
+    token = await cloud.token()
+    # Projects of two clouds, or of two domains, may have one name. What was read back long ago has no id of it.
+    here, key = (token.project_id, "tenant_id") if "tenant_id" in recorded else (token.project, "tenant")
+    return here, str(recorded.get(key, here))
+
+
 async def _stack(cloud: Cloud, info: InstantiatedVnfInfo) -> Stack | None:
     """The stack that the VNF lives in, ``None`` if it is gone."""
     recorded = info.metadata or {}
     name, _, stack_id = str(recorded.get("stack_id", "")).rpartition("/")
     stack = await present(cloud, name, stack_id)
     if stack is None:
-        token = await cloud.token()
-        # Projects of two clouds, or of two domains, may have one name. What was read back long ago has no id of it.
-        here, key = (token.project_id, "tenant_id") if "tenant_id" in recorded else (token.project, "tenant")
-        if (home := recorded.get(key, here)) != here:
+        here, home = await projects(cloud, recorded)
+        if here != home:
             raise Permanent(f"Project {here} has no stack {name}: the VNF was made in project {home}.", status=409)
     return stack
 
