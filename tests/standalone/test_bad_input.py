@@ -93,6 +93,11 @@ def address(**members: Any) -> list[Json]:
     return cp_data({"layerProtocol": "IP_OVER_ETHERNET", "ipOverEthernet": {"ipAddresses": [members]}})
 
 
+def connecting(link: str) -> Json:
+    cp = {"cpdId": "VDU1_CP1", "cpConfig": {"c": {"createExtLinkPort": True}}}
+    return {"id": link, "resourceId": "net", "extCps": [cp]}
+
+
 def connection(**members: Any) -> Json:
     return {"a/b": {"vimType": OPENSTACK} | members}
 
@@ -167,6 +172,14 @@ MEMBERS = [
         pointer="/extVirtualLinks/0/extCps/0/cpConfig",
         extVirtualLinks=[{"id": "a", "resourceId": "b", "extCps": [{"cpdId": "c", "cpConfig": []}]}],
     ),
+    instantiate(
+        400,
+        "VDU1_CP1",
+        "another link",
+        pointer="/extVirtualLinks/1/extCps/0/cpdId",
+        extVirtualLinks=[connecting("a"), connecting("b")],
+    ),
+    instantiate(400, "'a'", pointer="/extVirtualLinks/1/id", extVirtualLinks=[connecting("a"), connecting("a")]),
     instantiate(
         400, "IP_OVER_ETHERNET", pointer=f"{_ADDRESS}/layerProtocol", extVirtualLinks=cp_data({"layerProtocol": "IPX"})
     ),

@@ -1,11 +1,13 @@
 """Which networks a VNF is connected to after an operation: what was there, with what the request and the grant change.
 
 Rules of this module: pure. A connection point that a request or a grant names moves to the link under which it is named,
-with all of its instances, because a template has one network per connection point; the others stay where they are.
-SOL003 clauses 5.5.2.11 and 9.5.2.3.
+with all of its instances, because a template has one network per connection point; the others stay where they are, unless
+the VNF gets a flavour or a package that does not have them. SOL003 clauses 5.5.2.11 and 9.5.2.3.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from forestay_sol.vnflcm import (
     ChangeCurrentVnfPkgRequest,
@@ -18,6 +20,7 @@ from forestay_sol.vnflcm import (
     ExtVirtualLinkInfo,
     InstantiatedVnfInfo,
     InstantiateVnfRequest,
+    VnfExtCpConfig,
     VnfLinkPortData,
 )
 from msgspec.structs import replace
@@ -33,7 +36,11 @@ _MANAGES = InstantiateVnfRequest | ChangeVnfFlavourRequest | ChangeCurrentVnfPkg
 
 def ext_links(order: Order, before: InstantiatedVnfInfo | None) -> tuple[ExtVirtualLinkData, ...]:
     """The external virtual links after the operation."""
-    return _moved(ext_links_of(before), new_ext_links(order))
+    present = ext_links_of(before)
+    if order.old_flavour:
+        known = order.flavour.external_cpds()
+        present = tuple(_with_cps(link, tuple(cp for cp in link.ext_cps if cp.cpd_id in known)) for link in present)
+    return _moved(present, new_ext_links(order))
 
 
 def new_ext_links(order: Order) -> tuple[ExtVirtualLinkData, ...]:
@@ -50,7 +57,8 @@ def ext_links_of(info: InstantiatedVnfInfo | None) -> tuple[ExtVirtualLinkData, 
 def managed_by_others(order: Order, before: InstantiatedVnfInfo | None) -> dict[str, ExtManagedVirtualLinkData]:
     """The externally managed virtual links after the operation, by the internal one that each replaces."""
     requested = order.request.ext_managed_virtual_links if isinstance(order.request, _MANAGES) else ()
-    return managed_of(before) | managed_links(order.grant.ext_managed_virtual_links, requested)
+    present = {name: link for name, link in managed_of(before).items() if name in order.flavour.virtual_links}
+    return present | managed_links(order.grant.ext_managed_virtual_links, requested)
 
 
 def managed_of(info: InstantiatedVnfInfo | None) -> dict[str, ExtManagedVirtualLinkData]:
@@ -65,8 +73,28 @@ def _moved(old: tuple[ExtVirtualLinkData, ...], new: tuple[ExtVirtualLinkData, .
     kept = [_with_cps(link, stays[link.id]) for link in old if stays[link.id]]
     new_ids = {link.id for link in new}
     by_id = {link.id: link for link in kept}
-    joined = [_joined(by_id.get(link.id), link) for link in new]
+    had = {link.id: link for link in old}
+    joined = [_joined(by_id.get(link.id), _patched(had.get(link.id), link)) for link in new]
     return (*(link for link in kept if link.id not in new_ids), *joined)
+
+
+def _patched(had: ExtVirtualLinkData | None, said: ExtVirtualLinkData) -> ExtVirtualLinkData:
+    """What is said of a link, with what it does not say of its CPs that are on that link already.
+
+    ``cpConfig`` changes by key, as a JSON Merge Patch (clause 4.4.1.10). Who names none of the keys that are there means all of
+    them: clients of Tacker, where ``cpConfig`` is replaced, make new ones.
+    """
+    if had is None or had.resource_id != said.resource_id:
+        return said
+    present = {cp.cpd_id: cp.cp_config for cp in had.ext_cps}
+    ext_cps = tuple(replace(cp, cp_config=_merged(present.get(cp.cpd_id, {}), cp.cp_config)) for cp in said.ext_cps)
+    stays = given_link_ports(ext_cps) - {port.id for port in said.ext_link_ports}
+    ports = (port for port in had.ext_link_ports if port.id in stays)
+    return replace(said, ext_cps=ext_cps, ext_link_ports=(*ports, *said.ext_link_ports))
+
+
+def _merged(present: Mapping[str, VnfExtCpConfig], said: Mapping[str, VnfExtCpConfig]) -> dict[str, VnfExtCpConfig]:
+    return {**present, **said} if present.keys() & said.keys() else dict(said)
 
 
 def _joined(kept: ExtVirtualLinkData | None, new: ExtVirtualLinkData) -> ExtVirtualLinkData:

@@ -121,15 +121,25 @@ def user_data(params: Mapping[str, Any] | None) -> None:
 
 
 def external_links(flavour: Flavour, links: Iterable[ExtVirtualLinkData]) -> None:
-    """:raises Rejected: 400, a cpdId is no external CP of the flavour, or a port that is used is not given."""
+    """:raises Rejected: 400, a link or a cpdId is named twice, the latter is no external CP of the flavour, or a port that is
+    used is not given."""
     known = flavour.external_cpds()
+    link_of: dict[str, int] = {}
+    ids: set[str] = set()
     for link_at, link in enumerate(links):
+        if link.id in ids:
+            detail = f"Another external virtual link has the id '{link.id}': put all that is connected to it into one."
+            raise Rejected(400, detail, pointer=pointer(["extVirtualLinks", link_at, "id"]))
+        ids.add(link.id)
         ports = {port.id for port in link.ext_link_ports}
         for cp_at, cp in enumerate(link.ext_cps):
             where = ["extVirtualLinks", link_at, "extCps", cp_at]
             if cp.cpd_id not in known:
                 names = ", ".join(sorted(known)) or "none"
                 detail = f"Invalid cpdId '{cp.cpd_id}': the external CPs of flavour {flavour.id!r} are {names}."
+                raise Rejected(400, detail, pointer=pointer([*where, "cpdId"]))
+            if link_of.setdefault(cp.cpd_id, link_at) != link_at:
+                detail = f"cpdId '{cp.cpd_id}' is on another link of this request, too: it is connected to one network."
                 raise Rejected(400, detail, pointer=pointer([*where, "cpdId"]))
             for key, config in cp.cp_config.items():
                 if config.link_port_id and config.link_port_id not in ports:
