@@ -98,6 +98,7 @@ async def test_a_hook_that_fails_is_named_and_finds_what_it_kept_when_it_runs_ag
     params = {"additionalParams": {"login": {"password": "open sesame"}}}
     failed = await done(forestay, vnf, "instantiate", body | params, "FAILED_TEMP")
     assert params.items() <= listener.seen[-1]["request"].items()
+    assert failed["error"]["detail"].startswith("instantiate_end failed: ")
     assert params.items() <= listener.seen[-1]["grant_request"].items()
     error = failed["error"]
     assert (error["title"], error["status"], error["step"]) == (

@@ -125,7 +125,8 @@ class ScriptSteps:
             value = (await self._runner.run(call)).value
         except ScriptFailed as error:
             kept = error.value.get("user_script_err_handling_data")
-            return Failed(error.title or "", error.status, str(error), {ERROR_DATA: kept} if kept else {})
+            detail = f"{hook} failed: {error}"
+            return Failed(error.title or "", error.status, detail, {ERROR_DATA: kept} if kept else {})
         info, returned = info_at(vnf, operation), value.get("vnf_instance")
         if info is None or not isinstance(returned, Mapping):
             return Confirmed({})
