@@ -224,7 +224,7 @@ async def test_resource_group_removal_policies(api: Api, policies: list[Any], le
 
 async def test_a_subnet_goes_after_the_ports_of_nested_stacks(api: Api) -> None:
     """Nothing in the template says so: Heat tries its deletion again. One that stays in use fails."""
-    net = {"net": {"type": "OS::Neutron::Net"}, "vdu": {"type": "VDU1.yaml"}}
+    net: dict[str, Any] = {"net": {"type": "OS::Neutron::Net"}, "vdu": {"type": "VDU1.yaml"}}
     net["subnet"] = {
         "type": "OS::Neutron::Subnet",
         "properties": {"network": {"get_resource": "net"}, "cidr": "10.9.0.0/24"},
