@@ -93,7 +93,7 @@ class RealCloud(ScenarioCloud):
     home: Path
     up: Path
     patience: float = 240.0
-    slowness: int = 8
+    slowness: int = 18
 
     @asynccontextmanager
     async def limited(self, **quota: int) -> AsyncGenerator[None]:
