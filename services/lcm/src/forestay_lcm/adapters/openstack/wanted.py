@@ -80,14 +80,19 @@ def stack_restored(job: Job) -> Blueprint:
     return _customised(was, given) if given.keys() & _SAYING else was
 
 
-def change_of(job: Job, wanted: Blueprint, present: Blueprint) -> Change:
-    """The change that leads from one to the other, forward or back."""
+def change_of(job: Job, wanted: Blueprint, present: Blueprint, *, whole: bool = False) -> Change:
+    """The change that leads from one to the other, forward or back.
+
+    :param whole: the stack is not known to be made of ``present``.
+    """
     if _SAID in job.results:
         return Change(fields=msgspec.to_builtins(wanted), existing=False)
-    change = change_to(wanted, present, ordered(job))
-    if change.existing and USER_DATA[0] in (existing(job).metadata or {}) and ordered(job).operation not in _SIZING:
+    change, of_class = change_to(wanted, present, ordered(job)), USER_DATA[0] in (existing(job).metadata or {})
+    if change.existing and of_class and ordered(job).operation not in _SIZING:
         # What a class has made is not what the package's template says: of that, only the parameters can be changed.
         return Change(fields={"parameters": wanted.parameters}, existing=True)
+    if whole and not of_class:
+        return Change(fields=msgspec.to_builtins(wanted), existing=False)
     return change
 
 
@@ -132,9 +137,9 @@ def _customised(base: Blueprint, given: Mapping[str, Any], *, whole: bool = Fals
     parameters: dict[str, Any] = (given.get("parameters") or {}) | (given.get(HIDDEN_PARAMETERS) or {})
     files: dict[str, str] = given.get("files") or {}
     if given.get("existing") is False:
-        return Blueprint(template=checked(template or base.template), parameters=parameters, files=files)
+        return Blueprint(template=checked(template or base.template, _GIVEN), parameters=parameters, files=files)
     return Blueprint(
-        template=checked(template if template and whole else merge_patch(base.template, template)),
+        template=checked(template if template and whole else merge_patch(base.template, template), _GIVEN),
         parameters=merge_patch(base.parameters, parameters),
         files=base.files | files,
     )

@@ -8,8 +8,9 @@ from forestay_events.errors import Permanent
 
 from forestay_lcm.adapters.openstack.cloud import Cloud
 from forestay_lcm.adapters.openstack.hidden import HIDDEN, KEPT, hidden_values
-from forestay_lcm.adapters.openstack.job import Job
-from forestay_lcm.adapters.openstack.steps.stack import is_of_operation, is_sent, vnf_stack
+from forestay_lcm.adapters.openstack.job import Job, existing
+from forestay_lcm.adapters.openstack.steps.stack import is_left, is_of_operation, is_sent, vnf_stack
+from forestay_lcm.domain.decisions.requested import USER_DATA
 from forestay_lcm.executor import Confirmed, Failed, Outcome
 
 _LIMIT = 512 << 10
@@ -18,7 +19,8 @@ _LIMIT = 512 << 10
 
 async def keep_stack(cloud: Cloud, job: Job) -> Outcome:
     """The result is the :class:`Blueprint` of the stack, its hidden parameters apart; secrets are sealed by the executor. It is
-    empty, if the stack has vanished."""
+    empty if the stack has vanished, or if what the log knows draws it again, and it is large, or is as an operation has left it
+    that was given up."""
     try:
         stack = await vnf_stack(cloud, job)
     except Permanent as error:
@@ -27,6 +29,9 @@ async def keep_stack(cloud: Cloud, job: Job) -> Outcome:
     restored = is_sent(stack, job, "restore-stack") and stack.status == "COMPLETE"
     if is_of_operation(stack, job) and not restored:
         return Failed("Stack is changed", 409, f"Stack {stack.path} was changed before it could be kept.")
+    of_class = USER_DATA[0] in (existing(job).metadata or {})
+    if is_left(stack, job) and not of_class:
+        return Confirmed({})
     made_of = await cloud.heat.made_of(stack)
     hidden = hidden_values(made_of.parameters, job.before, {})
     shown = {name: value for name, value in made_of.parameters.items() if name not in hidden}
@@ -40,8 +45,10 @@ async def keep_stack(cloud: Cloud, job: Job) -> Outcome:
     # As text, because what is in it has no secret, whatever its name is.
     template = msgspec.json.encode(made_of.template).decode()
     kept = {"template": template, "parameters": shown, "files": made_of.files, KEPT: hidden}
-    if (size := len(msgspec.json.encode(kept))) > _LIMIT:
-        return Failed(
-            "Stack is too large", 422, f"What stack {stack.path} is made of has {size} bytes, more than {_LIMIT}."
-        )
-    return Confirmed(kept)
+    if (size := len(msgspec.json.encode(kept))) <= _LIMIT:
+        return Confirmed(kept)
+    if not hidden and not of_class:
+        return Confirmed({})
+    return Failed(
+        "Stack is too large", 422, f"What stack {stack.path} is made of has {size} bytes, more than {_LIMIT}."
+    )

@@ -18,7 +18,7 @@ from forestay_lcm.adapters.openstack.hot import Json
 from forestay_lcm.adapters.openstack.job import Job, Order, ordered
 from forestay_lcm.adapters.openstack.keystone import Token
 from forestay_lcm.adapters.openstack.read_back import instantiated_vnf_info
-from forestay_lcm.adapters.openstack.steps.stack import vnf_stack
+from forestay_lcm.adapters.openstack.steps.stack import TOUCHED_BY, is_left, is_of_operation, vnf_stack
 from forestay_lcm.adapters.openstack.view import Known, Observed
 from forestay_lcm.adapters.openstack.vnfcs import servers
 from forestay_lcm.adapters.openstack.wanted import stack_after, stack_restored
@@ -31,12 +31,26 @@ async def read_back(cloud: Cloud, job: Job) -> Outcome:
     """Read what the stack holds: the ``instantiatedVnfInfo``; and ``zones_not_kept``, if the grant names such, by VDU."""
     known = _known(job, await cloud.token())
     stack = await vnf_stack(cloud, job)
-    hidden = hidden_values(stack.parameters, job.before, _given(job)) if HIDDEN in stack.parameters.values() else {}
+    hides = HIDDEN in stack.parameters.values()
+    hidden = hidden_values(stack.parameters, job.before, await asyncio.to_thread(_given, job)) if hides else {}
     stack = replace(stack, parameters=stack.parameters | hidden)
-    info = instantiated_vnf_info(await observe(cloud, stack, known), known)
-    info = replace(info, metadata=_metadata(job, info, hidden))
+    info = await asyncio.to_thread(instantiated_vnf_info, await observe(cloud, stack, known), known)
+    touched = {TOUCHED_BY: job.op_id} if is_of_operation(stack, job) else {}
+    info = replace(info, metadata=_metadata(job, info, hidden) | touched)
+    if job.before and is_left(stack, job):
+        info = _as_logged(job.before, info)
     lost = {} if _is_restored(job) else not_kept(ordered(job), job.before, info)
     return Confirmed({"instantiated_vnf_info": msgspec.to_builtins(info)} | ({"zones_not_kept": lost} if lost else {}))
+
+
+def _as_logged(before: InstantiatedVnfInfo, seen: InstantiatedVnfInfo) -> InstantiatedVnfInfo:
+    """A VNF whose stack an operation has left that was given up, and that this one has not changed: it is as it was, but for what
+    runs."""
+    states = {vnfc.vnfc_resource_info_id: vnfc.vnfc_state for vnfc in seen.vnfc_info}
+    vnfcs = (
+        replace(vnfc, vnfc_state=states.get(vnfc.vnfc_resource_info_id, vnfc.vnfc_state)) for vnfc in before.vnfc_info
+    )
+    return replace(before, vnf_state=seen.vnf_state, vnfc_info=tuple(vnfcs))
 
 
 def _is_restored(job: Job) -> bool:

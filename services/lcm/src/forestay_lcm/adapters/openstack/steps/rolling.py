@@ -11,6 +11,7 @@ Rules of this module:
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Container, Iterator
 from typing import Any, NamedTuple, cast
 
@@ -25,7 +26,15 @@ from forestay_lcm.adapters.openstack.heat import Stack
 from forestay_lcm.adapters.openstack.hot import Json, nfv_path, value_at
 from forestay_lcm.adapters.openstack.job import Job, Order, existing, ordered
 from forestay_lcm.adapters.openstack.steps.restore import take_back_if_late
-from forestay_lcm.adapters.openstack.steps.stack import changed, is_started, send, sent, vnf_stack
+from forestay_lcm.adapters.openstack.steps.stack import (
+    changed,
+    is_left,
+    is_of_operation,
+    is_started,
+    send,
+    sent,
+    vnf_stack,
+)
 from forestay_lcm.adapters.openstack.steps.waiting import delay
 from forestay_lcm.adapters.openstack.templates import parsed_text
 from forestay_lcm.adapters.openstack.vnfcs import Name, index_of, name_of, nodes_of
@@ -39,7 +48,12 @@ async def update_vnfc(cloud: Cloud, job: Job) -> Outcome:
     if _is_member(turn.vnfc) and _index(job) == 0 and (waits := await _bring_shared(cloud, job)):
         return waits
     stack = await _home(cloud, job, turn.vnfc)
-    change = await _of_member(cloud, job, turn.vnfc) if _is_member(turn.vnfc) else _of_top(job)
+    if stack is None:
+        return Confirmed({})
+    if _is_member(turn.vnfc):
+        change = await _of_member(cloud, job, turn.vnfc)
+    else:
+        change = await asyncio.to_thread(change_in_top, job, whole=is_left(stack, job))
     if waits := await send(cloud, job, stack, change):
         return waits
     await take_back_if_late(cloud, job)
@@ -53,6 +67,8 @@ async def await_vnfc(cloud: Cloud, job: Job) -> Outcome:
     """
     vnfc = _turns(job)[_index(job)].vnfc
     home = await _home(cloud, job, vnfc)
+    if home is None:
+        return Confirmed({"cp_addresses": {}})
     outcome = await changed(cloud, job, home, f"update-vnfc:{_index(job)}")
     return (
         Confirmed({"cp_addresses": await _addresses(cloud, job, home, vnfc)}) if outcome == Confirmed({}) else outcome
@@ -95,24 +111,33 @@ def _is_member(vnfc: VnfcResourceInfo) -> bool:
     return "parent_stack_id" in (vnfc.metadata or {})
 
 
-async def _home(cloud: Cloud, job: Job, vnfc: VnfcResourceInfo) -> Stack:
+async def _home(cloud: Cloud, job: Job, vnfc: VnfcResourceInfo) -> Stack | None:
+    """The stack that a VNFC is in; ``None`` if an operation that was given up has removed it: what there is instead is updated
+    with the whole stack.
+
+    :raises Permanent: 404, it has vanished.
+    """
+    top = await vnf_stack(cloud, job)
     if not _is_member(vnfc):
-        return await vnf_stack(cloud, job)
+        return top
     path: str = (vnfc.metadata or {})["stack_id"]
     name, _, stack_id = path.rpartition("/")
     stack = await cloud.heat.show(name, stack_id)
-    if stack is None:
+    if stack is None and not (is_left(top, job) or is_of_operation(top, job)):
         raise Permanent(f"The stack {path} of VNFC {vnfc.id} has vanished.", status=404, title="Stack not found")
     return stack
 
 
-def _of_top(job: Job) -> Change:
-    """Only what belongs to the VNFCs up to this one changes; the rest stays until the whole stack is replaced."""
+def change_in_top(job: Job, *, whole: bool = False) -> Change:
+    """Only what belongs to the VNFCs up to this one changes; the rest stays until the whole stack is replaced.
+
+    :param whole: the stack is not known to be made of what there was before.
+    """
     order, before, after = ordered(job), stack_before(job), stack_after(job)
     updated = {name for turn in _turns(job)[: _index(job) + 1] for name in _own(order, turn.vnfc)}
     old, new = before.parameters.get("nfv", {}), after.parameters.get("nfv", {})
     parameters = {"nfv": old | {group: _mixed(old.get(group, {}), new.get(group, {}), updated) for group in _GROUPS}}
-    if after.template == before.template:
+    if after.template == before.template and not whole:
         return Change(fields={"parameters": parameters}, existing=True)
     return _redrawn(before, after, updated | _coming(order, before, after), parameters)
 
@@ -134,7 +159,7 @@ def _coming(order: Order, before: Blueprint, after: Blueprint) -> set[str]:
 
 async def _bring_shared(cloud: Cloud, job: Job) -> Outcome | None:
     """Have what VNFCs share that only the new package has, such as a link; ``None`` when it is there."""
-    before, after = stack_before(job), stack_after(job)
+    before, after = [await asyncio.to_thread(made_of, job) for made_of in (stack_before, stack_after)]
     names = _coming(ordered(job), before, after)
     if not names:
         return None
@@ -167,7 +192,7 @@ def _mixed(old: Json, new: Json, names: Container[str]) -> Json:
 
 
 async def _of_member(cloud: Cloud, job: Job, vnfc: VnfcResourceInfo) -> Change:
-    blueprint = stack_after(job)
+    blueprint = await asyncio.to_thread(stack_after, job)
     member = _member_definition(blueprint, vnfc)
     given: Json = member.get("properties") or {}
     asked = {name: nfv_path(value) for name, value in given.items()}

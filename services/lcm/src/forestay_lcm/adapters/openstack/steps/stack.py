@@ -8,13 +8,16 @@ from forestay_sol.resource_types import VOLUME
 from forestay_lcm.adapters.openstack.blueprint import Change, stack_name
 from forestay_lcm.adapters.openstack.cloud import Cloud
 from forestay_lcm.adapters.openstack.heat import Stack
-from forestay_lcm.adapters.openstack.job import Job
+from forestay_lcm.adapters.openstack.job import Job, existing
 from forestay_lcm.adapters.openstack.snapshots import PROPERTY
 from forestay_lcm.adapters.openstack.steps.mending import cleared, mended
 from forestay_lcm.adapters.openstack.steps.waiting import RESUMED, awaited
 from forestay_lcm.executor import Again, Confirmed, Failed, Outcome
 
 OURS = "forestay"
+
+TOUCHED_BY = "stack_operation"
+"""Member of ``instantiatedVnfInfo.metadata``: the operation that was the last to touch the stack when it was read back."""
 
 
 async def vnf_stack(cloud: Cloud, job: Job) -> Stack:
@@ -60,6 +63,15 @@ def tags(job: Job, stack: Stack | None = None) -> str:
 def is_of_operation(stack: Stack, job: Job) -> bool:
     """Whether the operation has touched the stack."""
     return f"op-{job.op_id}" in stack.tags
+
+
+def is_left(stack: Stack, job: Job) -> bool:
+    """Whether an operation that was given up was the last to touch the stack: what that is made of is not what the log says.
+
+    Of a VNF that was read back before this was noted, it is not known.
+    """
+    noted = (existing(job).metadata or {}).get(TOUCHED_BY)
+    return noted is not None and not {f"op-{noted}", f"op-{job.op_id}"} & set(stack.tags)
 
 
 def is_sent(stack: Stack, job: Job, step: str) -> bool:

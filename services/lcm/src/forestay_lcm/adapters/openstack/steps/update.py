@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from forestay_lcm.adapters.openstack.blueprint import counts_after, nfv_of
@@ -12,7 +13,15 @@ from forestay_lcm.adapters.openstack.job import Job, existing, ordered
 from forestay_lcm.adapters.openstack.steps.marks import mark, unmark_others
 from forestay_lcm.adapters.openstack.steps.placing import placed_anew
 from forestay_lcm.adapters.openstack.steps.restore import take_back_if_late, take_out
-from forestay_lcm.adapters.openstack.steps.stack import changed, is_of_operation, is_started, others, send, vnf_stack
+from forestay_lcm.adapters.openstack.steps.stack import (
+    changed,
+    is_left,
+    is_of_operation,
+    is_started,
+    others,
+    send,
+    vnf_stack,
+)
 from forestay_lcm.adapters.openstack.wanted import change_of, stack_after, stack_before
 from forestay_lcm.executor import Again, Confirmed, Failed, Outcome
 
@@ -26,7 +35,8 @@ async def update_stack(cloud: Cloud, job: Job) -> Outcome:
     """
     before = existing(job)
     stack = await vnf_stack(cloud, job)
-    change = change_of(job, stack_after(job), stack_before(job))
+    after, present = [await asyncio.to_thread(made_of, job) for made_of in (stack_after, stack_before)]
+    change = change_of(job, after, present, whole=is_left(stack, job))
     if not is_started(stack, job):
         if waits := await others(cloud, job, stack):
             return waits
