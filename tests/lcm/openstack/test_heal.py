@@ -172,6 +172,24 @@ async def test_what_a_user_data_class_has_made_is_made_anew_as_it_was(
     assert "extra" in {item.name for item in await cloud.heat.resources(anew.name, anew.id)}
 
 
+async def test_a_large_stack_that_no_class_has_made_is_drawn_again(
+    cloud: Cloud, two_vdus: Flavour, pair: InstantiatedVnfInfo
+) -> None:
+    assert two_vdus.base_hot
+    long = two_vdus.base_hot.template.replace("A front end", "x" * (600 << 10))
+    large = replace(two_vdus, base_hot=replace(two_vdus.base_hot, template=long))
+    grown = order_for("CHANGE_FLAVOUR", pair, large, old=two_vdus, newFlavourId="simple")
+    before = read(await carry_out(cloud, grown, pair, "update-stack", "await-update", "read-back", op_id="op2"))
+    order = order_for("HEAL", before, large, additionalParams={"all": True})
+    written = replace(before, metadata={**(before.metadata or {}), "lcm-operation-user-data": "x.py"})
+    failed = await finish(cloud, job("keep-stack", order, before=written, op_id="op3"))
+    assert isinstance(failed, Failed)
+    assert "more than 524288" in failed.detail
+    anew = read(await carry_out(cloud, order, before, "keep-stack", *ANEW, op_id="op3"))
+    assert fixed_addresses(anew) == fixed_addresses(pair)
+    assert not server_ids(anew) & server_ids(pair)
+
+
 async def test_a_vnf_whose_stack_has_vanished_is_made_anew(
     cloud: Cloud, two_vdus: Flavour, pair: InstantiatedVnfInfo
 ) -> None:

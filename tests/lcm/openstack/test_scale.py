@@ -119,12 +119,14 @@ async def test_a_second_worker_adopts_the_update(
     sim: OpenStackSimulator, cloud: Cloud, asg: Flavour, one: InstantiatedVnfInfo
 ) -> None:
     order = order_for("SCALE", one, asg, **OUT)
+    stuck = sim.faults.add(ResourceFault(name="VDU1_scale_group", action="UPDATE", effect="stuck"))
     first = await confirmed(cloud, job("update-stack", order, before=one))
     assert await confirmed(cloud, job("update-stack", order, before=one)) == first
     assert updates(sim) == 1
     # Who retries sends it again: Heat goes on with it, or takes up what it has forgotten.
     assert await confirmed(cloud, job("update-stack", order, before=one, attempt=2)) == first
     assert updates(sim) == 2
+    sim.faults.remove(stuck.id)
     assert len(read(await carry_out(cloud, order, one, *UPDATE, attempt=2)).vnfc_resource_info) == 2
 
 

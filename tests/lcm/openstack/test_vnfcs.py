@@ -83,9 +83,8 @@ def nested() -> BaseHot:
     )
 
 
-@pytest.fixture(params=[flat, nested])
-def each(request: pytest.FixtureRequest, asg: Flavour) -> Flavour:
-    """One VDU on a volume that scales from one to three, without a group."""
+def on_volume(asg: Flavour, base_hot: BaseHot | None) -> Flavour:
+    """One VDU on a volume that scales from one to three."""
     vdu = asg.vdus["VDU1"]
     image = vdu.software_image and replace(vdu.software_image, id="VDU1_Storage")
     storage = VirtualStorage(id="VDU1_Storage", kind="VirtualBlockStorage", size=1 << 30, software_image=image)
@@ -93,8 +92,14 @@ def each(request: pytest.FixtureRequest, asg: Flavour) -> Flavour:
         asg,
         vdus={"VDU1": replace(vdu, storage_ids=("VDU1_Storage",), software_image=None)},
         storages={"VDU1_Storage": storage},
-        base_hot=request.param(),
+        base_hot=base_hot,
     )
+
+
+@pytest.fixture(params=[flat, nested])
+def each(request: pytest.FixtureRequest, asg: Flavour) -> Flavour:
+    """The VDU without a group."""
+    return on_volume(asg, request.param())
 
 
 async def order_at(cloud: Cloud, flavour: Flavour, level: int, **request: Any) -> Order:

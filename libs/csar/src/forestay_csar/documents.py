@@ -190,7 +190,7 @@ class _Lines:
 def _constructed(text: str, name: str, limits: Limits, budget: int) -> tuple[Any, int]:
     """The value of a text, and how many values the other texts of the package may have."""
     try:
-        left = budget - _measure(text, name, limits, budget)
+        left = budget - measure(text, name, limits, budget)
         return yaml.load(text, Loader=_Loader), left  # noqa: S506 - a safe loader
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else None
@@ -200,8 +200,14 @@ def _constructed(text: str, name: str, limits: Limits, budget: int) -> tuple[Any
         raise PackageInvalid("yaml-syntax", f"{name} is not valid YAML: {error}.", file=name) from error
 
 
-def _measure(text: str, name: str, limits: Limits, budget: int) -> int:
-    """The values of a document that stays within the limits; ``sizes`` holds the nodes below each closed anchor."""
+def measure(text: str, name: str, limits: Limits, budget: int) -> int:
+    """The values of a YAML text that stays within the limits.
+
+    :param budget: how many it may have.
+    :raises PackageInvalid: it does not.
+    :raises yaml.YAMLError: it is not YAML.
+    """
+    # ``sizes`` holds the nodes below each closed anchor.
     open_nodes: list[tuple[str | None, int]] = []
     sizes: dict[str, int] = {}
     nodes = 0

@@ -12,12 +12,17 @@ from typing import Any, cast
 
 import msgspec
 import yaml
+from forestay_csar import Limits, PackageInvalid
+from forestay_csar.documents import measure
 from forestay_events.errors import Permanent
 
 from forestay_lcm.adapters.openstack.hot import Json
 
 _LARGEST = 8 << 20
-"""Characters of a template, as JSON: of a BaseHOT as it is packed, the package's limit holds before this."""
+"""Characters of a template as JSON."""
+
+_LIMITS = Limits(yaml_nodes=1_000_000)
+"""What a template may have as YAML: one that a user data class gives may have many VNFCs."""
 
 _CSafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -69,13 +74,16 @@ def loaded(text: str, path: str = "The template") -> Any:
     with suppress(msgspec.DecodeError, ValueError, RecursionError):
         return msgspec.json.decode(text)
     try:
+        measure(text, path, _LIMITS, _LIMITS.yaml_nodes)
         return msgspec.json.decode(_as_json(yaml.load(text, Loader=_Loader), path))  # noqa: S506 - a safe loader
+    except PackageInvalid as error:
+        raise unusable(str(error)) from error
     except (yaml.YAMLError, msgspec.DecodeError, ValueError, TypeError, RecursionError) as error:
         raise unusable(f"{path} is not YAML: {error}") from error
 
 
 def _as_json(value: Any, path: str) -> str:
-    """A value as JSON. An alias may make much of a short text: who counts what comes stops in time."""
+    """A value as JSON. Aliases may repeat a long text: who counts what comes stops in time."""
     pieces: list[str] = []
     size = 0
     for piece in json.JSONEncoder().iterencode(value):

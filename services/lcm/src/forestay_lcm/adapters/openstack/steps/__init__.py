@@ -9,6 +9,7 @@ Rules of this package:
   that slept did for an operation that is over, it takes back itself.
 * A stack is ours by its tags: ``forestay``, ``op-<operation>``, ``step-<step>``, ``attempt-<n>`` of the step that touched
   it last. One without our tag is never deleted.
+* What takes long to reckon for a large VNF is reckoned in a thread: other work goes on, and is told to be alive.
 * ``Retryable`` and ``UnknownOutcome`` pass through: the step is not decided, come back. ``Permanent`` is its failure.
 """
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
 
 from forestay_lcm.adapters.openstack.blueprint import stack_name
@@ -23,7 +25,7 @@ async def create_stack(cloud: Cloud, job: Job) -> Outcome:
     name = stack_name(job.vnf_id)
     if (found := await cloud.heat.find(name)) is not None:
         return await _settle(cloud, job, found)
-    wanted = msgspec.to_builtins(stack_after(job))
+    wanted = msgspec.to_builtins(await asyncio.to_thread(stack_after, job))
     await job.fence()
     try:
         limits = {"tags": tags(job), "timeout_mins": job.settings.openstack_timeout_mins}

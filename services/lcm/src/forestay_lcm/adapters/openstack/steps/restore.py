@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 
 from forestay_events.errors import Permanent
@@ -50,10 +51,10 @@ async def restore_stack(cloud: Cloud, job: Job, *, at_once: bool = False) -> Out
         if (waits := await take_out(cloud, job, resources, surplus(resources, known))) and not at_once:
             return waits
     try:
-        after = stack_after(job)
+        after = await asyncio.to_thread(stack_after, job)
     except Permanent:
         return Confirmed({})  # what cannot be said was never sent
-    change = change_of(job, stack_restored(job), after)
+    change = change_of(job, await asyncio.to_thread(stack_restored, job), after)
     return await send(cloud, job, stack, change) or sent(stack)
 
 

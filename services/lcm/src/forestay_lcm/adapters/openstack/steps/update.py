@@ -19,9 +19,11 @@ from forestay_lcm.adapters.openstack.steps.stack import (
     is_of_operation,
     is_started,
     others,
+    reason_of,
     send,
     vnf_stack,
 )
+from forestay_lcm.adapters.openstack.telling import told
 from forestay_lcm.adapters.openstack.wanted import change_of, stack_after, stack_before
 from forestay_lcm.executor import Again, Confirmed, Failed, Outcome
 
@@ -83,8 +85,7 @@ async def _emptied(cloud: Cloud, job: Job, stack: Stack) -> Again | Failed | Non
         return None
     if waits := await take_out(cloud, job, resources, last):
         return waits
-    detail = "; ".join(f"{member.name} ({member.type}): {member.reason}" for member in last)
-    return Failed(title="Stack update failed", status=422, detail=detail)
+    return Failed(title="Stack update failed", status=422, detail=told([reason_of(member) for member in last]))
 
 
 async def await_update(cloud: Cloud, job: Job) -> Outcome:
