@@ -12,6 +12,7 @@ import pytest
 from forestay_events.errors import Permanent, Retryable, UnknownOutcome
 from forestay_lcm.adapters.openstack.cloud import Cloud, Clouds
 from forestay_lcm.adapters.openstack.steps import take
+from forestay_lcm.adapters.openstack.telling import told
 from forestay_lcm.executor import Again, Confirmed, Failed, Outcome, Superseded
 from forestay_simvim import CallFault, OpenStackSimulator, ResourceFault, SimConfig
 from forestay_sol.vnfd import Flavour
@@ -127,6 +128,24 @@ async def test_failure_tells_the_reason_and_a_retry_makes_it_anew(
     assert again["stack_id"] != made["stack_id"]
     await confirmed(cloud, job("await-stack", order, results={"create-stack": again}, attempt=2))
     assert await cloud.heat.show(made["stack_name"], made["stack_id"]) is None
+
+
+async def test_no_failure_tells_more_than_can_be_read(sim: OpenStackSimulator, cloud: Cloud, two_vdus: Flavour) -> None:
+    order = await two_vdus_order(cloud, two_vdus)
+    sim.faults.add(ResourceFault(type="OS::Nova::Server", reason="No valid host. " * 100_000, times=None))
+    made = await confirmed(cloud, job("create-stack", order))
+    failed = await finish(cloud, job("await-stack", order, results={"create-stack": made}))
+    assert isinstance(failed, Failed)
+    assert "VDU1 (OS::Nova::Server): " in failed.detail
+    assert len(failed.detail) < 2000
+
+
+def test_the_first_of_many_reasons_are_told() -> None:
+    assert told(["a", "b"]) == "a; b"
+    words = told([f"VDU1-{number}: {'no valid host ' * 1000}" for number in range(500)])
+    assert "VDU1-19: no valid host" in words
+    assert words.endswith("...; and 480 more")
+    assert len(words) < 11_000
 
 
 async def test_a_retry_adopts_a_stack_that_is_still_in_the_making(cloud: Cloud, asg: Flavour) -> None:

@@ -11,6 +11,7 @@ import msgspec
 
 from forestay_lcm.adapters.openstack.heat import Caller
 from forestay_lcm.adapters.openstack.picking import Query, picked
+from forestay_lcm.adapters.openstack.telling import cut
 from forestay_lcm.adapters.openstack.transport import NotFound
 
 SERVICE = "compute"
@@ -121,5 +122,5 @@ def _server(body: dict[str, Any]) -> Server:
         zone=body.get("OS-EXT-AZ:availability_zone") or None,
         image=(body.get("image") or {}).get("id"),
         metadata=body.get("metadata") or {},
-        fault=(body.get("fault") or {}).get("message", ""),
+        fault=cut((body.get("fault") or {}).get("message") or ""),
     )

@@ -16,6 +16,7 @@ from forestay_lcm.adapters.openstack.cloud import Cloud
 from forestay_lcm.adapters.openstack.job import Job, existing, ordered
 from forestay_lcm.adapters.openstack.nova import STOPPED, Server
 from forestay_lcm.adapters.openstack.steps.waiting import delay
+from forestay_lcm.adapters.openstack.telling import told
 from forestay_lcm.adapters.openstack.transport import AlreadyExists
 from forestay_lcm.domain.grants import vnfcs_of
 from forestay_lcm.executor import Again, Confirmed, Failed, Outcome
@@ -78,7 +79,7 @@ async def _look(cloud: Cloud, job: Job, wanted: Mapping[str, _State]) -> Outcome
     servers = (await _servers(cloud, wanted)).values()
     broken = [f"{server.id}: {server.fault or 'no reason given'}" for server in servers if server.status == "ERROR"]
     if broken:
-        return Failed(title="Server operation failed", status=422, detail=f"Went to ERROR: {'; '.join(broken)}")
+        return Failed(title="Server operation failed", status=422, detail=f"Went to ERROR: {told(broken)}")
     waiting = [f"{item.id} is {item.status}" for item in servers if item.status not in wanted[item.id].statuses]
     return Again(delay=delay(job), note="; ".join(waiting)) if waiting else Confirmed({})
 

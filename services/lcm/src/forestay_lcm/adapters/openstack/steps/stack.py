@@ -7,11 +7,12 @@ from forestay_sol.resource_types import VOLUME
 
 from forestay_lcm.adapters.openstack.blueprint import Change, stack_name
 from forestay_lcm.adapters.openstack.cloud import Cloud
-from forestay_lcm.adapters.openstack.heat import Stack
+from forestay_lcm.adapters.openstack.heat import Stack, StackResource
 from forestay_lcm.adapters.openstack.job import Job, existing
 from forestay_lcm.adapters.openstack.snapshots import PROPERTY
 from forestay_lcm.adapters.openstack.steps.mending import cleared, mended
 from forestay_lcm.adapters.openstack.steps.waiting import RESUMED, awaited
+from forestay_lcm.adapters.openstack.telling import MOST, cut, told
 from forestay_lcm.executor import Again, Confirmed, Failed, Outcome
 
 OURS = "forestay"
@@ -130,12 +131,19 @@ async def changed(cloud: Cloud, job: Job, stack: Stack, step: str) -> Outcome:
 
 
 async def reasons(cloud: Cloud, stack: Stack) -> str:
-    """Why a stack failed: Heat's reason, and that of each resource that failed; and of which snapshots volumes are kept."""
+    """Why a stack failed: Heat's reason, those of resources that failed; and of which snapshots volumes are kept. No more of
+    them than can be read."""
     resources = await cloud.heat.resources(stack.name, stack.id)
     failed = sorted((item for item in resources if item.status.endswith("_FAILED")), key=lambda item: item.name)
-    told = [f"{item.name} ({item.type}): {item.reason}" for item in failed]
-    kept = [await _keeping(cloud, item.physical_id) for item in failed if item.type == VOLUME and item.physical_id]
-    return "; ".join(filter(None, [*dict.fromkeys(kept), stack.reason, *told]))
+    volumes = [item.physical_id for item in failed if item.type == VOLUME and item.physical_id]
+    kept = [await _keeping(cloud, volume) for volume in volumes[:MOST]]
+    parts = told([*filter(None, dict.fromkeys(kept))]), cut(stack.reason), told([reason_of(item) for item in failed])
+    return "; ".join(filter(None, parts))
+
+
+def reason_of(item: StackResource) -> str:
+    """What Heat says of a resource."""
+    return f"{item.name} ({item.type}): {item.reason}"
 
 
 async def _keeping(cloud: Cloud, volume: str) -> str:
