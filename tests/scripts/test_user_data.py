@@ -268,3 +268,46 @@ async def test_vnfcs_that_went_come_back_without_the_class(forestay: TestSite, t
     await forestay.api.until(uri, "operationState", {"ROLLED_BACK"}, {"FAILED_TEMP"})
     assert (await stack(forestay, vnf))["nfv"] == before
     assert len((await forestay.api.send("GET", vnf))["instantiatedVnfInfo"]["vnfcResourceInfo"]) == 3
+
+
+ODD = """
+from tacker.sol_refactored.infra_drivers.openstack import userdata_default
+
+
+class Odd(userdata_default.DefaultUserData):
+    @staticmethod
+    def scale(req, *given):
+        return req["additionalParams"].get("there") or userdata_default.DefaultUserData.scale(req, *given)
+
+    @staticmethod
+    def scale_rollback(req, *given):
+        return req["additionalParams"]["back"]
+"""
+
+
+async def test_what_a_class_gives_in_another_shape(forestay: TestSite, tmp_path: Path) -> None:
+    """It is an error that says where, and on the way back it is not heard."""
+    csar = variant(tmp_path, "sample-asg", name="odd", files={"UserData/odd.py": ODD})
+    vnf, body = await prepared(forestay, csar)
+    await done(forestay, vnf, "instantiate", body)
+    before = (await stack(forestay, vnf))["nfv"]
+    params = {"lcm-operation-user-data": "UserData/odd.py", "lcm-operation-user-data-class": "Odd"}
+
+    async def scaled_and_back(**given: Any) -> Json:
+        scale = {"type": "SCALE_OUT", "aspectId": "VDU1_scale", "additionalParams": params | given}
+        failed = await done(forestay, vnf, "scale", scale, "FAILED_TEMP")
+        uri = f"/vnflcm/v2/vnf_lcm_op_occs/{failed['id']}"
+        await forestay.api.send("POST", f"{uri}/rollback")
+        await forestay.api.until(uri, "operationState", {"ROLLED_BACK"}, {"FAILED_TEMP"})
+        assert (await stack(forestay, vnf))["nfv"] == before
+        return failed["error"]
+
+    error = await scaled_and_back(there={"parameters": [1]}, back={})
+    assert (error["title"], error["status"]) == ("Userdata execution failed", 422)
+    assert "(Odd.scale): What it returned cannot be used: Expected `object | null`" in error["detail"]
+    assert "$.parameters" in error["detail"]
+    forestay.simulator.settings.quota["instances"] = 1
+    for back in ({"parameters": "x"}, {"files": ["x"]}, {"existing": "no"}, {"template": [1]}):
+        assert "Quota exceeded" in (await scaled_and_back(back=back))["detail"]
+    rows = await forestay.platform.pool.fetch("SELECT convert_from(body, 'UTF8') FROM lcm.commit")
+    assert sum("not_used" in row[0] and "cannot be used" in row[0] for row in rows) == 4

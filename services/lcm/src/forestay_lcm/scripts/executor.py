@@ -53,15 +53,20 @@ _LOOK = 1.0
 _ERROR = "error"
 """Where what is kept of a script that failed is sealed, as if it were the result of a step."""
 
-_USER_DATA = ("template", "parameters", "files", "existing")
-"""What a user data class says of the stack; what else it gives is not kept."""
-
-
 _NOT_USED = "not_used"
 """Member of a result: why a rollback does without what the class says."""
 
 _SIZING = frozenset({"SCALE", "SCALE_TO_LEVEL"})
 """Operations whose rollback is, for classes written for Tacker, one of VNFCs that came: it rolls back no scaling in."""
+
+
+class _Said(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a user data class says of the stack; what else it gives is not kept."""
+
+    template: dict[str, Any] | str | None = None
+    parameters: dict[str, Any] | None = None
+    files: dict[str, str] | None = None
+    existing: bool | None = None
 
 
 class ScriptSteps:
@@ -155,12 +160,16 @@ class ScriptSteps:
             return Confirmed({_NOT_USED: str(error)})
 
     async def _said(self, vnf: Vnf, operation: Operation, package: Package, method: str) -> Json:
+        """:raises ScriptFailed: the class fails, or what it gives is of another shape than that of a stack."""
         name, class_name = (operation.params["additionalParams"][key] for key in USER_DATA)
         arguments = user_data_arguments(vnf, operation, self._endpoint)
         script = str(PurePosixPath(name))
         call = self._call("user-data", package, script, arguments, class_name=class_name, method=method)
         value = (await self._runner.run(call)).value
-        said: Json = {name: value[name] for name in _USER_DATA if name in value}
+        try:
+            said: Json = msgspec.to_builtins(msgspec.convert(value, _Said))
+        except msgspec.ValidationError as error:
+            raise ScriptFailed(call, f"What it returned cannot be used: {error}.") from error
         parameters: Json = said.get("parameters") or {}
         # A template may hide any of them; nfv is what everybody may see.
         if others := {name: value for name, value in parameters.items() if name != "nfv"}:
