@@ -41,7 +41,7 @@ from forestay_sol.vnflcm import (
 from forestay_lcm.adapters.openstack.addresses import cp_protocol_info
 from forestay_lcm.adapters.openstack.heat import StackResource
 from forestay_lcm.adapters.openstack.view import ConnectedPort, Known, Observed, View
-from forestay_lcm.adapters.openstack.vnfcs import Name, is_home
+from forestay_lcm.adapters.openstack.vnfcs import Name
 
 
 def instantiated_vnf_info(observed: Observed, known: Known) -> InstantiatedVnfInfo:
@@ -79,14 +79,14 @@ def instantiated_vnf_info(observed: Observed, known: Known) -> InstantiatedVnfIn
 def _vnfcs(view: View) -> Iterator[VnfcResourceInfo]:
     for server in view.servers:
         vdu = view.known.flavour.vdus[server.name]
-        storages = view.of_type(VOLUME, vdu.storage_ids)
+        storages = view.volumes_by_home.get((server.stack, server.index), ())
         yield VnfcResourceInfo(
             id=server.physical_id,
             vdu_id=vdu.id,
             compute_resource=view.handle(server.physical_id, SERVER),
             zone_id=view.zone(server),
-            storage_resource_ids=tuple(item.physical_id for item in storages if is_home(item, server)),
-            vnfc_cp_info=tuple(_vnfc_cp(view, port) for port in view.ports if port.server == server.physical_id),
+            storage_resource_ids=tuple(item.physical_id for item in storages if item.name in vdu.storage_ids),
+            vnfc_cp_info=tuple(_vnfc_cp(view, port) for port in view.ports_by_server.get(server.physical_id, ())),
             metadata=_vnfc_metadata(view, server, vdu.storage_ids),
         )
 
@@ -112,7 +112,7 @@ def _vnfc_metadata(view: View, server: StackResource, storage_ids: Iterable[str]
     own = vdus.get(called[server.name]) or {}
     images = {f"image-{name}": (vdus.get(name) or {}).get("vcImageId") for name in called.values()}
     stack_id = server.stack.rpartition("/")[2]
-    parent = next((item for item in view.observed.resources if item.physical_id == stack_id), None)
+    parent = view.by_id.get(stack_id)
     metadata = {
         "creation_time": server.creation_time,
         "stack_id": server.stack,
@@ -123,9 +123,7 @@ def _vnfc_metadata(view: View, server: StackResource, storage_ids: Iterable[str]
         "zone": own.get("locationConstraints"),
         **images,
     }
-    before = view.known.before.vnfc_resource_info if view.known.before else ()
-    kept = next((vnfc.metadata for vnfc in before if vnfc.id == server.physical_id), None) or {}
-    return kept | {key: value for key, value in metadata.items() if value is not None}
+    return view.kept.get(server.physical_id, {}) | {key: value for key, value in metadata.items() if value is not None}
 
 
 def _vnfc_infos(view: View) -> Iterator[VnfcInfo]:

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any
 
 import msgspec
-from forestay_sol.resource_types import PORT
+from forestay_sol.resource_types import PORT, VOLUME
 from forestay_sol.vnfd import Flavour
 from forestay_sol.vnflcm import (
     ExtManagedVirtualLinkData,
@@ -135,13 +135,12 @@ class View:
         details = self.observed.ports.get(resource.physical_id)
         cp = self.known.flavour.cps.get(resource.name)
         here = (resource.stack, resource.index, cp.vdu_id if cp else None)
-        home = (item.physical_id for item in self.servers if (item.stack, item.index, item.name) == here)
         return ConnectedPort(
             cp_id=resource.name,
             port_id=resource.physical_id,
             link_port_id=resource.physical_id,
             given=False,
-            server=self._server_of(details) or next(home, None),
+            server=self._server_of(details) or self._homes.get(here),
             details=details,
         )
 
@@ -176,8 +175,43 @@ class View:
         )
 
     def _server_of(self, details: Port | None) -> str | None:
-        ids = {item.physical_id for item in self.servers}
-        return details.device_id if details and details.device_id in ids else None
+        return details.device_id if details and details.device_id in self._server_ids else None
+
+    @cached_property
+    def _server_ids(self) -> set[str]:
+        return {item.physical_id for item in self.servers}
+
+    @cached_property
+    def _homes(self) -> dict[tuple[str, int | None, str | None], str]:
+        """The server that a port belongs to by its stack, its number and its VDU."""
+        return {(item.stack, item.index, item.name): item.physical_id for item in reversed(self.servers)}
+
+    @cached_property
+    def ports_by_server(self) -> dict[str | None, list[ConnectedPort]]:
+        """The ports of each server, by its id."""
+        found: dict[str | None, list[ConnectedPort]] = {}
+        for port in self.ports:
+            found.setdefault(port.server, []).append(port)
+        return found
+
+    @cached_property
+    def volumes_by_home(self) -> dict[tuple[str, int | None], list[StackResource]]:
+        """The volumes of each VNFC, by its stack and number."""
+        found: dict[tuple[str, int | None], list[StackResource]] = {}
+        for volume in self.of_type(VOLUME, self.known.flavour.storages):
+            found.setdefault((volume.stack, volume.index), []).append(volume)
+        return found
+
+    @cached_property
+    def by_id(self) -> dict[str, StackResource]:
+        """The resources as Heat names them, by id."""
+        return {item.physical_id: item for item in reversed(self.observed.resources)}
+
+    @cached_property
+    def kept(self) -> dict[str, dict[str, Any]]:
+        """What was known of VNFCs before."""
+        before = self.known.before.vnfc_resource_info if self.known.before else ()
+        return {vnfc.id: vnfc.metadata or {} for vnfc in before}
 
     @cached_property
     def _parents(self) -> dict[str, ConnectedPort]:
