@@ -133,11 +133,12 @@ async def _aggregate(admin: Cloud, zone: str, hosts: list[str]) -> AsyncGenerato
     body = {"aggregate": {"name": zone, "availability_zone": zone}}
     made = (await admin.request("compute", "POST", "/os-aggregates", body=body)).body["aggregate"]
     path = f"/os-aggregates/{made['id']}"
-    for host in hosts:
-        await admin.request("compute", "POST", f"{path}/action", body={"add_host": {"host": host}})
     try:
+        for host in hosts:
+            await admin.request("compute", "POST", f"{path}/action", body={"add_host": {"host": host}})
         yield
     finally:
-        for host in hosts:
+        shown = (await admin.request("compute", "GET", path)).body["aggregate"]
+        for host in shown["hosts"]:
             await admin.request("compute", "POST", f"{path}/action", body={"remove_host": {"host": host}})
         await admin.request("compute", "DELETE", path)
