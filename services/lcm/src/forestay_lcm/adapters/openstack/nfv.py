@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
+from itertools import chain
 from typing import Any, cast
 
 import msgspec
@@ -167,7 +168,7 @@ def _value(path: Path, sources: Sources) -> Any:
     if value is not None or (source and leaf != "locationConstraints"):
         return value
     others = _siblings(sources, group, name) if source is None and name.index is not None else ()
-    known = (value_at(sources.before, (group, text, leaf, *rest)) for text in (node, *others))
+    known = (value_at(sources.before, (group, text, leaf, *rest)) for text in chain((node,), others))
     return next((value for value in known if value not in (None, ...)), None)
 
 
