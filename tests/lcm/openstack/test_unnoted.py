@@ -174,9 +174,9 @@ async def test_a_port_whose_events_are_gone(sim: OpenStackSimulator, cloud: Clou
     ("name", "members"),
     [
         (f"vnf-{VNF}-probe", {}),
-        (f"probe-{short_id()}", {}),
-        (f"vnf-{VNF}-VDU1_CP2-{short_id()}", {"device_id": "a-probe"}),
-        (f"vnf-{VNF}-VDU1_CP2-{short_id()}", {"device_owner": "compute:probe"}),
+        ("probe-abcdefgh2345", {}),
+        (f"vnf-{VNF}-VDU1_CP2-abcdefgh2345", {"device_id": "a-probe"}),
+        (f"vnf-{VNF}-VDU1_CP2-abcdefgh2345", {"device_owner": "compute:probe"}),
     ],
 )
 async def test_a_port_of_somebody_else_stays(
