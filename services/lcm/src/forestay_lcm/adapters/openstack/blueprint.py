@@ -93,7 +93,8 @@ def own_blueprint(flavour: Flavour, managed: Mapping[str, ExtManagedVirtualLinkD
     :param managed: the virtual links that others manage, which are not in it.
     """
     hot = _base_hot(flavour)
-    return Blueprint(template=without_links(parsed(hot), _networks(managed)), parameters={}, files=dict(hot.files))
+    template = without_links(parsed(hot), _networks(managed)) if managed else parsed(hot)
+    return Blueprint(template=template, parameters={}, files=dict(hot.files))
 
 
 def change_to(wanted: Blueprint, present: Blueprint, order: Order) -> Change:

@@ -82,9 +82,8 @@ def without_links(template: Json, networks: Mapping[str, str]) -> Json:
 def _detached(resource: Json, networks: Mapping[str, str], gone: set[str]) -> Json:
     detached: Json = _replaced(resource, networks)
     after: str | list[str] = resource.get("depends_on") or []
-    names = [after] if isinstance(after, str) else after
-    left = [name for name in names if name not in gone]
-    return detached if left == names else detached | {"depends_on": left}
+    left = [name for name in ([after] if isinstance(after, str) else after) if name not in gone]
+    return detached | ({"depends_on": left} if after else {})
 
 
 def _network_of(subnet: Json) -> str | None:
