@@ -12,7 +12,7 @@ from forestay_lcm.adapters.openstack.steps import take
 from forestay_lcm.executor import Failed
 from forestay_simvim import CallFault, OpenStackSimulator, ResourceFault
 from forestay_sol.vnfd import Flavour
-from forestay_sol.vnflcm import InstantiatedVnfInfo, VnfcResourceInfo
+from forestay_sol.vnflcm import InstantiatedVnfInfo, ResourceHandle, VnfcResourceInfo
 from msgspec.structs import replace
 
 from .stepping import (
@@ -226,3 +226,27 @@ async def test_an_unknown_vnfc_is_named(cloud: Cloud, two_vdus: Flavour, pair: I
     outcome = await finish(cloud, job("mark-unhealthy", order, before=replace(pair, vnfc_info=pair.vnfc_info[1:])))
     assert isinstance(outcome, Failed)
     assert (outcome.status, pair.vnfc_info[0].id in outcome.detail) == (400, True)
+
+
+async def test_a_vnfc_that_an_operation_has_replaced_that_was_given_up_is_healed(
+    cloud: Cloud, two_vdus: Flavour, pair: InstantiatedVnfInfo
+) -> None:
+    """The log has another server: what has taken its place is replaced, with its volume."""
+    order = order_for("HEAL", pair, two_vdus, **named(pair, "VDU2"))
+    lost = read(await carry_out(cloud, order, pair, *HEAL, op_id="op2"))  # nobody has read it: it was given up
+    healed = read(await carry_out(cloud, order, pair, *HEAL, op_id="op3"))
+    was, between, now = (by_vdu(info) for info in (pair, lost, healed))
+    assert now["VDU1"].id == between["VDU1"].id == was["VDU1"].id
+    assert len({each["VDU2"].id for each in (was, between, now)}) == 3
+    assert len({each["VDU2"].storage_resource_ids for each in (was, between, now)}) == 3
+
+
+async def test_a_vnfc_that_has_no_server_cannot_be_healed(
+    cloud: Cloud, two_vdus: Flavour, pair: InstantiatedVnfInfo
+) -> None:
+    """Nobody has told Heat that it shall have none, so the update of the stack would make none either."""
+    gone = replace(pair.vnfc_resource_info[0], compute_resource=ResourceHandle(resource_id="gone"), vdu_id="VDU3")
+    info = replace(pair, vnfc_resource_info=(gone, *pair.vnfc_resource_info[1:]))
+    refused = await finish(cloud, job("mark-unhealthy", order_for("HEAL", pair, two_vdus), before=info, op_id="op2"))
+    assert isinstance(refused, Failed)
+    assert (refused.status, gone.id in refused.detail) == (409, True)

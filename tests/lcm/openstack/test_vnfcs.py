@@ -193,7 +193,7 @@ async def test_a_package_is_rolled_out_one_by_one(cloud: Cloud, each: Flavour, t
     """Another size, another size of the volume, and an additional port."""
     vdu = replace(each.vdus["VDU1"], requested_capability="m1.small", cp_ids=("VDU1_CP1", "VDU1_CP2"))
     cps = each.cps | {"VDU1_CP2": replace(each.cps["VDU1_CP1"], id="VDU1_CP2")}
-    newer = replace(each, vdus={"VDU1": vdu}, cps=cps, base_hot=_with_second_port(each.base_hot))
+    newer = replace(each, vdus={"VDU1": vdu}, cps=cps, base_hot=with_second_port(each.base_hot))
     private = (await network(cloud, "private"))["id"]
     links = [ext_link(ext_cp("VDU1_CP1"), ext_cp("VDU1_CP2"), network=private)]
     order = order_for("CHANGE_VNFPKG", three, newer, old=each, vdus=("VDU1",), vnfdId="vnfd2", extVirtualLinks=links)
@@ -226,7 +226,7 @@ async def with_ports(cloud: Cloud, info: InstantiatedVnfInfo, ports: int) -> lis
     return found
 
 
-def _with_second_port(hot: BaseHot | None) -> BaseHot:
+def with_second_port(hot: BaseHot | None) -> BaseHot:
     assert hot is not None
     second = ["nfv", "CP", "VDU1_CP2", "network"]
     top = yaml.safe_load(hot.template)
