@@ -39,7 +39,7 @@ class Api(msgspec.Struct, frozen=True, kw_only=True):
         adds to an older one, so all are answered alike.
     :param consumes: media types of request bodies, the first is assumed when the header is missing.
     :param produces: media types of answers; empty if ``Accept`` is ignored.
-    :param ranges: ``Accept-Ranges`` of successful answers, ``None`` if it is left to the handler.
+    :param ranges: ``Accept-Ranges`` of answers that say nothing else, errors too, ``None`` if it is left to the handler.
     :param failure: writes an error.
     :param authenticated: whether a caller must be known.
     :param suffix: a suffix that every path may also carry (``.json``).

@@ -183,5 +183,5 @@ async def _complete(request: web.Request, response: web.StreamResponse) -> None:
         return
     if version := request.get(_VERSION, api.version):
         response.headers["Version"] = version
-    if api.ranges is not None and response.status < 400:
+    if api.ranges is not None:
         response.headers.setdefault(hdrs.ACCEPT_RANGES, api.ranges)

@@ -43,7 +43,7 @@ def parse_ranges(header: str, size: int, *, several: bool) -> list[Span]:
     spans = [span for each in wanted if (span := _span(each, size)) is not None]
     if not spans:
         detail = f"The content has {size} bytes; nothing of {header} is in it."
-        raise Rejected(416, detail, headers={hdrs.CONTENT_RANGE: f"bytes */{size}"})
+        raise Rejected(416, detail, headers={hdrs.ACCEPT_RANGES: "bytes", hdrs.CONTENT_RANGE: f"bytes */{size}"})
     return spans
 
 
