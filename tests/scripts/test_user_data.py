@@ -307,7 +307,8 @@ async def test_what_a_class_gives_in_another_shape(forestay: TestSite, tmp_path:
     assert "(Odd.scale): What it returned cannot be used: Expected `object | null`" in error["detail"]
     assert "$.parameters" in error["detail"]
     forestay.simulator.settings.quota["instances"] = 1
-    for back in ({"parameters": "x"}, {"files": ["x"]}, {"existing": "no"}, {"template": [1]}):
+    no_template = {"template": "resources: {VDU1_scale_group: 5}"}
+    for back in ({"parameters": "x"}, {"files": ["x"]}, {"existing": "no"}, {"template": [1]}, no_template):
         assert "Quota exceeded" in (await scaled_and_back(back=back))["detail"]
     rows = await forestay.platform.pool.fetch("SELECT convert_from(body, 'UTF8') FROM lcm.commit")
     assert sum("not_used" in row[0] and "cannot be used" in row[0] for row in rows) == 4

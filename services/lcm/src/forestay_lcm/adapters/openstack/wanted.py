@@ -8,9 +8,11 @@ to make it anew as it was.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, cast
 
 import msgspec
+from forestay_events.errors import Permanent
 from forestay_sol.vnflcm import LcmOperation
 
 from forestay_lcm.adapters.openstack.blueprint import (
@@ -72,12 +74,15 @@ def stack_before(job: Job) -> Blueprint:
 def stack_restored(job: Job) -> Blueprint:
     """What a rollback brings the stack to: what it was, with what the user data class says of the way back.
 
-    What the class does not speak of is as before, whatever the operation has made of it.
+    What the class does not speak of is as before, whatever the operation has made of it; and all is, if it gives a template
+    that is none.
 
-    :raises Permanent: 422, the template is none.
+    :raises Permanent: 422, the template before was none.
     """
     was, given = stack_before(job), job.results.get(_SAID_OF_ROLLBACK) or {}
-    return _customised(was, given) if given.keys() & _SAYING else was
+    with suppress(Permanent):
+        return _customised(was, given) if given.keys() & _SAYING else was
+    return was
 
 
 def change_of(job: Job, wanted: Blueprint, present: Blueprint, *, whole: bool = False) -> Change:
