@@ -199,7 +199,7 @@ def read(results: dict[str, Any]) -> InstantiatedVnfInfo:
 
 async def ports_of(cloud: Cloud, servers: Iterable[str]) -> list[Port]:
     """The ports of servers."""
-    return [msgspec.convert(port, Port) async for port in cloud.neutron.of("ports").where("device_id", servers)]
+    return [port async for port in cloud.neutron.of("ports").where("device_id", servers, Port)]
 
 
 def server_ids(info: InstantiatedVnfInfo) -> set[str]:

@@ -5,19 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from forestay_lcm.adapters.openstack import picking
+from forestay_lcm.adapters.openstack import glance, nova, picking
 from forestay_lcm.adapters.openstack.cloud import Cloud
+from forestay_lcm.adapters.openstack.snapshots import PROPERTY, find, image_name
 from forestay_simvim import OpenStackSimulator
 
 from .stepping import network
 
 
-async def servers(cloud: Cloud, count: int) -> list[str]:
-    """The ids of new servers, the oldest first."""
+async def servers(cloud: Cloud, count: int, name: str = "s") -> list[str]:
+    """The ids of new servers, the oldest first; ``{}`` in their name is their number."""
     flavors = (await cloud.request("compute", "GET", "/flavors")).body["flavors"]
     images = (await cloud.request("image", "GET", "/v2/images")).body["images"]
-    server = {"name": "s", "flavorRef": flavors[0]["id"], "imageRef": images[0]["id"], "networks": "none"}
-    made = [await cloud.request("compute", "POST", "/servers", body={"server": server}) for _ in range(count)]
+    server = {"flavorRef": flavors[0]["id"], "imageRef": images[0]["id"], "networks": "none"}
+    bodies = [{"server": {"name": name.format(number), **server}} for number in range(count)]
+    made = [await cloud.request("compute", "POST", "/servers", body=body) for body in bodies]
     return [reply.body["server"]["id"] for reply in made]
 
 
@@ -78,6 +80,53 @@ async def test_what_neutron_shows_page_by_page_is_read_to_the_end(sim: OpenStack
     made = [(await cloud.request("network", "POST", "/v2.0/ports", body=body)).body["port"]["id"] for _ in range(7)]
     sim.cloud.settings.page["neutron"] = 3
     assert {port.id for port in await cloud.neutron.ports(made)} == set(made)
+
+
+async def test_servers_are_found_by_many_names_at_once(
+    sim: OpenStackSimulator, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever is in the names."""
+    ids = await servers(cloud, 12, "vnf-(1)-VDU-{}-x")
+    await servers(cloud, 3, "vnf-2-VDU-{}-x")
+    looks(sim, "nova")
+    names = [f"vnf-(1)-VDU-{number}-x" for number in range(10)]
+    assert set(await cloud.nova.named(names)) == set(ids[:10])
+    assert len(looks(sim, "nova")) == 1
+    assert await cloud.nova.named(names[:1]) == ids[:1]
+    assert await cloud.nova.named([]) == []
+    assert await cloud.nova.named(["vnf-(1)-VDU", "vnf-(1)-VDU-"]) == []
+    monkeypatch.setattr(nova, "PAGE", 5)
+    looks(sim, "nova")
+    assert set(await cloud.nova.named([*names, "another"])) == set(ids[:10])
+    assert len(looks(sim, "nova")) == 3
+
+
+async def test_volumes_are_found_by_many_names_at_once(sim: OpenStackSimulator, cloud: Cloud) -> None:
+    bodies = [{"volume": {"size": 1, "name": f"v{number}"}} for number in range(9)]
+    made = [await cloud.request("block-storage", "POST", "/volumes", body=body) for body in bodies]
+    ids = [reply.body["volume"]["id"] for reply in made]
+    looks(sim, "cinder")
+    assert set(await cloud.cinder.named([f"v{number}" for number in range(8)])) == set(ids[:8])
+    assert len(looks(sim, "cinder")) == 1
+    assert set(await cloud.cinder.named(["v1", "v2", "gone"])) == set(ids[1:3])
+    assert len(looks(sim, "cinder")) == 3
+    sim.cloud.settings.page["cinder"] = 4
+    assert set(await cloud.cinder.named([f"v{number}" for number in range(8)])) == set(ids[:8])
+
+
+async def test_all_parts_of_a_snapshot_are_found(
+    sim: OpenStackSimulator, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sim.cloud.settings.page["cinder"] = 2
+    monkeypatch.setattr(glance, "PAGE", 2)
+    volume = (await cloud.request("block-storage", "POST", "/volumes", body={"volume": {"size": 1}})).body["volume"]
+    names = [image_name("v", "s", str(number)) for number in range(5)]
+    for name in names:
+        await glance.Glance(cloud).create(name=name, tags=(), **{PROPERTY: "s"})
+        await cloud.cinder.snapshot(volume["id"], name, {PROPERTY: "s"})
+    found = await find(cloud, "v", "s")
+    assert sorted(image.name or "" for image in found.images) == names
+    assert sorted(part.name or "" for part in found.volumes) == names
 
 
 async def test_nobody_asks_heat_for_outputs(sim: OpenStackSimulator, cloud: Cloud) -> None:

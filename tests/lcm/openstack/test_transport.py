@@ -66,6 +66,12 @@ def _page(status: int, text: str) -> Callable[[web.Request], Awaitable[web.Respo
     return answer
 
 
+def nested(depth: int, value: object) -> object:
+    for _ in range(depth):
+        value = {"a": value}
+    return value
+
+
 async def _endless(request: web.Request) -> web.StreamResponse:
     response = web.StreamResponse()
     await response.prepare(request)
@@ -97,6 +103,12 @@ HANDLERS: dict[str, Callable[[web.Request], Awaitable[web.StreamResponse]]] = {
     "409busy": _status(409, BUSY_409),
     "302": _status(302, None, Location="http://127.0.0.1:1/elsewhere"),
     "html": _status(200),
+    "outage": _page(200, "\n<!DOCTYPE html><title>We will be back soon</title>"),
+    "accepted": _page(202, "<html><title>202 Accepted</title></html>"),
+    "deep": _page(200, '{"stack":' + "[" * 100_000),
+    "deep400": _page(400, '{"a":' * 100_000),
+    "shallow400": _status(400, nested(900, {"message": "deep down"})),
+    "u0000": _status(200, {"a": "b\0"}),
     "impatient": _status(429, None, Retry_After="31536000"),
     "internal": _page(403, "internal: the token is abc"),
     "glance": _page(413, _GLANCE_413),
@@ -152,6 +164,8 @@ async def transport() -> AsyncIterator[Transport]:
         ("404", NotFound, NotFound),
         ("409", AlreadyExists, AlreadyExists),
         ("302", Permanent, Permanent),
+        ("outage", Retryable, UnknownOutcome),
+        ("deep400", Permanent, Permanent),
     ],
 )
 async def test_each_failure_has_its_error(
@@ -177,6 +191,8 @@ async def test_each_failure_has_its_error(
         ("webob", 413, "413: Maximum: 128:$"),
         ("internal", 403, "403: no reason given$"),
         ("long", 400, "400: x{2000}$"),
+        ("deep400", 400, "400: no reason given$"),
+        ("shallow400", 400, "400: deep down$"),
     ],
 )
 async def test_a_refusal_has_the_vims_status_and_words(
@@ -185,6 +201,22 @@ async def test_a_refusal_has_the_vims_status_and_words(
     with pytest.raises(Permanent, match=words) as caught:
         await transport.request("GET", f"{url}/{path}", headers={})
     assert caught.value.status == status
+
+
+@pytest.mark.parametrize("path", ["html", "deep", "u0000", "accepted"])
+async def test_an_answer_of_another_shape_is_as_good_as_none(transport: Transport, url: str, path: str) -> None:
+    look = await transport.request("GET", f"{url}/{path}", headers={})
+    act = await transport.request("POST", f"{url}/{path}", headers={}, body={}, acts=True)
+    for member in ("stack", ""):
+        with pytest.raises(Retryable, match=f"GET {url}/{path}: what answers is not the service: "):
+            look.read(dict[str, int], member)
+        with pytest.raises(UnknownOutcome):
+            act.read(dict[str, int], member)
+
+
+async def test_what_is_said_can_be_stored(transport: Transport, url: str) -> None:
+    reply = await transport.request("GET", f"{url}/u0000", headers={})
+    assert reply.body == reply.read(dict[str, str]) == {"a": "b\ufffd"}
 
 
 async def test_retry_after_is_obeyed(transport: Transport, url: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
 from typing import Any
 
 from forestay_simvim.errors import ServiceError
@@ -66,23 +65,24 @@ def _search(call: Call) -> list[Row]:
     return [row for row in reversed(rows) if all(str(row[key]) == value for key, value in filters.items())]
 
 
-def _paged(call: Call, shown: Callable[[Row], Row]) -> dict[str, Any]:
+def _paged(call: Call, plural: str, found: list[Row]) -> dict[str, Any]:
     most = call.cloud.settings.page.get("cinder", 1000)
-    rows, more = page(_search(call), call.query, default=most, most=most)
-    body: dict[str, Any] = {"volumes": [shown(row) for row in rows]}
+    rows, more = page(found, call.query, default=most, most=most)
+    body: dict[str, Any] = {plural: rows}
     if more:
         path = f"{call.base}{call.url_path}?limit={len(rows)}&marker={rows[-1]['id']}"
-        body["volumes_links"] = [{"rel": "next", "href": path}]
+        body[f"{plural}_links"] = [{"rel": "next", "href": path}]
     return body
 
 
 def index(call: Call) -> dict[str, Any]:
     keys = ("id", "name", "links")
-    return _paged(call, lambda row: {key: value for key, value in _public(call, row).items() if key in keys})
+    shown = [{key: value for key, value in _public(call, row).items() if key in keys} for row in _search(call)]
+    return _paged(call, "volumes", shown)
 
 
 def detail(call: Call) -> dict[str, Any]:
-    return _paged(call, lambda row: _public(call, row))
+    return _paged(call, "volumes", [_public(call, row) for row in _search(call)])
 
 
 def show(call: Call) -> dict[str, Any]:
@@ -142,7 +142,7 @@ def snapshots(call: Call) -> dict[str, Any]:
     if "metadata" in call.query and _microversion(call) >= _BY_METADATA:
         wanted: dict[str, str] = ast.literal_eval(call.query["metadata"])
         rows = [row for row in rows if wanted.items() <= row["metadata"].items()]
-    return {"snapshots": rows}
+    return _paged(call, "snapshots", rows)
 
 
 def create_snapshot(call: Call) -> Reply:

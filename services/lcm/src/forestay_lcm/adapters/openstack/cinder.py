@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import AsyncIterator, Iterable
+from functools import partial
 
 import msgspec
 from forestay_events.errors import Permanent
 
 from forestay_lcm.adapters.openstack.heat import Caller
-from forestay_lcm.adapters.openstack.picking import Query, picked
+from forestay_lcm.adapters.openstack.paging import PAGE, Query, items, pages
+from forestay_lcm.adapters.openstack.picking import FEW, picked
 from forestay_lcm.adapters.openstack.transport import NotFound
 
 SERVICE = "block-storage"
@@ -39,6 +40,24 @@ class VolumeSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     metadata: dict[str, str] = {}
 
 
+class _Attachment(msgspec.Struct):
+    server_id: str
+
+
+class _Shown(msgspec.Struct):
+    """A volume as Cinder shows it."""
+
+    id: str
+    status: str
+    attachments: tuple[_Attachment, ...] | None = None
+    metadata: dict[str, str] | None = None
+
+
+class _Named(msgspec.Struct):
+    id: str
+    name: str | None = None
+
+
 class Cinder:
     """The volumes of a project. All methods raise as :meth:`Transport.request` does."""
 
@@ -49,18 +68,18 @@ class Cinder:
         """These volumes by id; one that is gone is left out."""
         return await picked(ids, self._listed, self._volume)
 
-    async def _listed(self, query: Query) -> tuple[list[Volume], bool]:
-        body = (await self._cloud.request(SERVICE, "GET", "/volumes/detail", query=query)).body
-        return [_volume(volume) for volume in body["volumes"]], "volumes_links" in body
+    async def _listed(self, query: Query) -> AsyncIterator[list[Volume]]:
+        ask = partial(self._cloud.request, SERVICE, "GET", "/volumes/detail")
+        async for page in pages(ask, "volumes", _Shown, query):
+            yield [_volume(shown) for shown in page]
 
     async def named(self, names: Iterable[str]) -> list[str]:
-        """The ids of the volumes that have one of these names."""
-        found = await asyncio.gather(*(self._named(name) for name in sorted(names)))
-        return [volume for volumes in found for volume in volumes]
-
-    async def _named(self, name: str) -> list[str]:
-        reply = await self._cloud.request(SERVICE, "GET", "/volumes", query={"name": name})
-        return [volume["id"] for volume in reply.body["volumes"] if volume["name"] == name]
+        """The ids of the volumes that have one of these names. Of more than a few, all volumes are listed."""
+        wanted = set(names)
+        asked = [{"name": name} for name in sorted(wanted)] if len(wanted) <= FEW else [dict[str, str]()]
+        ask = partial(self._cloud.request, SERVICE, "GET", "/volumes")
+        found = await asyncio.gather(*(items(ask, "volumes", _Named, {**query, "limit": PAGE}) for query in asked))
+        return [volume.id for volumes in found for volume in volumes if volume.name in wanted]
 
     async def delete(self, volume: str) -> None:
         """Start to delete a volume; one that is gone is fine, as is one that Cinder is at work on: it says 400 to that."""
@@ -84,8 +103,8 @@ class Cinder:
         return await self._snapshots({"volume_id": volume})
 
     async def _snapshots(self, query: Query) -> list[VolumeSnapshot]:
-        reply = await self._cloud.request(SERVICE, "GET", "/snapshots/detail", query=query, version=_BY_METADATA)
-        found = msgspec.convert(reply.body["snapshots"], list[VolumeSnapshot])
+        ask = partial(self._cloud.request, SERVICE, "GET", "/snapshots/detail", version=_BY_METADATA)
+        found = await items(ask, "snapshots", VolumeSnapshot, {**query, "limit": PAGE})
         return sorted(found, key=lambda item: (item.created_at, item.id))
 
     async def snapshot(self, volume: str, name: str, metadata: dict[str, str]) -> None:
@@ -113,13 +132,13 @@ class Cinder:
             reply = await self._cloud.request(SERVICE, "GET", f"/volumes/{volume}")
         except NotFound:
             return None
-        return _volume(reply.body["volume"])
+        return _volume(reply.read(_Shown, "volume"))
 
 
-def _volume(body: dict[str, Any]) -> Volume:
+def _volume(shown: _Shown) -> Volume:
     return Volume(
-        id=body["id"],
-        status=body["status"],
-        servers=tuple(attachment["server_id"] for attachment in body.get("attachments") or ()),
-        metadata=body.get("metadata") or {},
+        id=shown.id,
+        status=shown.status,
+        servers=tuple(attachment.server_id for attachment in shown.attachments or ()),
+        metadata=shown.metadata or {},
     )

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import msgspec
 from forestay_events.errors import Permanent, Retryable
 
 from forestay_lcm.adapters.openstack.heat import Caller
-from forestay_lcm.adapters.openstack.transport import Content, NotFound, Reply
+from forestay_lcm.adapters.openstack.paging import PAGE, T, items
+from forestay_lcm.adapters.openstack.transport import Content, NotFound
 
 SERVICE = "image"
-PAGE = 500
 
 
 class Full(Retryable):
@@ -42,15 +43,13 @@ class Glance:
         self._cloud = cloud
 
     async def tagged(self, *tags: str) -> list[Image]:
-        """The images that have all these tags, whatever their status; Glance shows them page by page."""
-        found: list[Image] = []
-        query: dict[str, Any] = {"tag": list(tags), "limit": PAGE}
-        while True:
-            reply = await self._cloud.request(SERVICE, "GET", "/v2/images", query=query)
-            found += msgspec.convert(reply.body["images"], list[Image], strict=False)
-            if "next" not in reply.body:
-                return found
-            query["marker"] = found[-1].id
+        """The images that have all these tags, whatever their status."""
+        return await self.found({"tag": list(tags)}, Image)
+
+    async def found(self, query: dict[str, Any], kind: type[T]) -> list[T]:
+        """All images that a query is about, as this."""
+        ask = partial(self._cloud.request, SERVICE, "GET", "/v2/images")
+        return await items(ask, "images", kind, {**query, "limit": PAGE})
 
     async def show(self, image_id: str) -> Image | None:
         """An image, ``None`` if there is none."""
@@ -58,12 +57,13 @@ class Glance:
             reply = await self._cloud.request(SERVICE, "GET", f"/v2/images/{image_id}")
         except NotFound:
             return None
-        return _image(reply)
+        return reply.read(Image)
 
     async def create(self, *, name: str, tags: Iterable[str], **properties: Any) -> Image:
         """Make a private image without content."""
         body = {"name": name, "visibility": "private", "tags": sorted(tags), **properties}
-        return _image(await self._cloud.request(SERVICE, "POST", "/v2/images", body=body, acts=True))
+        reply = await self._cloud.request(SERVICE, "POST", "/v2/images", body=body, acts=True)
+        return reply.read(Image)
 
     async def upload(self, image_id: str, content: Content) -> None:
         """Fill an image that is queued. :raises AlreadyExists: it has content, or somebody else fills it."""
@@ -92,7 +92,3 @@ class Glance:
             await self._cloud.request(SERVICE, "DELETE", f"/v2/images/{image_id}")
         except NotFound:
             return
-
-
-def _image(reply: Reply) -> Image:
-    return msgspec.convert(reply.body, Image, strict=False)

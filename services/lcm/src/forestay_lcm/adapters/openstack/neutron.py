@@ -3,13 +3,14 @@ under a name."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping
-from typing import Any
+from collections.abc import AsyncIterator, Iterable
+from functools import partial
 
 import msgspec
 from msgspec.structs import replace
 
 from forestay_lcm.adapters.openstack.heat import Caller
+from forestay_lcm.adapters.openstack.paging import T, pages
 from forestay_lcm.adapters.openstack.transport import NotFound
 
 _BATCH = 50
@@ -69,6 +70,20 @@ class Port(msgspec.Struct, frozen=True, kw_only=True):
         return self.trunk_details.trunk_id if self.trunk_details else None
 
 
+class Item(msgspec.Struct, frozen=True, kw_only=True):
+    """What a collection has; of a port, also whose it is."""
+
+    id: str
+    name: str = ""
+    device_id: str = ""
+    device_owner: str = ""
+
+    @property
+    def is_used(self) -> bool:
+        """Whether it is a device's, or was made for one."""
+        return bool(self.device_id or self.device_owner)
+
+
 class Neutron:
     """The networks of a project. All methods raise as :meth:`Transport.request` does."""
 
@@ -77,18 +92,18 @@ class Neutron:
 
     async def ports(self, ids: Iterable[str]) -> list[Port]:
         """Ports by id; those that are gone are left out."""
-        ports = [msgspec.convert(port, Port) async for port in self.of("ports").where("id", ids)]
+        ports = [port async for port in self.of("ports").where("id", ids, Port)]
         floating = await self._floating_ips(port.id for port in ports)
         return [replace(port, floating_ips=tuple(ip for ip in floating if ip.port_id == port.id)) for port in ports]
 
     async def networks(self, ids: Iterable[str]) -> set[str]:
         """Which of these networks are there."""
-        return {network["id"] async for network in self.of("networks").where("id", ids, fields="id")}
+        return {network.id async for network in self.of("networks").where("id", ids, Item, fields="id")}
 
     async def idle_ports(self, networks: Iterable[str]) -> dict[str, str]:
         """The ports of these networks that no device has: their names by id."""
-        found = self.of("ports").where("network_id", networks)
-        return {port["id"]: port["name"] async for port in found if not _is_used(port)}
+        found = self.of("ports").where("network_id", networks, Item)
+        return {port.id: port.name async for port in found if not port.is_used}
 
     def of(self, collection: str) -> Collection:
         """What there is of a kind: ``ports``, ``security_groups``, ..."""
@@ -97,7 +112,7 @@ class Neutron:
     async def _floating_ips(self, ports: Iterable[str]) -> list[FloatingIp]:
         """Those that lead to these ports; none in a cloud without routers."""
         try:
-            return [msgspec.convert(ip, FloatingIp) async for ip in self.of("floatingips").where("port_id", ports)]
+            return [ip async for ip in self.of("floatingips").where("port_id", ports, FloatingIp)]
         except NotFound:
             return []
 
@@ -111,32 +126,24 @@ class Collection:
         self._path = f"/v2.0/{name.replace('_', '-')}"
 
     async def where(
-        self, member: str, values: Iterable[str], *, at_once: int = _BATCH, **query: str
-    ) -> AsyncIterator[dict[str, Any]]:
-        """What has one of these values in a member.
+        self, member: str, values: Iterable[str], kind: type[T], *, at_once: int = _BATCH, **query: str
+    ) -> AsyncIterator[T]:
+        """What has one of these values in a member, as this; an operator can have Neutron show it page by page
+        (``pagination_max_limit``).
 
         :param at_once: how many values are asked for in one call.
         """
-        wanted = list(values)
+        wanted, ask = list(values), partial(self._cloud.request, "network", "GET", self._path)
         for at in range(0, len(wanted), at_once):
-            async for item in self._listed({member: wanted[at : at + at_once], **query}):
-                yield item
+            asked = {member: wanted[at : at + at_once], **query}
+            async for page in pages(ask, self._name, kind, asked):
+                for item in page:
+                    yield item
 
     async def named(self, names: Iterable[str]) -> list[str]:
         """The ids of what has one of these names; of ports, those that no device has."""
-        found = self.where("name", sorted(names), at_once=_NAMES)
-        return [item["id"] async for item in found if not _is_used(item)]
-
-    async def _listed(self, query: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
-        """All that is asked for; an operator can have Neutron show it page by page (``pagination_max_limit``)."""
-        marker: dict[str, str] = {}
-        while True:
-            reply = await self._cloud.request("network", "GET", self._path, query={**query, **marker})
-            for item in reply.body[self._name]:
-                yield item
-            if not any(link["rel"] == "next" for link in reply.body.get(f"{self._name}_links", ())):
-                return
-            marker = {"marker": reply.body[self._name][-1]["id"]}
+        found = self.where("name", sorted(names), Item, at_once=_NAMES)
+        return [item.id async for item in found if not item.is_used]
 
     async def delete(self, resource: str) -> None:
         """Delete one; it is fine if it is gone.
@@ -147,8 +154,3 @@ class Collection:
             await self._cloud.request("network", "DELETE", f"{self._path}/{resource}", acts=True)
         except NotFound:
             return
-
-
-def _is_used(item: Mapping[str, Any]) -> bool:
-    """Whether a port is a device's, or was made for one."""
-    return bool(item.get("device_id") or item.get("device_owner"))

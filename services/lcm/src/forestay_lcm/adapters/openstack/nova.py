@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from functools import partial
 from typing import Any
 
 import msgspec
 
 from forestay_lcm.adapters.openstack.heat import Caller
-from forestay_lcm.adapters.openstack.picking import Query, picked
+from forestay_lcm.adapters.openstack.paging import PAGE, Query, items, pages
+from forestay_lcm.adapters.openstack.picking import picked
 from forestay_lcm.adapters.openstack.telling import cut
 from forestay_lcm.adapters.openstack.transport import NotFound
 
@@ -38,6 +39,43 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
     fault: str = ""
 
 
+class _Fault(msgspec.Struct):
+    message: str | None = None
+
+
+class _Image(msgspec.Struct):
+    id: str
+
+
+class _Shown(
+    msgspec.Struct,
+    rename={"task": "OS-EXT-STS:task_state", "zone": "OS-EXT-AZ:availability_zone"},
+):
+    """A server as Nova shows it; its image is ``""`` when it boots from a volume."""
+
+    id: str
+    status: str
+    task: str | None = None
+    zone: str | None = None
+    image: _Image | str | None = None
+    metadata: dict[str, str] | None = None
+    fault: _Fault | None = None
+
+
+class _Named(msgspec.Struct):
+    id: str
+    name: str
+
+
+class _ZoneState(msgspec.Struct):
+    available: bool
+
+
+class _Zone(msgspec.Struct, rename="camel"):
+    zone_name: str
+    zone_state: _ZoneState
+
+
 class Nova:
     """The servers of a project. All methods raise as :meth:`Transport.request` does."""
 
@@ -48,20 +86,21 @@ class Nova:
         """These servers by id; one that is gone is left out."""
         return await picked(ids, self._listed, self._server)
 
-    async def _listed(self, query: Query) -> tuple[list[Server], bool]:
-        body = (await self._cloud.request(SERVICE, "GET", "/servers/detail", query=query)).body
-        return [_server(server) for server in body["servers"]], "servers_links" in body
+    async def _listed(self, query: Query) -> AsyncIterator[list[Server]]:
+        ask = partial(self._cloud.request, SERVICE, "GET", "/servers/detail")
+        async for page in pages(ask, "servers", _Shown, query):
+            yield [_server(shown) for shown in page]
 
     async def boots(self, image: str) -> bool:
         """Whether a server boots from an image."""
         reply = await self._cloud.request(SERVICE, "GET", "/servers", query={"image": image, "limit": 1})
-        return bool(reply.body["servers"])
+        return bool(reply.read(list[_Named], "servers"))
 
     async def zones(self) -> list[str]:
         """The availability zones that are up, in the order of their names."""
         reply = await self._cloud.request(SERVICE, "GET", "/os-availability-zone")
-        shown = reply.body["availabilityZoneInfo"]
-        return sorted(zone["zoneName"] for zone in shown if zone["zoneState"]["available"])
+        shown = reply.read(list[_Zone], "availabilityZoneInfo")
+        return sorted(zone.zone_name for zone in shown if zone.zone_state.available)
 
     async def act(self, server: str, action: str, arguments: Any = None) -> None:
         """Start an action on a server.
@@ -71,14 +110,15 @@ class Nova:
         await self._cloud.request(SERVICE, "POST", f"/servers/{server}/action", body={action: arguments}, acts=True)
 
     async def named(self, names: Iterable[str]) -> list[str]:
-        """The ids of the servers that have one of these names. Nova takes an expression for a name, but no alternatives in it."""
-        found = await asyncio.gather(*(self._named(name) for name in sorted(names)))
-        return [server for servers in found for server in servers]
-
-    async def _named(self, name: str) -> list[str]:
-        query = {"name": f"^{re.escape(name)}$"}
-        reply = await self._cloud.request(SERVICE, "GET", "/servers", query=query)
-        return [server["id"] for server in reply.body["servers"] if server["name"] == name]
+        """The ids of the servers that have one of these names. Nova takes an expression for a name, but no alternatives in it: so
+        all are listed whose names begin as these do."""
+        if not (wanted := set(names)):
+            return []
+        begin, end = min(wanted), max(wanted)
+        same = next((at for at, letter in enumerate(begin) if letter != end[at]), len(begin))
+        query = {"name": f"^{re.escape(begin[:same])}", "limit": PAGE}
+        ask = partial(self._cloud.request, SERVICE, "GET", "/servers")
+        return [server.id for server in await items(ask, "servers", _Named, query) if server.name in wanted]
 
     async def delete(self, server: str) -> None:
         """Start to delete a server; one that is gone is fine."""
@@ -111,16 +151,16 @@ class Nova:
             reply = await self._cloud.request(SERVICE, "GET", f"/servers/{server}")
         except NotFound:
             return None
-        return _server(reply.body["server"])
+        return _server(reply.read(_Shown, "server"))
 
 
-def _server(body: dict[str, Any]) -> Server:
+def _server(shown: _Shown) -> Server:
     return Server(
-        id=body["id"],
-        status=body["status"],
-        task=body.get("OS-EXT-STS:task_state"),
-        zone=body.get("OS-EXT-AZ:availability_zone") or None,
-        image=(body.get("image") or {}).get("id"),
-        metadata=body.get("metadata") or {},
-        fault=cut((body.get("fault") or {}).get("message") or ""),
+        id=shown.id,
+        status=shown.status,
+        task=shown.task,
+        zone=shown.zone or None,
+        image=shown.image.id if isinstance(shown.image, _Image) else None,
+        metadata=shown.metadata or {},
+        fault=cut((shown.fault and shown.fault.message) or ""),
     )

@@ -19,6 +19,7 @@ import msgspec
 
 from forestay_lcm.adapters.openstack.cinder import VolumeSnapshot
 from forestay_lcm.adapters.openstack.cloud import Cloud, Clouds
+from forestay_lcm.adapters.openstack.glance import Glance
 from forestay_lcm.adapters.openstack.transport import NotFound
 from forestay_lcm.catalogue import Catalogue
 from forestay_lcm.domain.vnf_snapshot import Place
@@ -70,8 +71,7 @@ def volume_name(vnf_id: str, snapshot_id: str, vnfc_snapshot: str, volume: str) 
 async def find(cloud: Cloud, vnf_id: str, snapshot_id: str) -> Found:
     """What there is of a VNF snapshot."""
     ours = prefix_of(vnf_id, snapshot_id)
-    reply = await cloud.request("image", "GET", "/v2/images", query={PROPERTY: snapshot_id, "limit": 1000})
-    images = msgspec.convert(reply.body["images"], list[Image])
+    images = await Glance(cloud).found({PROPERTY: snapshot_id}, Image)
     return Found(
         images=sorted(
             (item for item in images if (item.name or "").startswith(ours)), key=lambda item: (item.created_at, item.id)

@@ -5,6 +5,7 @@ Rules of this module, by what is known of the call:
 * it was not sent (no connection), or was turned away (429, 503): ``Retryable``;
 * it was sent and its answer is lost or says nothing (time-out, reset, other 5xx): ``UnknownOutcome`` for a call that
   acts, ``Retryable`` for one that only looks;
+* it was answered with what is no answer of the service (a proxy's page, JSON of another shape): as if the answer were lost;
 * it was refused (4xx), or failed for a reason that stays (``_HOPELESS``): ``Permanent`` with the VIM's own words.
 
 A body is JSON, or bytes as they are, or :class:`Content` that is sent as it is read and takes as long as that takes.
@@ -22,7 +23,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from html import unescape
 from types import TracebackType
-from typing import Any, NamedTuple, Self, cast
+from typing import Any, NamedTuple, Self, TypeVar, cast
 
 import aiohttp
 import msgspec
@@ -30,6 +31,8 @@ from forestay_events.errors import ForestayError, Permanent, Rejected, Retryable
 from forestay_events.telemetry import inject
 from forestay_sol.egress import Denied, Egress, EgressResolver
 from yarl import URL
+
+T = TypeVar("T")
 
 ANYWHERE = Egress(loopback=True)
 """Where a VIM may be, unless an operator says more."""
@@ -47,11 +50,37 @@ _END = re.compile(r"(?:<br />|\s)+\Z")
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
-    """An answer below 300; ``body`` is the decoded JSON, ``None`` when there is none."""
+    """An answer below 300.
 
+    :ivar call: what was called, ``acts`` whether that changes something.
+    :ivar content: as it came, but without U+0000.
+    """
+
+    call: str
+    acts: bool
     status: int
     headers: Mapping[str, str]
-    body: Any
+    content: bytes
+
+    @property
+    def body(self) -> Any:
+        """The decoded JSON, whatever it is; ``None`` when there is none."""
+        return _decoded(self.content)
+
+    def read(self, kind: type[T], member: str = "") -> T:
+        """The body, or a member of it, as this.
+
+        :raises Retryable: it is something else, so who has answered is not the service (now); :class:`UnknownOutcome` if the call
+            acts.
+        """
+        try:
+            if not member:
+                return msgspec.json.decode(self.content, type=kind)
+            return msgspec.json.decode(
+                msgspec.json.decode(self.content, type=dict[str, msgspec.Raw])[member], type=kind
+            )
+        except (KeyError, msgspec.DecodeError, RecursionError) as error:
+            raise _lost(self.acts)(f"{self.call}: what answers is not the service: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -154,7 +183,11 @@ class Transport:
         except (aiohttp.ClientError, TimeoutError) as error:
             raise _lost(acts)(f"{call}: no answer: {str(error) or type(error).__name__}") from error
         if response.status < 300:
-            return Reply(status=response.status, headers=response.headers, body=_decoded(content))
+            if response.status == 200 and content.lstrip().startswith(b"<"):  # Heat's own pages say 202
+                raise _lost(acts)(f"{call}: what answers is not the service: a page")
+            return Reply(
+                call=call, acts=acts, status=response.status, headers=response.headers, content=_harmless(content)
+            )
         raise _refusal(response.status, f"{call}: {response.status}: {words(content)}", response.headers, acts, content)
 
     def _permitted(self, url: str) -> URL:
@@ -213,20 +246,24 @@ def words(content: bytes) -> str:
 
 def _members(name: str, node: Any) -> Iterator[str]:
     """The texts of this name, at any depth."""
-    if isinstance(node, dict):
-        members = cast("dict[str, Any]", node)
-        if isinstance(text := members.get(name), str) and text:
-            yield text
-        for value in members.values():
-            yield from _members(name, value)
+    nodes = [node]
+    while nodes:
+        if isinstance(node := nodes.pop(), dict):
+            members = cast("dict[str, Any]", node)
+            if isinstance(text := members.get(name), str) and text:
+                yield text
+            nodes += reversed(members.values())
+
+
+def _harmless(content: bytes) -> bytes:
+    """What a VIM says goes into the log, and PostgreSQL cannot store U+0000."""
+    return content.replace(rb"\u0000", rb"\ufffd")
 
 
 def _decoded(content: bytes) -> Any:
-    # What a VIM says goes into the log, and PostgreSQL cannot store U+0000.
-    harmless = content.replace(rb"\u0000", rb"\ufffd")
     try:
-        return msgspec.json.decode(harmless) if harmless else None
-    except msgspec.DecodeError:
+        return msgspec.json.decode(_harmless(content)) if content else None
+    except (msgspec.DecodeError, RecursionError):
         return None
 
 
