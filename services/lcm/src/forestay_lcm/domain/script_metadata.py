@@ -23,6 +23,7 @@ ERROR_DATA = "userScriptErrHandlingData"
 _DRIVERS = frozenset(
     {
         "stack_id",
+        "stack_operation",
         "nfv",
         "tenant",
         "tenant_id",
