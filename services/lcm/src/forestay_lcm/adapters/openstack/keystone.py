@@ -13,16 +13,19 @@ import msgspec
 from forestay_events.errors import ForestayError, Permanent
 
 from forestay_lcm.adapters.openstack.credentials import Credential, Password
+from forestay_lcm.adapters.openstack.keeping import Kept
 from forestay_lcm.adapters.openstack.sharing import Shared
 from forestay_lcm.adapters.openstack.transport import Forbidden, Reply, Transport, Unauthorized
 
 _EARLY = 60.0
 """Seconds before its end at which a token is renewed, at most a tenth of its life."""
+_CALLED = frozenset({"orchestration", "compute", "network", "image", "block-storage", "volumev3", "identity"})
+"""The service types that are kept of a catalog."""
 
 
 class Token(msgspec.Struct, frozen=True, kw_only=True):
     """A token with its end (:func:`time.monotonic`), its user's id, its project's name and id, and the endpoints of its catalog
-    by service type; ``region`` is where its stacks are."""
+    by service type, of those that are called; ``region`` is where its stacks are."""
 
     id: str
     user_id: str
@@ -73,7 +76,7 @@ class Keystone:
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
-        self._tokens: dict[Credential, Token] = {}
+        self._tokens: Kept[Credential, Token] = Kept()
         self._asking: Shared[Credential, Token] = Shared()
 
     async def token(self, credential: Credential, *, refused: Token | None = None) -> Token:
@@ -84,10 +87,10 @@ class Keystone:
         :raises Retryable: Keystone cannot be reached.
         """
         token = self._tokens.get(credential)
-        if token is not None and token != refused and token.renew_at > time.monotonic():
+        if token is not None and token != refused:
             return token
         token = await self._asking.result(credential, lambda: self._authenticate(credential))
-        self._tokens[credential] = token
+        self._tokens.put(credential, token, token.renew_at)
         return token
 
     async def forbids_trusts(self, credential: Credential, token: Token) -> bool:
@@ -131,6 +134,7 @@ def _token(reply: Reply, credential: Credential) -> Token:
     endpoints = {
         service.type: endpoint
         for service in given.catalog
+        if service.type in _CALLED
         for endpoint in reversed(service.endpoints)
         if endpoint.interface == credential.interface
         and credential.region in (None, endpoint.region_id, endpoint.region)

@@ -18,6 +18,7 @@ import msgspec
 from forestay_events.config import ConfigError
 from forestay_events.errors import Permanent
 
+from forestay_lcm.adapters.openstack.keeping import Kept
 from forestay_lcm.adapters.openstack.settings import OpenStackSettings
 from forestay_lcm.adapters.openstack.sharing import Shared
 from forestay_lcm.adapters.openstack.transport import Transport, Unauthorized
@@ -69,17 +70,18 @@ class HeatTokens:
     def __init__(self, transport: Transport, tls: ssl.SSLContext) -> None:
         self.tls = tls
         self._transport = transport
-        self._tokens: dict[OAuthHeat, tuple[str, float]] = {}
+        self._tokens: Kept[OAuthHeat, str] = Kept()
         self._asking: Shared[OAuthHeat, _Answer] = Shared()
 
     async def token(self, heat: OAuthHeat, *, refused: str | None = None) -> str:
         """A token that is good for a while. :raises Permanent: 401, there is none for this client; else as of a call."""
-        value, until = self._tokens.get(heat, ("", 0.0))
-        if not value or value == refused or until <= time.monotonic():
-            given = await self._asking.result(heat, lambda: self._fetched(heat))
-            until = time.monotonic() + given.expires_in - min(_EARLY, given.expires_in / 10)
-            self._tokens[heat] = value, _ = given.access_token, until
-        return value
+        value = self._tokens.get(heat)
+        if value is not None and value != refused:
+            return value
+        given = await self._asking.result(heat, lambda: self._fetched(heat))
+        until = time.monotonic() + given.expires_in - min(_EARLY, given.expires_in / 10)
+        self._tokens.put(heat, given.access_token, until)
+        return given.access_token
 
     async def _fetched(self, heat: OAuthHeat) -> _Answer:
         form = urlencode({"grant_type": "client_credentials", "client_id": heat.client_id}).encode()
