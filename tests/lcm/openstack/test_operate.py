@@ -78,6 +78,23 @@ async def test_a_server_that_cannot_start_is_a_failure(
     assert server in failed.detail
 
 
+async def test_no_fault_is_told_at_more_length_than_can_be_read(
+    sim: OpenStackSimulator, cloud: Cloud, two_vdus: Flavour, pair: InstantiatedVnfInfo
+) -> None:
+    server = pair.vnfc_resource_info[0].id
+    await cloud.nova.act(server, "os-resetState", {"state": "error"})
+    fault = {"code": 500, "message": "The host is gone. " * 100_000}
+    [row] = sim.cloud.nova.servers.find(id=server)
+    sim.cloud.nova.servers.change(row, fault=fault)
+    order = order_for("OPERATE", pair, two_vdus, changeStateTo="STARTED")
+    failed = await finish(cloud, job("await-servers", order, before=pair))
+    assert isinstance(failed, Failed)
+    assert f"{server}: The host is gone. " in failed.detail
+    assert len(failed.detail) < 600
+    # Whoever tells it by itself, as a comparison does.
+    assert len((await cloud.nova.servers([server]))[server].fault) < 600
+
+
 async def test_a_server_that_vanished_is_named(cloud: Cloud, two_vdus: Flavour, pair: InstantiatedVnfInfo) -> None:
     server = pair.vnfc_resource_info[0].id
     await cloud.request("compute", "DELETE", f"/servers/{server}")
