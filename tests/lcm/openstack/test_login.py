@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from forestay_events.errors import Permanent, Retryable
+from forestay_events.errors import Permanent, Retryable, UnknownOutcome
 from forestay_lcm.adapters.openstack.cloud import Clouds
 from forestay_lcm.adapters.openstack.glance import Glance
 from forestay_simvim import OpenStackSimulator
@@ -153,3 +153,22 @@ async def test_a_catalog_leads_nowhere_that_a_vim_may_not_be(url: str) -> None:
         with pytest.raises(Permanent, match=r"denies|has no public endpoint") as refused:
             await clouds.cloud(given).heat.find("vnf-1")
     assert refused.value.status == 422
+
+
+@pytest.mark.parametrize("body", ["<html>", "", "{}", "[]", '{"stacks": null}', '{"stacks": [{}]}', "[" * 100_000])
+async def test_what_is_no_answer_of_heat_is_waited_out(clouds: Clouds, body: str) -> None:
+    """As the page that a proxy has while Heat is away: looked for again, and what was to be made may have been made."""
+
+    async def answer(request: web.Request) -> web.Response:
+        if request.path.endswith("/auth/tokens"):
+            return web.json_response(token(str(request.url.origin())), headers={"X-Subject-Token": "t"})
+        return web.Response(text=body, content_type="application/json")
+
+    async with answering(answer) as given:
+        cloud = clouds.cloud(given)
+        with pytest.raises(Retryable):
+            await cloud.heat.find("vnf-1")
+        with pytest.raises(UnknownOutcome):
+            await cloud.heat.create("vnf-1", {})
+        with pytest.raises(Retryable):
+            await cloud.nova.servers(["a"])

@@ -96,6 +96,52 @@ class MadeOf(msgspec.Struct, frozen=True, kw_only=True):
     files: dict[str, str]
 
 
+class _Stack(msgspec.Struct):
+    """A stack as Heat shows it."""
+
+    id: str
+    stack_name: str
+    stack_status: str
+    creation_time: datetime
+    updated_time: datetime | None = None
+    stack_status_reason: str | None = None
+    tags: tuple[str, ...] | None = None
+    parameters: dict[str, Any] | None = None
+
+
+class _Made(msgspec.Struct):
+    id: str
+
+
+class _Link(msgspec.Struct):
+    rel: str
+    href: str
+
+
+class _Shown(msgspec.Struct, kw_only=True):
+    """What Heat shows of a resource, and of what happens to it."""
+
+    resource_name: str
+    resource_status: str
+    resource_status_reason: str | None = None
+    physical_resource_id: str | None = None
+    links: tuple[_Link, ...] = ()
+
+
+class _Resource(_Shown, kw_only=True):
+    resource_type: str
+    creation_time: str | None = None
+    required_by: tuple[str, ...] | None = None
+
+
+class _Event(_Shown, kw_only=True):
+    event_time: datetime
+
+
+class _Environment(msgspec.Struct):
+    parameters: dict[str, Any] | None = None
+
+
 class Heat:
     """The stacks of a project. All methods raise as :meth:`Transport.request` does."""
 
@@ -105,12 +151,12 @@ class Heat:
     async def find(self, name: str) -> Stack | None:
         """The stack of a name (parameters left out), ``None`` when there is none."""
         reply = await self._cloud.request(SERVICE, "GET", "/stacks", query={"name": name})
-        return next((_stack(body) for body in reply.body["stacks"] if body["stack_name"] == name), None)
+        return next((_stack(shown) for shown in reply.read(list[_Stack], "stacks") if shown.stack_name == name), None)
 
     async def tagged(self, tag: str) -> list[Stack]:
         """The stacks that have a tag (parameters left out)."""
         reply = await self._cloud.request(SERVICE, "GET", "/stacks", query={"tags": tag})
-        return [_stack(body) for body in reply.body["stacks"]]
+        return [_stack(shown) for shown in reply.read(list[_Stack], "stacks")]
 
     async def show(self, name: str, stack_id: str) -> Stack | None:
         """The stack of an id, ``None`` when it is gone or deleted. Its outputs, which cost Heat most, are left out."""
@@ -119,26 +165,30 @@ class Heat:
             reply = await self._cloud.request(SERVICE, "GET", path, query={"resolve_outputs": "false"})
         except NotFound:
             return None
-        stack = _stack(reply.body["stack"])
+        stack = _stack(reply.read(_Stack, "stack"))
         return None if (stack.action, stack.status) == ("DELETE", "COMPLETE") else stack
 
     async def template(self, stack: Stack) -> dict[str, Any]:
         """The template that the stack was given last, as Heat has parsed it."""
-        return (await self._cloud.request(SERVICE, "GET", f"/stacks/{stack.path}/template")).body
+        return (await self._cloud.request(SERVICE, "GET", f"/stacks/{stack.path}/template")).read(dict[str, Any])
 
     async def made_of(self, stack: Stack) -> MadeOf:
         """What the stack was given last."""
         template = await self.template(stack)
         environment, files = [
-            (await self._cloud.request(SERVICE, "GET", f"/stacks/{stack.path}/{part}")).body
+            await self._cloud.request(SERVICE, "GET", f"/stacks/{stack.path}/{part}")
             for part in ("environment", "files")
         ]
-        return MadeOf(template=template, parameters=environment.get("parameters") or {}, files=files or {})
+        return MadeOf(
+            template=template,
+            parameters=environment.read(_Environment).parameters or {},
+            files=files.read(dict[str, str]) if files.body else {},
+        )
 
     async def create(self, name: str, fields: dict[str, Any]) -> str:
         """Start to make a stack; gives its id. :raises AlreadyExists: the name is taken."""
         reply = await self._cloud.request(SERVICE, "POST", "/stacks", body={"stack_name": name, **fields}, acts=True)
-        return reply.body["stack"]["id"]
+        return reply.read(_Made, "stack").id
 
     async def update(self, stack: Stack, fields: dict[str, Any], *, existing: bool = True) -> None:
         """Start to change a stack: only ``fields`` (PATCH), or to exactly ``fields`` (PUT, ``existing=False``)."""
@@ -152,15 +202,15 @@ class Heat:
         """
         query = {"nested_depth": 2, "sort_dir": "desc", "limit": 1}
         reply = await self._cloud.request(SERVICE, "GET", f"/stacks/{stack.path}/events", query=query)
-        last = max([stack.since, *(datetime.fromisoformat(event["event_time"]) for event in reply.body["events"])])
+        last = max([stack.since, *(event.event_time for event in reply.read(list[_Event], "events"))])
         return (_told(reply.headers) - last).total_seconds()
 
     async def failures(self, resource: StackResource, since: datetime) -> list[str]:
         """Heat's reasons for all failed tries of a resource since then: it makes several, and shows the last one's reason."""
         path = f"/stacks/{resource.stack}/resources/{resource.name}/events"
-        events = (await self._cloud.request(SERVICE, "GET", path)).body["events"]
-        recent = (event for event in events if datetime.fromisoformat(event["event_time"]) >= since)
-        return [event["resource_status_reason"] for event in recent if event["resource_status"].endswith("_FAILED")]
+        events = (await self._cloud.request(SERVICE, "GET", path)).read(list[_Event], "events")
+        failed = [event for event in events if event.event_time >= since and event.resource_status.endswith("_FAILED")]
+        return [event.resource_status_reason or "" for event in failed]
 
     async def names(self, stack: Stack, type_: str, status: str) -> dict[str, Logical]:
         """The names that Heat has given to resources of a type, in a stack and in those nested in it, whose creation came to a
@@ -174,10 +224,10 @@ class Heat:
             "resource_action": "CREATE",
             "resource_status": status,
         }
-        events = (await self._cloud.request(SERVICE, "GET", f"/stacks/{stack.path}/events", query=query)).body["events"]
+        reply = await self._cloud.request(SERVICE, "GET", f"/stacks/{stack.path}/events", query=query)
         return {
-            event["physical_resource_id"]: Logical(_home(event), event["resource_name"])
-            for event in events
+            event.physical_resource_id or "": Logical(_home(event), event.resource_name)
+            for event in reply.read(list[_Event], "events")
             if _is_made_up(event)
         }
 
@@ -192,7 +242,7 @@ class Heat:
         """The resources of a stack and of the stacks nested in it, two levels deep."""
         path = f"/stacks/{name}/{stack_id}/resources"
         reply = await self._cloud.request(SERVICE, "GET", path, query={"nested_depth": 2})
-        return [_resource(body) for body in reply.body["resources"]]
+        return [_resource(shown) for shown in reply.read(list[_Resource], "resources")]
 
     async def mark(self, resource: StackResource, *, unhealthy: bool, reason: str) -> None:
         """Mark a resource unhealthy, or take the mark away; ``reason`` becomes the resource's.
@@ -209,10 +259,10 @@ def is_named_by(stack_name: str, name: str) -> bool:
     return name.startswith(f"{stack_name}-") and _RANDOM.fullmatch(name[-13:]) is not None
 
 
-def _is_made_up(event: dict[str, Any]) -> bool:
+def _is_made_up(event: _Event) -> bool:
     """Whether an event has the name that Heat has made up, which it may have shortened, and not yet an id."""
-    name: str = event.get("physical_resource_id") or ""
-    whole = f"{_home(event).partition('/')[0].rstrip('*')}-{event['resource_name']}{name[-13:]}"
+    name = event.physical_resource_id or ""
+    whole = f"{_home(event).partition('/')[0].rstrip('*')}-{event.resource_name}{name[-13:]}"
     shortened = f"{whole[:2]}-{whole[3 - len(name) :]}"
     return name in (whole, shortened) and _RANDOM.fullmatch(name[-13:]) is not None
 
@@ -222,34 +272,34 @@ def _told(headers: Mapping[str, str]) -> datetime:
     return parsedate_to_datetime(headers["Date"]) if "Date" in headers else datetime.now(UTC)
 
 
-def _stack(body: dict[str, Any]) -> Stack:
-    action, _, status = body["stack_status"].partition("_")
+def _stack(shown: _Stack) -> Stack:
+    action, _, status = shown.stack_status.partition("_")
     return Stack(
-        id=body["id"],
-        name=body["stack_name"],
+        id=shown.id,
+        name=shown.stack_name,
         action=action,
         status=status,
-        reason=body.get("stack_status_reason") or "",
-        since=datetime.fromisoformat(body.get("updated_time") or body["creation_time"]),
-        tags=tuple(body.get("tags") or ()),
-        parameters=body.get("parameters") or {},
+        reason=shown.stack_status_reason or "",
+        since=shown.updated_time or shown.creation_time,
+        tags=shown.tags or (),
+        parameters=shown.parameters or {},
     )
 
 
-def _home(body: dict[str, Any]) -> str:
+def _home(shown: _Shown) -> str:
     """``name/id`` of the stack that a resource or an event is in."""
-    url: str = next((link["href"] for link in body.get("links", ()) if link["rel"] == "stack"), "")
+    url = next((link.href for link in shown.links if link.rel == "stack"), "")
     return "/".join(url.rsplit("/", 2)[-2:])
 
 
-def _resource(body: dict[str, Any]) -> StackResource:
+def _resource(shown: _Resource) -> StackResource:
     return StackResource(
-        name=body["resource_name"],
-        type=body["resource_type"],
-        physical_id=body.get("physical_resource_id") or "",
-        status=body["resource_status"],
-        reason=body.get("resource_status_reason") or "",
-        stack=_home(body),
-        creation_time=body.get("creation_time") or "",
-        required_by=tuple(body.get("required_by") or ()),
+        name=shown.resource_name,
+        type=shown.resource_type,
+        physical_id=shown.physical_resource_id or "",
+        status=shown.resource_status,
+        reason=shown.resource_status_reason or "",
+        stack=_home(shown),
+        creation_time=shown.creation_time or "",
+        required_by=shown.required_by or (),
     )

@@ -74,9 +74,9 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
     """What a collection has; of a port, also whose it is."""
 
     id: str
-    name: str = ""
-    device_id: str = ""
-    device_owner: str = ""
+    name: str | None = None
+    device_id: str | None = None
+    device_owner: str | None = None
 
     @property
     def is_used(self) -> bool:
@@ -103,7 +103,7 @@ class Neutron:
     async def idle_ports(self, networks: Iterable[str]) -> dict[str, str]:
         """The ports of these networks that no device has: their names by id."""
         found = self.of("ports").where("network_id", networks, Item)
-        return {port.id: port.name async for port in found if not port.is_used}
+        return {port.id: port.name or "" async for port in found if not port.is_used}
 
     def of(self, collection: str) -> Collection:
         """What there is of a kind: ``ports``, ``security_groups``, ..."""
