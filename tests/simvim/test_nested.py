@@ -141,6 +141,30 @@ async def test_a_new_flavor_reaches_all_members_in_place(api: Api) -> None:
     assert {server["flavor"]["id"] for server in after} == {"2"}
 
 
+async def test_a_template_of_another_name_changes_its_stack_in_place(api: Api, sim: OpenStackSimulator) -> None:
+    top = """
+heat_template_version: 2013-05-23
+resources:
+  VDU1-0: {type: VDU1.yaml, properties: {flavor: m1.tiny, image: cirros, net: private}}
+"""
+    fixed = VDU1.replace(
+        "{network: {get_param: net}}", "{network: {get_param: net}, fixed_ips: [{ip_address: 10.10.0.77}]}"
+    )
+    path = await api.made("vnf-1", top, files={"VDU1.yaml": fixed})
+    before = {each["resource_name"]: each["physical_resource_id"] for each in await api.resources(path, depth=1)}
+    after = fixed.replace("outputs:", "  more: {type: OS::Heat::Value, properties: {value: 1}}\noutputs:")
+    body = {"template": top.replace("VDU1.yaml", "after.yaml"), "files": {"after.yaml": after}}
+    preview = (await api.heat("PUT", f"{path}/preview", body))[1]["resource_changes"]
+    assert [each["resource_name"] for each in preview["updated"]] == ["VDU1-0"]
+    await api.heat("PUT", path, body)
+    await api.settle(path, "UPDATE_COMPLETE")
+    found = {each["resource_name"]: each for each in await api.resources(path, depth=1)}
+    assert found["VDU1-0"]["resource_type"] == "after.yaml"
+    assert before.items() <= {name: each["physical_resource_id"] for name, each in found.items()}.items()
+    assert "more" in found
+    assert len(sim.cloud.nova.servers) == 1
+
+
 async def test_a_marked_member_is_replaced_alone(api: Api) -> None:
     path = await made(api, 2)
     found = [each for each in await api.resources(path, depth=2) if each["resource_name"] == "VDU1"]

@@ -1,7 +1,8 @@
 """Brings one stack to a blueprint: everything in it made, changed or replaced, everything else removed.
 
 Create, update, rollback and delete are the same walk with different blueprints (a delete's is empty). Resources are
-handled as soon as those they need are done; a replaced one is removed at the end, in the reverse order. The first failure
+handled as soon as those they need are done; a replaced one is removed at the end, in the reverse order. A resource of another
+type is replaced; a template of another name is none, its nested stack is brought to it. The first failure
 stops the walk: what was under way becomes ``<ACTION> aborted``. A walk for which there is another one begins nothing more, but
 what it is at ends as it would have: whoever asks Heat again for what it works on changes nothing.
 """
@@ -162,8 +163,9 @@ class Walk:
                 resource.half_made = True
                 reason = "Update status to COMPLETE for FAILED resource neither update nor replace."
                 resource.set_state("CREATE", COMPLETE, reason)
-        if type_ is not resource.type or (resource.status == FAILED and self._is_lost(resource)):
+        if type(type_) is not type(resource.type) or (resource.status == FAILED and self._is_lost(resource)):
             raise ReplaceNeeded
+        resource.type = type_
         before = resource.properties
         changed = {name for name in before.keys() | props.keys() if before.get(name) != props.get(name)}
         resource.needs = needs

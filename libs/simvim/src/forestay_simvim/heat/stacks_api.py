@@ -177,9 +177,8 @@ def _preview_update(call: Call, *, patch: bool) -> dict[str, Any]:
         old, new = stack.resources.get(name), wanted.get(name)
         kind = "added" if old is None else "deleted" if new is None else None
         if old is not None and new is not None:
-            kind = (
-                "unchanged" if old.definition == new else "replaced" if old.definition.type != new.type else "updated"
-            )
+            another = type(call.cloud.heat.types.find(new.type, trial.blueprint)) is not type(old.type)
+            kind = "unchanged" if old.definition == new else "replaced" if another else "updated"
         definition = new or (old.definition if old else None)
         shown = {
             "resource_name": name,
