@@ -105,7 +105,7 @@ async def test_rolling_update_and_back(
         "authentication": login,
         "timeout": 5,
     }
-    change = {
+    change: Json = {
         "vnfdId": coming,
         "additionalParams": {
             "upgrade_type": "RollingUpdate",
@@ -134,13 +134,22 @@ async def test_rolling_update_and_back(
     assert len(manager.asked) == 2, "the new VNFC, and the old one that came back"
     assert listener.hooks == [around[0], *around[2:]], "the way back is that of the package which is there again"
 
+    manager.answer = "ABORT"
+    only_new = change["additionalParams"] | {"lcm-operation-coordinate-old-vnf": "./Scripts/coordinate.py"}
+    failed = await done(forestay, vnf, "change_vnfpkg", change | {"additionalParams": only_new}, "FAILED_TEMP")
+    manager.answer = "CONTINUE"
+    uri = f"/vnflcm/v2/vnf_lcm_op_occs/{failed['id']}"
+    await api.send("POST", f"{uri}/rollback")
+    await api.until(uri, "operationState", {"ROLLED_BACK"}, {"FAILED_TEMP"})
+    assert len(manager.asked) == 4, "a script that the old package lacks is the new one's"
+
     changed = await done(forestay, vnf, "change_vnfpkg", change)
     shown, after = await api.send("GET", vnf), await servers(forestay, vnf)
     assert (shown["vnfdId"], shown["vnfSoftwareVersion"]) == (coming, "2.0")
     assert changed["modificationsTriggeredByVnfPkgChange"] == {"vnfdId": coming, "vnfSoftwareVersion": "2.0"}
     assert {vnfc["metadata"]["flavor"] for vnfc in after.values()} == {"m1.small"}
     assert len(after) == len(before) == 3
-    assert len(manager.asked) == 2 + 3
+    assert len(manager.asked) == 4 + 3
     assert {item["lcmOperationType"] for item in manager.asked} == {"CHANGE_VNFPKG"}
     assert listener.hooks[-1] == "change_current_package_end"
     affected = changed["resourceChanges"]["affectedVnfcs"]

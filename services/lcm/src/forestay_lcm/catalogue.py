@@ -6,9 +6,9 @@ a VIM, at another service, can use it at once.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 from zipfile import BadZipFile, ZipFile
 
@@ -142,6 +142,17 @@ class Catalogue:
             return await blobs.run("read a package", _names, csar)
         except (Permanent, BadZipFile):
             return None
+
+    async def holder(self, project: str, vnfd_ids: Iterable[str], file: str) -> str | None:
+        """The first of the VNFDs whose package has the file or is not at hand any more.
+
+        :raises Unavailable: the blob store cannot be read.
+        """
+        for vnfd_id in vnfd_ids:
+            files = await self.files(project, vnfd_id)
+            if files is None or str(PurePosixPath(file)) in files:
+                return vnfd_id
+        return None
 
     async def vim(self, project: str, vim_id: str) -> KnownVim | None:
         """A registered VIM of the project."""

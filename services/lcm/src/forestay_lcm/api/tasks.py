@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import Any, TypeVar
 
 import msgspec
@@ -78,8 +77,8 @@ class Asked:
     async def body(self, type_: type[T]) -> T:
         """The body, secrets of additionalParams sealed.
 
-        :raises Rejected: 400, also when a script that it names is not in the package that the VNF is going to have, or, for the
-            way back, has.
+        :raises Rejected: 400, also when a script that it names is not in the package that the VNF is going to have, nor, for
+            the way back, in the one that it has.
         """
         body = await self.decoded(type_)
         await self._check_script(body)
@@ -102,10 +101,9 @@ class Asked:
         for name in SCRIPT_PARAMS:
             if not isinstance(file := params.get(name), str):
                 continue
-            vnfd_id = present if name == COORDINATION["coordinate-old"] else coming
-            files = await self.catalogue.files(self.project, vnfd_id)
-            if files is not None and str(PurePosixPath(file)) not in files:
-                detail = f"The package of VNFD {vnfd_id} has no file '{file}'."
+            where = (present, coming) if name == COORDINATION["coordinate-old"] else (coming,)
+            if await self.catalogue.holder(self.project, where, file) is None:
+                detail = f"The package of VNFD {coming} has no file '{file}'."
                 raise Rejected(400, detail, pointer=pointer(["additionalParams", name]))
 
     async def connections(self, given: VimConnections) -> VimConnections:

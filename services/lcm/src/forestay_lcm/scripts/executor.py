@@ -193,10 +193,13 @@ class ScriptSteps:
             return Failed(
                 "Ssh ip not found", 404, f"VNFC {vnfc.id} has no address at connection point {param['cp_name']}."
             )
+        script, coming = params[COORDINATION[kind]], vnfd_after(vnf, operation)
+        where = (coming,) if kind == "coordinate-new" else (vnf.vnfd_id, coming)
+        holder = await self._catalogue.holder(vnf.project, where, script)
         call = self._call(
             "coordination",
-            await self._package(vnf, vnfd_after(vnf, operation) if kind == "coordinate-new" else vnf.vnfd_id),
-            str(PurePosixPath(params[COORDINATION[kind]])),
+            await self._package(vnf, holder or coming),
+            str(PurePosixPath(script)),
             coordination_arguments(vnf, operation, vnfc, param, address=address, endpoint=self._endpoint),
         )
         await self._runner.run(call)
