@@ -11,10 +11,12 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from forestay_events.errors import Permanent
 from forestay_simvim import OpenStackSimulator
 from forestay_standalone.embedded import EmbeddedNats
 from forestay_standalone.embedded.privileges import works
 from forestay_standalone.rest import RestApi
+from forestay_standalone.substrate import Options, substrate
 from yarl import URL
 
 from tests.flow.cloud import TestCloud
@@ -192,3 +194,15 @@ async def test_as_an_ordinary_user(tmp_data_dir: Path) -> None:
     async with up(tmp_data_dir, prefix=prefix) as running, client(running.url) as api:
         assert (await api.send("GET", "/health/ready"))["ready"] is True
         assert (await running.stop(signal.SIGINT)).status == 0
+
+
+async def test_the_environment_says_how_long_a_page_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = Options(data_dir=tmp_path, nats_url="nats://127.0.0.1:4222", database_url="postgresql:///forestay")
+    monkeypatch.setenv("FORESTAY_PAGE_SIZE", "7")
+    monkeypatch.setenv("FORESTAY_DEFAULT_PROJECT", "nfv")
+    async with substrate(given) as config:
+        assert (config.page_size, config.default_project, config.nats_url) == (7, "nfv", given.nats_url)
+    monkeypatch.setenv("FORESTAY_PAGE_SIZE", "many")
+    with pytest.raises(Permanent, match="FORESTAY_PAGE_SIZE"):
+        async with substrate(given):
+            pass

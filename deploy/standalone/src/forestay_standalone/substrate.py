@@ -21,7 +21,7 @@ from typing import Literal
 
 import msgspec
 import structlog
-from forestay_events.config import BaseConfig
+from forestay_events.config import BaseConfig, load
 from forestay_events.errors import Permanent
 from forestay_sol.background import background
 
@@ -143,10 +143,19 @@ def _addresses(note: Path) -> Addresses:
 
 
 def _config(options: Options, data_dir: Path, addresses: Addresses) -> BaseConfig:
+    """What the options say; whose requests these are and how long a page is, the environment does."""
+    where = {
+        "FORESTAY_NATS_URL": addresses.nats_url,
+        "FORESTAY_DATABASE_URL": addresses.database_url,
+        "FORESTAY_DATA_DIR": str(data_dir),
+    }
+    told = load(BaseConfig, {**os.environ, **where})
     return BaseConfig(
         nats_url=addresses.nats_url,
         database_url=addresses.database_url,
         data_dir=data_dir,
+        default_project=told.default_project,
+        page_size=told.page_size,
         listen_host=options.host,
         listen_port=options.port or _free_port(),
         public_endpoint=options.public_endpoint,
