@@ -14,7 +14,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from forestay_lcm.adapters.openstack.cloud import Cloud, Clouds
+from forestay_lcm.adapters.openstack.clients.cloud import Cloud, Clouds
 from forestay_simvim import OpenStackSimulator
 
 from tests.flow.cloud import TestCloud

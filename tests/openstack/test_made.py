@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from forestay_lcm.adapters.openstack.cloud import Cloud, Clouds
+from forestay_lcm.adapters.openstack.clients.cloud import Cloud, Clouds
 from forestay_lcm.adapters.openstack.settings import OpenStackSettings
 from msgspec.structs import replace
 

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 from forestay_csar import read_package
-from forestay_lcm.adapters.openstack.cloud import Cloud, Clouds
+from forestay_lcm.adapters.openstack.clients.cloud import Cloud, Clouds
 from forestay_lcm.adapters.openstack.job import Order
 from forestay_lcm.adapters.openstack.orders import without_bit_rates
 from forestay_sol.vnfd import Flavour

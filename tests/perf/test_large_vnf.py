@@ -10,12 +10,12 @@ from concurrent.futures import Future
 from contextlib import asynccontextmanager, contextmanager
 
 import pytest
-from forestay_lcm.adapters.openstack.cloud import Clouds
+from forestay_lcm.adapters.openstack.clients.cloud import Clouds
 from forestay_lcm.adapters.openstack.read_back import instantiated_vnf_info
 from forestay_lcm.adapters.openstack.steps.read import observe, recorded
 from forestay_lcm.adapters.openstack.steps.rolling import change_in_top
 from forestay_lcm.adapters.openstack.steps.stack import vnf_stack
-from forestay_lcm.adapters.openstack.wanted import stack_after, stack_before
+from forestay_lcm.adapters.openstack.template.wanted import stack_after, stack_before
 from forestay_simvim import OpenStackSimulator, SimConfig
 from forestay_sol.vnfd import Flavour
 from msgspec.structs import replace

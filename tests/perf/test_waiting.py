@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 import pytest
-from forestay_lcm.adapters.openstack.pace import EACH_SECOND
+from forestay_lcm.adapters.openstack.clients.pace import EACH_SECOND
 
 from tests.crash.footprint import Footprint, watched
 from tests.crash.stage import Stage, staged

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from forestay_lcm.adapters.openstack.cloud import Cloud, Clouds
+from forestay_lcm.adapters.openstack.clients.cloud import Cloud, Clouds
 
 from tests.flow.scenario import GROUP, create, instantiate_body, onboard, operate
 from tests.notify.receiver import Receiver, receiver

@@ -10,7 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 import yaml
-from forestay_lcm.adapters.openstack.cloud import Clouds
+from forestay_lcm.adapters.openstack.clients.cloud import Clouds
 from forestay_standalone.rest import RestApi
 
 from tests.flow.clouds import ScenarioCloud

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from forestay_lcm.adapters.openstack.cloud import Clouds
+from forestay_lcm.adapters.openstack.clients.cloud import Clouds
 from forestay_standalone.rest import RestApi
 
 from tests.flow.clouds import ScenarioCloud

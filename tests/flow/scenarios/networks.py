@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from forestay_lcm.adapters.openstack.cloud import Clouds
+from forestay_lcm.adapters.openstack.clients.cloud import Clouds
 from forestay_standalone.rest import RestApi
 
 from tests.flow.clouds import ScenarioCloud

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest_asyncio
 from forestay_csar import read_package
 from forestay_events.platform import open_platform
-from forestay_lcm.adapters.openstack.cloud import Clouds
+from forestay_lcm.adapters.openstack.clients.cloud import Clouds
 from forestay_lcm.adapters.openstack.executor import OpenStackSteps
 from forestay_lcm.adapters.openstack.settings import OpenStackSettings
 from forestay_lcm.catalogue import Catalogue

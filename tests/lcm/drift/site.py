@@ -11,8 +11,8 @@ from aiohttp import ClientSession
 from forestay_events.aggregate import Aggregates, Origin
 from forestay_events.freshness import caught_up_with_all
 from forestay_events.platform import Platform
-from forestay_lcm.adapters.openstack.cloud import Clouds
-from forestay_lcm.adapters.openstack.glance import Glance
+from forestay_lcm.adapters.openstack.clients.cloud import Clouds
+from forestay_lcm.adapters.openstack.clients.glance import Glance
 from forestay_lcm.catalogue import Catalogue
 from forestay_lcm.domain.commands import CreateVnf, Instantiate
 from forestay_lcm.drift.finding import DRIFT, Compared

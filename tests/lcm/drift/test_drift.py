@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import msgspec
 import pytest
-from forestay_lcm.adapters.openstack.glance import Glance
+from forestay_lcm.adapters.openstack.clients.glance import Glance
 from forestay_lcm.adapters.openstack.inventory import Seen, differences
 from forestay_lcm.domain.decide import VNF
 from forestay_lcm.drift.finding import DRIFT

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from forestay_csar import read_package
 from forestay_events.platform import open_platform
-from forestay_lcm.adapters.openstack.cloud import Clouds
+from forestay_lcm.adapters.openstack.clients.cloud import Clouds
+from forestay_lcm.adapters.openstack.clients.oauth_heat import heat_client
 from forestay_lcm.adapters.openstack.executor import OpenStackSteps
-from forestay_lcm.adapters.openstack.oauth_heat import heat_client
 from forestay_lcm.catalogue import Catalogue
 from forestay_lcm.drift.watch import DriftWatch
 from forestay_simvim import OpenStackSimulator, SimConfig

@@ -8,8 +8,8 @@ from uuid import uuid4
 
 import msgspec
 import pytest
-from forestay_lcm.adapters.openstack.cloud import Clouds
-from forestay_lcm.adapters.openstack.glance import Glance
+from forestay_lcm.adapters.openstack.clients.cloud import Clouds
+from forestay_lcm.adapters.openstack.clients.glance import Glance
 from forestay_lcm.domain.commands import Cancel, Instantiate
 from forestay_lcm.drift.orphans import tagged
 from forestay_simvim import CallFault, OpenStackSimulator, ResourceFault, SimConfig

@@ -12,7 +12,7 @@ from uuid import uuid4
 import pytest
 from aiohttp import web
 from forestay_events.errors import Retryable, Unavailable
-from forestay_lcm.adapters.openstack.cloud import Clouds
+from forestay_lcm.adapters.openstack.clients.cloud import Clouds
 from forestay_lcm.catalogue import Catalogue
 from forestay_lcm.drift.breaker import AT_ONCE, CircuitBreaker
 from forestay_lcm.drift.finding import Compared

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 import pytest_asyncio
 from forestay_csar import read_package
-from forestay_lcm.adapters.openstack.cloud import Cloud, Clouds
+from forestay_lcm.adapters.openstack.clients.cloud import Cloud, Clouds
 from forestay_lcm.adapters.openstack.job import Order
 from forestay_lcm.adapters.openstack.orders import without_bit_rates
 from forestay_lcm.domain import local_nfvo

@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
-from forestay_lcm.adapters.openstack.cloud import Cloud
+from forestay_lcm.adapters.openstack.clients.cloud import Cloud
+from forestay_lcm.adapters.openstack.clients.neutron import Port
 from forestay_lcm.adapters.openstack.job import Job, Order
-from forestay_lcm.adapters.openstack.neutron import Port
 from forestay_lcm.adapters.openstack.steps import take
 from forestay_lcm.domain import local_nfvo
 from forestay_lcm.domain.grants import (

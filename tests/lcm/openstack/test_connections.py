@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 from forestay_events.errors import Permanent, UnknownOutcome
-from forestay_lcm.adapters.openstack.cloud import Clouds
+from forestay_lcm.adapters.openstack.clients.cloud import Clouds
 from forestay_lcm.adapters.openstack.connections import connection_of
 from forestay_lcm.adapters.openstack.steps import take
 from forestay_lcm.domain.plan import Step

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from forestay_lcm.adapters.openstack.connectivity import ext_links, managed_by_others
+from forestay_lcm.adapters.openstack.template.connectivity import ext_links, managed_by_others
 from forestay_sol.vnfd import Flavour
 from forestay_sol.vnflcm import (
     ExtLinkPortInfo,

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from forestay_lcm.adapters.openstack.cloud import Cloud
+from forestay_lcm.adapters.openstack.clients.cloud import Cloud
 from forestay_lcm.adapters.openstack.settings import OpenStackSettings
 from forestay_lcm.adapters.openstack.steps import take
 from forestay_lcm.adapters.openstack.steps.waiting import RESUMED

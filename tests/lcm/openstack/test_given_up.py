@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import pytest
 import yaml
-from forestay_lcm.adapters.openstack.cloud import Cloud
+from forestay_lcm.adapters.openstack.clients.cloud import Cloud
 from forestay_lcm.adapters.openstack.job import Order
 from forestay_sol.vnfd import BaseHot, Flavour
 from forestay_sol.vnflcm import InstantiatedVnfInfo

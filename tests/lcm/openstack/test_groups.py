@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import yaml
-from forestay_lcm.adapters.openstack.cloud import Cloud
+from forestay_lcm.adapters.openstack.clients.cloud import Cloud
 from forestay_lcm.adapters.openstack.job import Order
 from forestay_lcm.executor import Failed
 from forestay_simvim import OpenStackSimulator, ResourceFault

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from forestay_events.errors import UnknownOutcome
-from forestay_lcm.adapters.openstack.cloud import Cloud
+from forestay_lcm.adapters.openstack.clients.cloud import Cloud
 from forestay_lcm.adapters.openstack.steps import take
 from forestay_lcm.executor import Failed
 from forestay_simvim import CallFault, OpenStackSimulator, ResourceFault

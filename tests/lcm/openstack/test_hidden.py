@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import msgspec
-from forestay_lcm.adapters.openstack.cloud import Cloud
-from forestay_lcm.adapters.openstack.wanted import stack_before
+from forestay_lcm.adapters.openstack.clients.cloud import Cloud
+from forestay_lcm.adapters.openstack.template.wanted import stack_before
 from forestay_lcm.executor import Failed
 from forestay_sol.vnfd import Flavour
 from forestay_sol.vnflcm import InstantiatedVnfInfo

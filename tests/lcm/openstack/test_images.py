@@ -16,8 +16,8 @@ import pytest
 import pytest_asyncio
 from forestay_events.blobs import FileBlobStore
 from forestay_events.errors import ForestayError, Permanent, Retryable, UnknownOutcome
-from forestay_lcm.adapters.openstack import glance
-from forestay_lcm.adapters.openstack.cloud import Cloud, Clouds
+from forestay_lcm.adapters.openstack.clients import glance
+from forestay_lcm.adapters.openstack.clients.cloud import Cloud, Clouds
 from forestay_lcm.adapters.openstack.images import ImageJob, delete_images, upload_images
 from forestay_lcm.adapters.openstack.packaged import Package, packaged_images
 from forestay_lcm.executor import Again, Confirmed, Superseded

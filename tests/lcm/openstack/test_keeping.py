@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 
 import pytest
-from forestay_lcm.adapters.openstack import keeping
-from forestay_lcm.adapters.openstack.keeping import Kept
+from forestay_lcm.adapters.openstack.clients import keeping
+from forestay_lcm.adapters.openstack.clients.keeping import Kept
 
 
 def test_what_is_no_longer_good_is_forgotten_when_another_comes() -> None:

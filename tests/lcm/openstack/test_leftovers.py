@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from forestay_lcm.adapters.openstack.cloud import Cloud
+from forestay_lcm.adapters.openstack.clients.cloud import Cloud
 from forestay_lcm.adapters.openstack.groups import surplus
 from forestay_lcm.executor import Failed
 from forestay_sol.vnfd import Flavour

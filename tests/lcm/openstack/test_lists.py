@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from forestay_lcm.adapters.openstack import glance, nova, picking
-from forestay_lcm.adapters.openstack.cloud import Cloud
+from forestay_lcm.adapters.openstack.clients import glance, nova, picking
+from forestay_lcm.adapters.openstack.clients.cloud import Cloud
 from forestay_lcm.adapters.openstack.snapshots import PROPERTY, find, image_name
 from forestay_simvim import OpenStackSimulator
 

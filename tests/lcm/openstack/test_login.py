@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 from forestay_events.errors import Permanent, Retryable, UnknownOutcome
-from forestay_lcm.adapters.openstack.cloud import Clouds
-from forestay_lcm.adapters.openstack.glance import Glance
+from forestay_lcm.adapters.openstack.clients.cloud import Clouds
+from forestay_lcm.adapters.openstack.clients.glance import Glance
 from forestay_simvim import OpenStackSimulator
 from forestay_sol.egress import Egress
 from forestay_sol.vnflcm import VimConnectionInfo

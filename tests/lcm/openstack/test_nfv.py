@@ -8,9 +8,9 @@ import msgspec
 import pytest
 import yaml
 from forestay_events.errors import Permanent
-from forestay_lcm.adapters.openstack.blueprint import Blueprint, blueprint_after
 from forestay_lcm.adapters.openstack.job import Order
-from forestay_lcm.adapters.openstack.templates import parsed_text
+from forestay_lcm.adapters.openstack.template.blueprint import Blueprint, blueprint_after
+from forestay_lcm.adapters.openstack.template.parsing import parsed_text
 from forestay_lcm.domain.merge_patch import merge_patch
 from forestay_sol.vnfd import BaseHot, Flavour
 from forestay_sol.vnflcm import Grant

@@ -15,10 +15,10 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from forestay_events.config import ConfigError, load
 from forestay_events.errors import Permanent
-from forestay_lcm.adapters.openstack.cloud import Clouds
-from forestay_lcm.adapters.openstack.oauth_heat import HeatTokens, OAuthHeat, heat_client
+from forestay_lcm.adapters.openstack.clients.cloud import Clouds
+from forestay_lcm.adapters.openstack.clients.oauth_heat import HeatTokens, OAuthHeat, heat_client
+from forestay_lcm.adapters.openstack.clients.transport import Transport
 from forestay_lcm.adapters.openstack.settings import OpenStackSettings
-from forestay_lcm.adapters.openstack.transport import Transport
 from forestay_lcm.executor import Confirmed
 from forestay_simvim import OpenStackSimulator
 from forestay_sol.vnfd import Flavour

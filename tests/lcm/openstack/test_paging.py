@@ -11,9 +11,9 @@ import msgspec
 import pytest
 from aiohttp import web
 from forestay_events.errors import Permanent, Retryable
-from forestay_lcm.adapters.openstack import paging
-from forestay_lcm.adapters.openstack.paging import Asked, items
-from forestay_lcm.adapters.openstack.transport import Reply, Transport
+from forestay_lcm.adapters.openstack.clients import paging
+from forestay_lcm.adapters.openstack.clients.paging import Asked, items
+from forestay_lcm.adapters.openstack.clients.transport import Reply, Transport
 
 
 class Thing(msgspec.Struct, frozen=True):

@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 
 import msgspec
-from forestay_lcm.adapters.openstack.connectivity import ext_links, managed_by_others
-from forestay_lcm.adapters.openstack.heat import Stack, StackResource
+from forestay_lcm.adapters.openstack.clients.heat import Stack, StackResource
+from forestay_lcm.adapters.openstack.clients.neutron import FixedIp, Port
+from forestay_lcm.adapters.openstack.clients.nova import Server
 from forestay_lcm.adapters.openstack.job import Order
-from forestay_lcm.adapters.openstack.neutron import FixedIp, Port
-from forestay_lcm.adapters.openstack.nova import Server
 from forestay_lcm.adapters.openstack.read_back import instantiated_vnf_info
+from forestay_lcm.adapters.openstack.template.connectivity import ext_links, managed_by_others
 from forestay_lcm.adapters.openstack.view import Known, Observed
 from forestay_lcm.domain.resource_changes import Vnfds, resource_changes
 from forestay_sol.vnfd import Flavour

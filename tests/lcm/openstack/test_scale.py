@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 from forestay_events.errors import Retryable, UnknownOutcome
-from forestay_lcm.adapters.openstack.cloud import Cloud
+from forestay_lcm.adapters.openstack.clients.cloud import Cloud
 from forestay_lcm.adapters.openstack.steps import take
 from forestay_lcm.executor import Again, Confirmed, Failed, Superseded
 from forestay_simvim import CallFault, OpenStackSimulator, ResourceFault

@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 import pytest
 from forestay_events.errors import Permanent, Retryable, UnknownOutcome
-from forestay_lcm.adapters.openstack.cloud import Cloud, Clouds
+from forestay_lcm.adapters.openstack.clients.cloud import Cloud, Clouds
+from forestay_lcm.adapters.openstack.clients.telling import told
 from forestay_lcm.adapters.openstack.steps import take
-from forestay_lcm.adapters.openstack.telling import told
 from forestay_lcm.executor import Again, Confirmed, Failed, Outcome, Superseded
 from forestay_simvim import CallFault, OpenStackSimulator, ResourceFault, SimConfig
 from forestay_sol.vnfd import Flavour

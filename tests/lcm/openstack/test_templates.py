@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 from forestay_events.errors import Permanent
-from forestay_lcm.adapters.openstack.blueprint import blueprint_after
-from forestay_lcm.adapters.openstack.templates import parsed_text
-from forestay_lcm.adapters.openstack.wanted import stack_after
+from forestay_lcm.adapters.openstack.template.blueprint import blueprint_after
+from forestay_lcm.adapters.openstack.template.parsing import parsed_text
+from forestay_lcm.adapters.openstack.template.wanted import stack_after
 from forestay_sol.vnfd import BaseHot, Flavour
 from msgspec.structs import replace
 

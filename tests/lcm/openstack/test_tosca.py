@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 import yaml
-from forestay_lcm.adapters.openstack.cloud import Cloud, Clouds
-from forestay_lcm.adapters.openstack.tosca import base_hot_of
+from forestay_lcm.adapters.openstack.clients.cloud import Cloud, Clouds
+from forestay_lcm.adapters.openstack.template.tosca import base_hot_of
 from forestay_lcm.executor import Confirmed, Failed
 from forestay_simvim import OpenStackSimulator
 from forestay_sol.vnfd import AffinityRule, Flavour

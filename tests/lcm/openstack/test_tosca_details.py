@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import yaml
 from forestay_csar import read_package
-from forestay_lcm.adapters.openstack.cloud import Clouds
-from forestay_lcm.adapters.openstack.hot import without_links
-from forestay_lcm.adapters.openstack.tosca import base_hot_of
+from forestay_lcm.adapters.openstack.clients.cloud import Clouds
+from forestay_lcm.adapters.openstack.template.hot import without_links
+from forestay_lcm.adapters.openstack.template.tosca import base_hot_of
 from forestay_lcm.executor import Confirmed
 from forestay_simvim import OpenStackSimulator
 from forestay_sol.vnfd import Flavour

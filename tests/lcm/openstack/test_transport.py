@@ -14,8 +14,14 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 from forestay_events.errors import ForestayError, Permanent, Retryable, UnknownOutcome
-from forestay_lcm.adapters.openstack.credentials import tls
-from forestay_lcm.adapters.openstack.transport import AlreadyExists, NotFound, ServerError, Transport, Unauthorized
+from forestay_lcm.adapters.openstack.clients.credentials import tls
+from forestay_lcm.adapters.openstack.clients.transport import (
+    AlreadyExists,
+    NotFound,
+    ServerError,
+    Transport,
+    Unauthorized,
+)
 from forestay_sol.egress import Egress, networks
 
 HEAT_409 = {

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from forestay_lcm.adapters.openstack.cloud import Cloud
+from forestay_lcm.adapters.openstack.clients.cloud import Cloud
 from forestay_lcm.executor import Confirmed, Failed
 from forestay_simvim import OpenStackSimulator, ResourceFault
 from forestay_simvim.ids import short_id

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
-from forestay_lcm.adapters.openstack.cloud import Cloud
+from forestay_lcm.adapters.openstack.clients.cloud import Cloud
 from forestay_lcm.adapters.openstack.inventory import differences
 from forestay_lcm.adapters.openstack.looking import look
 from forestay_lcm.domain.connection_points import address_of

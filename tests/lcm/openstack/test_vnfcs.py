@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 import yaml
-from forestay_lcm.adapters.openstack.blueprint import blueprint_after
-from forestay_lcm.adapters.openstack.cloud import Cloud
+from forestay_lcm.adapters.openstack.clients.cloud import Cloud
 from forestay_lcm.adapters.openstack.job import Order
-from forestay_lcm.adapters.openstack.vnfcs import Vnfcs, without_gone
+from forestay_lcm.adapters.openstack.template.blueprint import blueprint_after
+from forestay_lcm.adapters.openstack.template.vnfcs import Vnfcs, without_gone
 from forestay_sol.vnfd import BaseHot, Flavour, VirtualStorage
 from forestay_sol.vnflcm import InstantiatedVnfInfo, VnfcResourceInfo
 from msgspec.structs import replace

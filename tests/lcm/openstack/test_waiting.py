@@ -11,8 +11,8 @@ from uuid import UUID
 
 import pytest
 from forestay_events.errors import Unavailable
-from forestay_lcm.adapters.openstack.cloud import Cloud, Clouds
-from forestay_lcm.adapters.openstack.pace import EACH_SECOND, Pace
+from forestay_lcm.adapters.openstack.clients.cloud import Cloud, Clouds
+from forestay_lcm.adapters.openstack.clients.pace import EACH_SECOND, Pace
 from forestay_lcm.adapters.openstack.steps import take
 from forestay_lcm.adapters.openstack.steps.waiting import delay
 from forestay_lcm.executor import Again, Failed, Outcome, pause

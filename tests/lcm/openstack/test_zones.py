@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from forestay_lcm.adapters.openstack.cloud import Cloud, Clouds
+from forestay_lcm.adapters.openstack.clients.cloud import Cloud, Clouds
 from forestay_lcm.adapters.openstack.settings import OpenStackSettings
-from forestay_lcm.adapters.openstack.zones import Shortage, moved
+from forestay_lcm.adapters.openstack.template.zones import Shortage, moved
 from forestay_lcm.executor import Failed
 from forestay_simvim import CallFault, OpenStackSimulator, SimConfig
 from forestay_sol.vnfd import AffinityRule, Flavour

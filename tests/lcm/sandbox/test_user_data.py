@@ -10,9 +10,9 @@ import msgspec
 import pytest
 import yaml
 from forestay_csar import read_package
-from forestay_lcm.adapters.openstack.blueprint import blueprint_after
-from forestay_lcm.adapters.openstack.hot import without_nulls
-from forestay_lcm.adapters.openstack.templates import parsed_text
+from forestay_lcm.adapters.openstack.template.blueprint import blueprint_after
+from forestay_lcm.adapters.openstack.template.hot import without_nulls
+from forestay_lcm.adapters.openstack.template.parsing import parsed_text
 from forestay_lcm.sandbox.calls import Limits, Package, ScriptCall
 from forestay_lcm.sandbox.runner import ScriptRunner
 from forestay_sol.vnfd import Flavour

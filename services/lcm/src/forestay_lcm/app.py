@@ -18,8 +18,8 @@ from forestay_sol.service import Service
 from forestay_lcm.adapters.nfvo.client import Nfvo
 from forestay_lcm.adapters.nfvo.packages import NfvoPackages
 from forestay_lcm.adapters.nfvo.settings import NfvoSettings
+from forestay_lcm.adapters.openstack.clients.oauth_heat import heat_client
 from forestay_lcm.adapters.openstack.executor import OpenStackSteps
-from forestay_lcm.adapters.openstack.oauth_heat import heat_client
 from forestay_lcm.adapters.openstack.settings import OpenStackSettings
 from forestay_lcm.adapters.openstack.snapshots import SnapshotRemover
 from forestay_lcm.api.v1.routes import LcmV1

@@ -14,14 +14,14 @@ from dataclasses import dataclass
 from forestay_sol.resource_types import IMAGE, STACK
 from forestay_sol.streams.drift import Finding
 
-from forestay_lcm.adapters.openstack.blueprint import stack_name
-from forestay_lcm.adapters.openstack.cloud import Cloud
-from forestay_lcm.adapters.openstack.glance import Glance, Image
-from forestay_lcm.adapters.openstack.heat import Stack
+from forestay_lcm.adapters.openstack.clients.cloud import Cloud
+from forestay_lcm.adapters.openstack.clients.glance import Glance, Image
+from forestay_lcm.adapters.openstack.clients.heat import Stack
 from forestay_lcm.adapters.openstack.images import let_go, users_of
 from forestay_lcm.adapters.openstack.looking import projects
 from forestay_lcm.adapters.openstack.steps.mending import clear
 from forestay_lcm.adapters.openstack.steps.stack import OURS
+from forestay_lcm.adapters.openstack.template.blueprint import stack_name
 from forestay_lcm.domain.state import Vnf
 from forestay_lcm.executor import Fence
 

@@ -22,9 +22,9 @@ from forestay_events.freshness import caught_up_with_all
 from forestay_events.platform import Platform
 from forestay_sol.vnflcm import VimConnectionInfo
 
-from forestay_lcm.adapters.openstack.cloud import Cloud, Clouds
+from forestay_lcm.adapters.openstack.clients.cloud import Cloud, Clouds
+from forestay_lcm.adapters.openstack.clients.credentials import Credential
 from forestay_lcm.adapters.openstack.connections import living_in
-from forestay_lcm.adapters.openstack.credentials import Credential
 from forestay_lcm.catalogue import SCHEMA, Catalogue, brings_access
 from forestay_lcm.domain.plan import DRIVERS
 from forestay_lcm.domain.state import Vnf

@@ -19,8 +19,8 @@ from forestay_events.database import Connection, answering, own_connection
 from forestay_events.errors import Unavailable
 from forestay_events.platform import Platform
 
-from forestay_lcm.adapters.openstack.cloud import Clouds
-from forestay_lcm.adapters.openstack.oauth_heat import HeatClient
+from forestay_lcm.adapters.openstack.clients.cloud import Clouds
+from forestay_lcm.adapters.openstack.clients.oauth_heat import HeatClient
 from forestay_lcm.catalogue import Catalogue
 from forestay_lcm.drift.breaker import CircuitBreaker, at_once, passing_over
 from forestay_lcm.drift.comparison import Comparison

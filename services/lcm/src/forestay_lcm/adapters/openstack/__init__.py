@@ -1,12 +1,10 @@
 """The OpenStack driver. What an operator can set, and what is made of a VNF package: docs/openstack.md.
 
 * An operation's steps: :mod:`steps`, one handler each; :mod:`executor` finds the cloud and the order for them (:mod:`orders`,
-  :mod:`job`, :mod:`connections`), :mod:`pace` says how often those who wait look.
-* What a stack is made of, pure: :mod:`blueprint` and, where user data has a say, :mod:`wanted`; they use :mod:`nfv` (parameters),
-  :mod:`hot`, :mod:`group_sizes` and :mod:`vnfcs` (templates), :mod:`tosca` (templates from the VNFD), :mod:`connectivity`,
-  :mod:`zones`.
+  :mod:`job`, :mod:`connections`).
+* What a stack is made of, pure: :mod:`template`.
 * What is read back, pure: :mod:`view`, :mod:`read_back`, :mod:`addresses`, :mod:`groups`, :mod:`hidden`.
 * What is beside the stack: :mod:`images` (:mod:`packaged`), :mod:`snapshots`.
 * For the comparison with the log (:mod:`forestay_lcm.drift`): :mod:`looking`, :mod:`inventory`.
-* Who speaks to OpenStack: :mod:`transport`, :mod:`credentials`, :mod:`keystone`, :mod:`cloud`, and a client for each service.
+* Who speaks to OpenStack: :mod:`clients`.
 """

@@ -22,7 +22,7 @@ from forestay_sol.vnflcm import (
     VnfExtCpConfig,
 )
 
-from forestay_lcm.adapters.openstack.neutron import Port
+from forestay_lcm.adapters.openstack.clients.neutron import Port
 
 _VERSIONS: Mapping[int, IpVersion] = {4: "IPV4", 6: "IPV6"}
 _LAYER: Literal["IP_OVER_ETHERNET"] = "IP_OVER_ETHERNET"

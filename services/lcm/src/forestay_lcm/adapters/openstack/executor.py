@@ -11,11 +11,11 @@ import msgspec
 from forestay_events.blobs import FileBlobStore
 from forestay_sol.vnflcm import InstantiatedVnfInfo
 
-from forestay_lcm.adapters.openstack.cloud import Cloud, Clouds
+from forestay_lcm.adapters.openstack.clients.cloud import Cloud, Clouds
+from forestay_lcm.adapters.openstack.clients.oauth_heat import heat_client
 from forestay_lcm.adapters.openstack.connections import connection_of
 from forestay_lcm.adapters.openstack.images import IMAGE_HANDLERS, ImageJob
 from forestay_lcm.adapters.openstack.job import Job
-from forestay_lcm.adapters.openstack.oauth_heat import heat_client
 from forestay_lcm.adapters.openstack.orders import order_of
 from forestay_lcm.adapters.openstack.packaged import Package, packaged_images
 from forestay_lcm.adapters.openstack.settings import OpenStackSettings

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from forestay_sol.resource_types import GROUP, SERVER
 
-from forestay_lcm.adapters.openstack.heat import StackResource
+from forestay_lcm.adapters.openstack.clients.heat import StackResource
 
 
 class _Member(NamedTuple):

@@ -11,8 +11,8 @@ from typing import Any
 
 from forestay_sol.vnflcm import InstantiatedVnfInfo
 
-from forestay_lcm.adapters.openstack.blueprint import nfv_of
-from forestay_lcm.adapters.openstack.hot import Json
+from forestay_lcm.adapters.openstack.template.blueprint import nfv_of
+from forestay_lcm.adapters.openstack.template.hot import Json
 
 HIDDEN = "******"
 

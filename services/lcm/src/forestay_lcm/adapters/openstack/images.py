@@ -22,10 +22,10 @@ from math import ceil
 
 from forestay_events.errors import Permanent, Retryable, UnknownOutcome
 
-from forestay_lcm.adapters.openstack.cloud import Cloud
-from forestay_lcm.adapters.openstack.glance import Full, Glance, Image
+from forestay_lcm.adapters.openstack.clients.cloud import Cloud
+from forestay_lcm.adapters.openstack.clients.glance import Full, Glance, Image
+from forestay_lcm.adapters.openstack.clients.transport import AlreadyExists, NotFound
 from forestay_lcm.adapters.openstack.packaged import Package, PackagedImage
-from forestay_lcm.adapters.openstack.transport import AlreadyExists, NotFound
 from forestay_lcm.domain.state import Operation
 from forestay_lcm.executor import Again, Confirmed, Fence, Outcome, Superseded, unfenced
 

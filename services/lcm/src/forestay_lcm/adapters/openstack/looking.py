@@ -11,8 +11,8 @@ from forestay_sol.resource_types import NET, PORT, SERVER, VOLUME
 from forestay_sol.vnfd import Flavour
 from forestay_sol.vnflcm import InstantiatedVnfInfo
 
-from forestay_lcm.adapters.openstack.cloud import Cloud
-from forestay_lcm.adapters.openstack.heat import Stack
+from forestay_lcm.adapters.openstack.clients.cloud import Cloud
+from forestay_lcm.adapters.openstack.clients.heat import Stack
 from forestay_lcm.adapters.openstack.inventory import Seen, resources_of
 from forestay_lcm.adapters.openstack.read_back import instantiated_vnf_info
 from forestay_lcm.adapters.openstack.steps.read import observe, recorded

@@ -16,7 +16,7 @@ from forestay_events.blobs import FileBlobStore
 from forestay_events.errors import Permanent
 from forestay_sol.vnfd import Flavour, SoftwareImage, Vnfd
 
-from forestay_lcm.adapters.openstack.transport import Content
+from forestay_lcm.adapters.openstack.clients.transport import Content
 
 _DAMAGE = (PackageInvalid, KeyError)
 

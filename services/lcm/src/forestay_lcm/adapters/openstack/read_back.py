@@ -39,9 +39,9 @@ from forestay_sol.vnflcm import (
 )
 
 from forestay_lcm.adapters.openstack.addresses import cp_protocol_info
-from forestay_lcm.adapters.openstack.heat import StackResource
+from forestay_lcm.adapters.openstack.clients.heat import StackResource
+from forestay_lcm.adapters.openstack.template.vnfcs import Name
 from forestay_lcm.adapters.openstack.view import ConnectedPort, Known, Observed, View
-from forestay_lcm.adapters.openstack.vnfcs import Name
 
 
 def instantiated_vnf_info(observed: Observed, known: Known) -> InstantiatedVnfInfo:

@@ -17,10 +17,10 @@ from typing import Self
 
 import msgspec
 
-from forestay_lcm.adapters.openstack.cinder import VolumeSnapshot
-from forestay_lcm.adapters.openstack.cloud import Cloud, Clouds
-from forestay_lcm.adapters.openstack.glance import Glance
-from forestay_lcm.adapters.openstack.transport import NotFound
+from forestay_lcm.adapters.openstack.clients.cinder import VolumeSnapshot
+from forestay_lcm.adapters.openstack.clients.cloud import Cloud, Clouds
+from forestay_lcm.adapters.openstack.clients.glance import Glance
+from forestay_lcm.adapters.openstack.clients.transport import NotFound
 from forestay_lcm.catalogue import Catalogue
 from forestay_lcm.domain.vnf_snapshot import Place
 from forestay_lcm.executor import Fence

@@ -1,7 +1,7 @@
 """What a VIM shows of a VNF, its resources sorted by what they are in the VNFD and connected to each other.
 
-Rules of this module: pure. A resource goes by its node, without the number (:mod:`vnfcs`); a port belongs to the server that
-Neutron names, else to that of its stack and number that its VDU has.
+Rules of this module: pure. A resource goes by its node, without the number (:mod:`template.vnfcs`); a port belongs to the server
+that Neutron names, else to that of its stack and number that its VDU has.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from forestay_sol.vnflcm import (
 )
 
 from forestay_lcm.adapters.openstack.addresses import admits, fulfilled_configs
-from forestay_lcm.adapters.openstack.heat import Stack, StackResource
-from forestay_lcm.adapters.openstack.neutron import Port
-from forestay_lcm.adapters.openstack.nova import STOPPED, Server
-from forestay_lcm.adapters.openstack.vnfcs import by_node, servers
+from forestay_lcm.adapters.openstack.clients.heat import Stack, StackResource
+from forestay_lcm.adapters.openstack.clients.neutron import Port
+from forestay_lcm.adapters.openstack.clients.nova import STOPPED, Server
+from forestay_lcm.adapters.openstack.template.vnfcs import by_node, servers
 from forestay_lcm.domain.connection_points import GIVEN_PORT, vdu_cp_id
 
 

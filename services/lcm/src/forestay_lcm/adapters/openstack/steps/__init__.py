@@ -19,7 +19,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from forestay_events.errors import Permanent, Rejected
 
-from forestay_lcm.adapters.openstack.cloud import Cloud
+from forestay_lcm.adapters.openstack.clients.cloud import Cloud
 from forestay_lcm.adapters.openstack.job import Job
 from forestay_lcm.adapters.openstack.steps.create import await_stack, create_stack
 from forestay_lcm.adapters.openstack.steps.delete import await_deleted, delete_stack

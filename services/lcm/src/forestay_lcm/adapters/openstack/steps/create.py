@@ -6,16 +6,16 @@ import asyncio
 
 import msgspec
 
-from forestay_lcm.adapters.openstack.blueprint import stack_name
-from forestay_lcm.adapters.openstack.cloud import Cloud
-from forestay_lcm.adapters.openstack.heat import Stack
+from forestay_lcm.adapters.openstack.clients.cloud import Cloud
+from forestay_lcm.adapters.openstack.clients.heat import Stack
+from forestay_lcm.adapters.openstack.clients.transport import AlreadyExists
 from forestay_lcm.adapters.openstack.job import Job
 from forestay_lcm.adapters.openstack.steps.mending import cleared, mended
 from forestay_lcm.adapters.openstack.steps.placing import placed_anew
 from forestay_lcm.adapters.openstack.steps.stack import OURS, is_of_operation, reasons, sent, tags
 from forestay_lcm.adapters.openstack.steps.waiting import RESUMABLE, awaited, delay
-from forestay_lcm.adapters.openstack.transport import AlreadyExists
-from forestay_lcm.adapters.openstack.wanted import stack_after
+from forestay_lcm.adapters.openstack.template.blueprint import stack_name
+from forestay_lcm.adapters.openstack.template.wanted import stack_after
 from forestay_lcm.domain.state import Operation
 from forestay_lcm.executor import Again, Confirmed, Failed, Outcome, Superseded
 

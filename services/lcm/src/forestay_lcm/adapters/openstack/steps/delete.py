@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from forestay_lcm.adapters.openstack.blueprint import stack_name
-from forestay_lcm.adapters.openstack.cloud import Cloud
-from forestay_lcm.adapters.openstack.heat import Stack
+from forestay_lcm.adapters.openstack.clients.cloud import Cloud
+from forestay_lcm.adapters.openstack.clients.heat import Stack
 from forestay_lcm.adapters.openstack.job import Job
 from forestay_lcm.adapters.openstack.steps.mending import cleared
 from forestay_lcm.adapters.openstack.steps.stack import OURS, reasons, sent
 from forestay_lcm.adapters.openstack.steps.waiting import awaited
+from forestay_lcm.adapters.openstack.template.blueprint import stack_name
 from forestay_lcm.executor import Confirmed, Failed, Outcome
 
 

@@ -13,12 +13,12 @@ from forestay_events.errors import Permanent
 from forestay_sol.resource_types import SERVER, VOLUME
 from forestay_sol.vnflcm import HealVnfRequest, VnfcResourceInfo
 
-from forestay_lcm.adapters.openstack.cloud import Cloud
-from forestay_lcm.adapters.openstack.heat import Stack, StackResource
+from forestay_lcm.adapters.openstack.clients.cloud import Cloud
+from forestay_lcm.adapters.openstack.clients.heat import Stack, StackResource
 from forestay_lcm.adapters.openstack.job import Job, existing, ordered
 from forestay_lcm.adapters.openstack.steps.marks import mark, unmark
 from forestay_lcm.adapters.openstack.steps.stack import is_left, is_of_operation, others, vnf_stack
-from forestay_lcm.adapters.openstack.vnfcs import by_node, index_of, is_home, servers
+from forestay_lcm.adapters.openstack.template.vnfcs import by_node, index_of, is_home, servers
 from forestay_lcm.domain.grants import vnfcs_of
 from forestay_lcm.executor import Confirmed, Outcome
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import msgspec
 from forestay_events.errors import Permanent
 
-from forestay_lcm.adapters.openstack.cloud import Cloud
+from forestay_lcm.adapters.openstack.clients.cloud import Cloud
 from forestay_lcm.adapters.openstack.hidden import HIDDEN, KEPT, hidden_values
 from forestay_lcm.adapters.openstack.job import Job, existing
 from forestay_lcm.adapters.openstack.steps.stack import is_left, is_of_operation, is_sent, vnf_stack

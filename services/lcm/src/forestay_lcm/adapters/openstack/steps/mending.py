@@ -18,13 +18,13 @@ from typing import Protocol
 
 from forestay_sol.resource_types import NET, PORT, SECURITY_GROUP, SERVER, TRUNK, VOLUME
 
-from forestay_lcm.adapters.openstack.cloud import Cloud
-from forestay_lcm.adapters.openstack.heat import Logical, Stack, is_named_by
+from forestay_lcm.adapters.openstack.clients.cloud import Cloud
+from forestay_lcm.adapters.openstack.clients.heat import Logical, Stack, is_named_by
+from forestay_lcm.adapters.openstack.clients.transport import AlreadyExists
 from forestay_lcm.adapters.openstack.inventory import resources_of
 from forestay_lcm.adapters.openstack.job import Job
 from forestay_lcm.adapters.openstack.steps.marks import mark
 from forestay_lcm.adapters.openstack.steps.waiting import RESUMED, delay
-from forestay_lcm.adapters.openstack.transport import AlreadyExists
 from forestay_lcm.executor import Again, Fence
 
 _HALF_MADE = ("CREATE_COMPLETE", "Update status to COMPLETE for FAILED resource neither update nor replace.")

@@ -12,12 +12,12 @@ from typing import NamedTuple
 from forestay_events.errors import Permanent
 from forestay_sol.vnflcm import OperateVnfRequest
 
-from forestay_lcm.adapters.openstack.cloud import Cloud
+from forestay_lcm.adapters.openstack.clients.cloud import Cloud
+from forestay_lcm.adapters.openstack.clients.nova import STOPPED, Server
+from forestay_lcm.adapters.openstack.clients.telling import told
+from forestay_lcm.adapters.openstack.clients.transport import AlreadyExists
 from forestay_lcm.adapters.openstack.job import Job, existing, ordered
-from forestay_lcm.adapters.openstack.nova import STOPPED, Server
 from forestay_lcm.adapters.openstack.steps.waiting import delay
-from forestay_lcm.adapters.openstack.telling import told
-from forestay_lcm.adapters.openstack.transport import AlreadyExists
 from forestay_lcm.domain.grants import vnfcs_of
 from forestay_lcm.executor import Again, Confirmed, Failed, Outcome
 

@@ -11,16 +11,16 @@ from collections.abc import Container, Sequence
 import msgspec
 from forestay_sol.resource_types import SERVER, VOLUME
 
-from forestay_lcm.adapters.openstack.cloud import Cloud
-from forestay_lcm.adapters.openstack.heat import Stack, StackResource
+from forestay_lcm.adapters.openstack.clients.cloud import Cloud
+from forestay_lcm.adapters.openstack.clients.heat import Stack, StackResource
 from forestay_lcm.adapters.openstack.hidden import HIDDEN
-from forestay_lcm.adapters.openstack.hot import Json
 from forestay_lcm.adapters.openstack.job import Job, Order
 from forestay_lcm.adapters.openstack.steps.marks import mark
 from forestay_lcm.adapters.openstack.steps.waiting import delay
-from forestay_lcm.adapters.openstack.vnfcs import Name, by_node, vnfcs_after
-from forestay_lcm.adapters.openstack.wanted import stack_after
-from forestay_lcm.adapters.openstack.zones import Shortage, moved
+from forestay_lcm.adapters.openstack.template.hot import Json
+from forestay_lcm.adapters.openstack.template.vnfcs import Name, by_node, vnfcs_after
+from forestay_lcm.adapters.openstack.template.wanted import stack_after
+from forestay_lcm.adapters.openstack.template.zones import Shortage, moved
 from forestay_lcm.executor import Again
 
 _TRIED = "tried-"

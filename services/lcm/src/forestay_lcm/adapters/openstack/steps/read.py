@@ -10,19 +10,19 @@ from forestay_sol.vnfd import Flavour
 from forestay_sol.vnflcm import ChangeVnfFlavourRequest, InstantiatedVnfInfo, InstantiateVnfRequest, ScaleInfo
 from msgspec.structs import replace
 
-from forestay_lcm.adapters.openstack.cloud import Cloud
-from forestay_lcm.adapters.openstack.connectivity import ext_links, ext_links_of, managed_by_others, managed_of
-from forestay_lcm.adapters.openstack.heat import Stack
+from forestay_lcm.adapters.openstack.clients.cloud import Cloud
+from forestay_lcm.adapters.openstack.clients.heat import Stack
+from forestay_lcm.adapters.openstack.clients.keystone import Token
 from forestay_lcm.adapters.openstack.hidden import HIDDEN, KEPT, hidden_values
-from forestay_lcm.adapters.openstack.hot import Json
 from forestay_lcm.adapters.openstack.job import Job, Order, ordered
-from forestay_lcm.adapters.openstack.keystone import Token
 from forestay_lcm.adapters.openstack.read_back import instantiated_vnf_info
 from forestay_lcm.adapters.openstack.steps.stack import TOUCHED_BY, is_left, is_of_operation, vnf_stack
+from forestay_lcm.adapters.openstack.template.connectivity import ext_links, ext_links_of, managed_by_others, managed_of
+from forestay_lcm.adapters.openstack.template.hot import Json
+from forestay_lcm.adapters.openstack.template.vnfcs import servers
+from forestay_lcm.adapters.openstack.template.wanted import stack_after, stack_restored
+from forestay_lcm.adapters.openstack.template.zones import not_kept
 from forestay_lcm.adapters.openstack.view import Known, Observed
-from forestay_lcm.adapters.openstack.vnfcs import servers
-from forestay_lcm.adapters.openstack.wanted import stack_after, stack_restored
-from forestay_lcm.adapters.openstack.zones import not_kept
 from forestay_lcm.domain.decisions.requested import USER_DATA
 from forestay_lcm.executor import Confirmed, Outcome
 

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from forestay_events.errors import Permanent
 from msgspec.structs import replace
 
-from forestay_lcm.adapters.openstack.cloud import Cloud
+from forestay_lcm.adapters.openstack.clients.cloud import Cloud
+from forestay_lcm.adapters.openstack.clients.heat import StackResource
 from forestay_lcm.adapters.openstack.groups import group_stacks, surplus
-from forestay_lcm.adapters.openstack.heat import StackResource
 from forestay_lcm.adapters.openstack.job import Job, existing, ordered
 from forestay_lcm.adapters.openstack.steps.marks import unmark
 from forestay_lcm.adapters.openstack.steps.mending import cleared
@@ -25,7 +25,7 @@ from forestay_lcm.adapters.openstack.steps.stack import (
     vnf_stack,
 )
 from forestay_lcm.adapters.openstack.steps.waiting import awaited, delay
-from forestay_lcm.adapters.openstack.wanted import change_of, stack_after, stack_restored
+from forestay_lcm.adapters.openstack.template.wanted import change_of, stack_after, stack_restored
 from forestay_lcm.executor import Again, Confirmed, Outcome, Superseded, unfenced
 
 

@@ -17,14 +17,14 @@ from collections.abc import Awaitable
 from forestay_events.errors import Permanent
 from forestay_sol.vnflcm import VnfcResourceInfo
 
-from forestay_lcm.adapters.openstack.cinder import Volume, VolumeSnapshot
-from forestay_lcm.adapters.openstack.cloud import Cloud
+from forestay_lcm.adapters.openstack.clients.cinder import Volume, VolumeSnapshot
+from forestay_lcm.adapters.openstack.clients.cloud import Cloud
+from forestay_lcm.adapters.openstack.clients.nova import Server
+from forestay_lcm.adapters.openstack.clients.transport import AlreadyExists
 from forestay_lcm.adapters.openstack.job import Job, existing, ordered
-from forestay_lcm.adapters.openstack.nova import Server
 from forestay_lcm.adapters.openstack.snapshots import Found, Image, find, image_name, volume_name
 from forestay_lcm.adapters.openstack.steps.snapshot import snapshot_of, vnf_servers, volumes_of
 from forestay_lcm.adapters.openstack.steps.waiting import delay
-from forestay_lcm.adapters.openstack.transport import AlreadyExists
 from forestay_lcm.executor import Again, Confirmed, Failed, Outcome
 
 _NOTE = "forestay_reverted"

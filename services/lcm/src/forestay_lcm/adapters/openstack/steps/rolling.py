@@ -20,10 +20,8 @@ from forestay_sol.resource_types import PORT
 from forestay_sol.vnflcm import VnfcResourceInfo
 
 from forestay_lcm.adapters.openstack.addresses import first_address
-from forestay_lcm.adapters.openstack.blueprint import Blueprint, Change
-from forestay_lcm.adapters.openstack.cloud import Cloud
-from forestay_lcm.adapters.openstack.heat import Stack
-from forestay_lcm.adapters.openstack.hot import Json, nfv_path, value_at
+from forestay_lcm.adapters.openstack.clients.cloud import Cloud
+from forestay_lcm.adapters.openstack.clients.heat import Stack
 from forestay_lcm.adapters.openstack.job import Job, Order, existing, ordered
 from forestay_lcm.adapters.openstack.steps.restore import take_back_if_late
 from forestay_lcm.adapters.openstack.steps.stack import (
@@ -36,9 +34,11 @@ from forestay_lcm.adapters.openstack.steps.stack import (
     vnf_stack,
 )
 from forestay_lcm.adapters.openstack.steps.waiting import delay
-from forestay_lcm.adapters.openstack.templates import parsed_text
-from forestay_lcm.adapters.openstack.vnfcs import Name, index_of, name_of, nodes_of
-from forestay_lcm.adapters.openstack.wanted import stack_after, stack_before
+from forestay_lcm.adapters.openstack.template.blueprint import Blueprint, Change
+from forestay_lcm.adapters.openstack.template.hot import Json, nfv_path, value_at
+from forestay_lcm.adapters.openstack.template.parsing import parsed_text
+from forestay_lcm.adapters.openstack.template.vnfcs import Name, index_of, name_of, nodes_of
+from forestay_lcm.adapters.openstack.template.wanted import stack_after, stack_before
 from forestay_lcm.executor import Again, Confirmed, Outcome
 
 

@@ -20,10 +20,11 @@ from forestay_sol.vnflcm import (
     VnfcSnapshotInfo,
 )
 
-from forestay_lcm.adapters.openstack.cinder import VolumeSnapshot
-from forestay_lcm.adapters.openstack.cloud import Cloud
+from forestay_lcm.adapters.openstack.clients.cinder import VolumeSnapshot
+from forestay_lcm.adapters.openstack.clients.cloud import Cloud
+from forestay_lcm.adapters.openstack.clients.nova import Server
+from forestay_lcm.adapters.openstack.clients.transport import AlreadyExists
 from forestay_lcm.adapters.openstack.job import Job, existing, ordered
-from forestay_lcm.adapters.openstack.nova import Server
 from forestay_lcm.adapters.openstack.snapshots import (
     PROPERTY,
     Found,
@@ -34,7 +35,6 @@ from forestay_lcm.adapters.openstack.snapshots import (
     volume_name,
 )
 from forestay_lcm.adapters.openstack.steps.waiting import delay
-from forestay_lcm.adapters.openstack.transport import AlreadyExists
 from forestay_lcm.executor import Again, Confirmed, Failed, Outcome, Superseded, unfenced
 
 Json = dict[str, Any]

@@ -5,14 +5,14 @@ from __future__ import annotations
 from forestay_events.errors import Permanent
 from forestay_sol.resource_types import VOLUME
 
-from forestay_lcm.adapters.openstack.blueprint import Change, stack_name
-from forestay_lcm.adapters.openstack.cloud import Cloud
-from forestay_lcm.adapters.openstack.heat import Stack, StackResource
+from forestay_lcm.adapters.openstack.clients.cloud import Cloud
+from forestay_lcm.adapters.openstack.clients.heat import Stack, StackResource
+from forestay_lcm.adapters.openstack.clients.telling import MOST, cut, told
 from forestay_lcm.adapters.openstack.job import Job, existing
 from forestay_lcm.adapters.openstack.snapshots import PROPERTY
 from forestay_lcm.adapters.openstack.steps.mending import cleared, mended
 from forestay_lcm.adapters.openstack.steps.waiting import RESUMED, awaited
-from forestay_lcm.adapters.openstack.telling import MOST, cut, told
+from forestay_lcm.adapters.openstack.template.blueprint import Change, stack_name
 from forestay_lcm.executor import Again, Confirmed, Failed, Outcome
 
 OURS = "forestay"

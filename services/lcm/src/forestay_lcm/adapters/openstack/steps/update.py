@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from forestay_lcm.adapters.openstack.blueprint import counts_after, nfv_of
-from forestay_lcm.adapters.openstack.cloud import Cloud
+from forestay_lcm.adapters.openstack.clients.cloud import Cloud
+from forestay_lcm.adapters.openstack.clients.heat import Stack, StackResource
+from forestay_lcm.adapters.openstack.clients.telling import told
 from forestay_lcm.adapters.openstack.groups import last_members, members_with, surplus
-from forestay_lcm.adapters.openstack.heat import Stack, StackResource
 from forestay_lcm.adapters.openstack.job import Job, existing, ordered
 from forestay_lcm.adapters.openstack.steps.marks import mark, unmark_others
 from forestay_lcm.adapters.openstack.steps.placing import placed_anew
@@ -23,8 +23,8 @@ from forestay_lcm.adapters.openstack.steps.stack import (
     send,
     vnf_stack,
 )
-from forestay_lcm.adapters.openstack.telling import told
-from forestay_lcm.adapters.openstack.wanted import change_of, stack_after, stack_before
+from forestay_lcm.adapters.openstack.template.blueprint import counts_after, nfv_of
+from forestay_lcm.adapters.openstack.template.wanted import change_of, stack_after, stack_before
 from forestay_lcm.executor import Again, Confirmed, Failed, Outcome
 
 _SHRINKING = frozenset({"SCALE", "SCALE_TO_LEVEL"})

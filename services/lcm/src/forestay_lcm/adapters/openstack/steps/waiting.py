@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from forestay_lcm.adapters.openstack.cloud import Cloud
-from forestay_lcm.adapters.openstack.heat import Stack
+from forestay_lcm.adapters.openstack.clients.cloud import Cloud
+from forestay_lcm.adapters.openstack.clients.heat import Stack
 from forestay_lcm.adapters.openstack.job import Job
 from forestay_lcm.executor import Again
 

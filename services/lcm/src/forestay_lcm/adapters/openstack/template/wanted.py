@@ -15,7 +15,9 @@ import msgspec
 from forestay_events.errors import Permanent
 from forestay_sol.vnflcm import LcmOperation
 
-from forestay_lcm.adapters.openstack.blueprint import (
+from forestay_lcm.adapters.openstack.hidden import KEPT as HIDDEN_KEPT
+from forestay_lcm.adapters.openstack.job import Job, existing, ordered
+from forestay_lcm.adapters.openstack.template.blueprint import (
     Blueprint,
     Change,
     blueprint_after,
@@ -24,12 +26,10 @@ from forestay_lcm.adapters.openstack.blueprint import (
     counts_after,
     own_blueprint,
 )
-from forestay_lcm.adapters.openstack.connectivity import managed_by_others, managed_of
-from forestay_lcm.adapters.openstack.group_sizes import sized
-from forestay_lcm.adapters.openstack.hidden import KEPT as HIDDEN_KEPT
-from forestay_lcm.adapters.openstack.hot import Json
-from forestay_lcm.adapters.openstack.job import Job, existing, ordered
-from forestay_lcm.adapters.openstack.templates import checked, loaded, parsed_text, unusable
+from forestay_lcm.adapters.openstack.template.connectivity import managed_by_others, managed_of
+from forestay_lcm.adapters.openstack.template.group_sizes import sized
+from forestay_lcm.adapters.openstack.template.hot import Json
+from forestay_lcm.adapters.openstack.template.parsing import checked, loaded, parsed_text, unusable
 from forestay_lcm.domain.decisions.requested import HIDDEN_PARAMETERS, USER_DATA
 from forestay_lcm.domain.merge_patch import merge_patch
 

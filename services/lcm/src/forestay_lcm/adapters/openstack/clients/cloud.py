@@ -15,16 +15,16 @@ from forestay_events.errors import Permanent
 from forestay_sol.egress import Egress
 from forestay_sol.vnflcm import VimConnectionInfo
 
-from forestay_lcm.adapters.openstack.cinder import Cinder
-from forestay_lcm.adapters.openstack.credentials import Credential, credential
-from forestay_lcm.adapters.openstack.heat import SERVICE as HEAT
-from forestay_lcm.adapters.openstack.heat import Heat
-from forestay_lcm.adapters.openstack.keystone import Keystone, Token
-from forestay_lcm.adapters.openstack.neutron import Neutron
-from forestay_lcm.adapters.openstack.nova import Nova
-from forestay_lcm.adapters.openstack.oauth_heat import HeatClient, HeatTokens
-from forestay_lcm.adapters.openstack.pace import Pace
-from forestay_lcm.adapters.openstack.transport import ANYWHERE, Reply, ServerError, Transport, Unauthorized
+from forestay_lcm.adapters.openstack.clients.cinder import Cinder
+from forestay_lcm.adapters.openstack.clients.credentials import Credential, credential
+from forestay_lcm.adapters.openstack.clients.heat import SERVICE as HEAT
+from forestay_lcm.adapters.openstack.clients.heat import Heat
+from forestay_lcm.adapters.openstack.clients.keystone import Keystone, Token
+from forestay_lcm.adapters.openstack.clients.neutron import Neutron
+from forestay_lcm.adapters.openstack.clients.nova import Nova
+from forestay_lcm.adapters.openstack.clients.oauth_heat import HeatClient, HeatTokens
+from forestay_lcm.adapters.openstack.clients.pace import Pace
+from forestay_lcm.adapters.openstack.clients.transport import ANYWHERE, Reply, ServerError, Transport, Unauthorized
 
 T = TypeVar("T")
 Query = Mapping[str, str | int | Sequence[str]]

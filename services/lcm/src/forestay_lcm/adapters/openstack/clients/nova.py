@@ -9,11 +9,11 @@ from typing import Any
 
 import msgspec
 
-from forestay_lcm.adapters.openstack.heat import Caller
-from forestay_lcm.adapters.openstack.paging import PAGE, Query, items, pages
-from forestay_lcm.adapters.openstack.picking import picked
-from forestay_lcm.adapters.openstack.telling import cut
-from forestay_lcm.adapters.openstack.transport import NotFound
+from forestay_lcm.adapters.openstack.clients.heat import Caller
+from forestay_lcm.adapters.openstack.clients.paging import PAGE, Query, items, pages
+from forestay_lcm.adapters.openstack.clients.picking import picked
+from forestay_lcm.adapters.openstack.clients.telling import cut
+from forestay_lcm.adapters.openstack.clients.transport import NotFound
 
 SERVICE = "compute"
 

@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 from forestay_events.errors import Permanent
 
-from forestay_lcm.adapters.openstack.transport import Reply
+from forestay_lcm.adapters.openstack.clients.transport import Reply
 
 PAGE = 500
 """Items that are asked for at once."""

@@ -12,10 +12,10 @@ from datetime import datetime
 import msgspec
 from forestay_events.errors import ForestayError, Permanent
 
-from forestay_lcm.adapters.openstack.credentials import Credential, Password
-from forestay_lcm.adapters.openstack.keeping import Kept
-from forestay_lcm.adapters.openstack.sharing import Shared
-from forestay_lcm.adapters.openstack.transport import Forbidden, Reply, Transport, Unauthorized
+from forestay_lcm.adapters.openstack.clients.credentials import Credential, Password
+from forestay_lcm.adapters.openstack.clients.keeping import Kept
+from forestay_lcm.adapters.openstack.clients.sharing import Shared
+from forestay_lcm.adapters.openstack.clients.transport import Forbidden, Reply, Transport, Unauthorized
 
 _EARLY = 60.0
 """Seconds before its end at which a token is renewed, at most a tenth of its life."""

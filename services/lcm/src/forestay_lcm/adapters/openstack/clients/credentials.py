@@ -14,7 +14,7 @@ import msgspec
 from forestay_events.errors import Permanent, Rejected
 from forestay_sol.vnflcm import VimConnectionInfo
 
-from forestay_lcm.adapters.openstack.oauth_heat import OAuthHeat
+from forestay_lcm.adapters.openstack.clients.oauth_heat import OAuthHeat
 from forestay_lcm.domain.vim_login import Access, Interface, login_of
 
 Json = dict[str, Any]

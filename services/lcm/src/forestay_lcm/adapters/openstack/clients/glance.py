@@ -13,9 +13,9 @@ from typing import Any
 import msgspec
 from forestay_events.errors import Permanent, Retryable
 
-from forestay_lcm.adapters.openstack.heat import Caller
-from forestay_lcm.adapters.openstack.paging import PAGE, T, items
-from forestay_lcm.adapters.openstack.transport import Content, NotFound
+from forestay_lcm.adapters.openstack.clients.heat import Caller
+from forestay_lcm.adapters.openstack.clients.paging import PAGE, T, items
+from forestay_lcm.adapters.openstack.clients.transport import Content, NotFound
 
 SERVICE = "image"
 

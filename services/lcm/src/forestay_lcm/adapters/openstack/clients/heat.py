@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
-from forestay_lcm.adapters.openstack.transport import NotFound, Reply
+from forestay_lcm.adapters.openstack.clients.transport import NotFound, Reply
 
 SERVICE = "orchestration"
 

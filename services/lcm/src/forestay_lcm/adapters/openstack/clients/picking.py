@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 
-from forestay_lcm.adapters.openstack.paging import PAGE, Query, T
+from forestay_lcm.adapters.openstack.clients.paging import PAGE, Query, T
 
 FEW = 4
 """Resources that are asked for one by one."""

@@ -35,7 +35,7 @@ from forestay_sol.vnfd import (
     VnfVirtualLink,
 )
 
-from forestay_lcm.adapters.openstack.hot import Json
+from forestay_lcm.adapters.openstack.template.hot import Json
 
 _VERSION = "2021-04-16"
 _BLOCK = "VirtualBlockStorage"

@@ -28,9 +28,9 @@ from forestay_sol.vnflcm import (
     VnfExtCpData,
 )
 
-from forestay_lcm.adapters.openstack.hot import Json, Path, nfv_path, value_at
-from forestay_lcm.adapters.openstack.templates import unusable
-from forestay_lcm.adapters.openstack.vnfcs import Name, name_of, nodes_of
+from forestay_lcm.adapters.openstack.template.hot import Json, Path, nfv_path, value_at
+from forestay_lcm.adapters.openstack.template.parsing import unusable
+from forestay_lcm.adapters.openstack.template.vnfcs import Name, name_of, nodes_of
 from forestay_lcm.domain.connection_points import vdu_cp_id
 from forestay_lcm.domain.merge_patch import merge_patch
 

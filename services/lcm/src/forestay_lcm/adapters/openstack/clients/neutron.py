@@ -9,9 +9,9 @@ from functools import partial
 import msgspec
 from msgspec.structs import replace
 
-from forestay_lcm.adapters.openstack.heat import Caller
-from forestay_lcm.adapters.openstack.paging import T, pages
-from forestay_lcm.adapters.openstack.transport import NotFound
+from forestay_lcm.adapters.openstack.clients.heat import Caller
+from forestay_lcm.adapters.openstack.clients.paging import T, pages
+from forestay_lcm.adapters.openstack.clients.transport import NotFound
 
 _BATCH = 50
 """Ids asked for in one call, so that the URL stays short."""

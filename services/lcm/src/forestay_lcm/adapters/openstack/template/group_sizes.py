@@ -11,8 +11,8 @@ from contextlib import suppress
 from forestay_events.errors import Permanent
 from forestay_sol.resource_types import GROUP
 
-from forestay_lcm.adapters.openstack.hot import Json
-from forestay_lcm.adapters.openstack.templates import parsed_text
+from forestay_lcm.adapters.openstack.template.hot import Json
+from forestay_lcm.adapters.openstack.template.parsing import parsed_text
 
 _SIZE = "desired_capacity"
 

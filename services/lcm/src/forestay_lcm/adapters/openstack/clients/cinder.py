@@ -9,10 +9,10 @@ from functools import partial
 import msgspec
 from forestay_events.errors import Permanent
 
-from forestay_lcm.adapters.openstack.heat import Caller
-from forestay_lcm.adapters.openstack.paging import PAGE, Query, items, pages
-from forestay_lcm.adapters.openstack.picking import FEW, picked
-from forestay_lcm.adapters.openstack.transport import NotFound
+from forestay_lcm.adapters.openstack.clients.heat import Caller
+from forestay_lcm.adapters.openstack.clients.paging import PAGE, Query, items, pages
+from forestay_lcm.adapters.openstack.clients.picking import FEW, picked
+from forestay_lcm.adapters.openstack.clients.transport import NotFound
 
 SERVICE = "block-storage"
 

@@ -20,9 +20,9 @@ from forestay_sol.resource_types import SERVER
 from forestay_sol.vnfd import Flavour
 from forestay_sol.vnflcm import InstantiatedVnfInfo, LcmOperation, ResourceDefinition, VnfcResourceInfo
 
-from forestay_lcm.adapters.openstack.heat import StackResource
-from forestay_lcm.adapters.openstack.hot import Json
+from forestay_lcm.adapters.openstack.clients.heat import StackResource
 from forestay_lcm.adapters.openstack.job import Order
+from forestay_lcm.adapters.openstack.template.hot import Json
 
 #: Operations that replace or change VNFCs where they are: what their grant adds comes in the place of what it removes.
 _IN_PLACE: frozenset[LcmOperation] = frozenset({"HEAL", "CHANGE_EXT_CONN", "CHANGE_VNFPKG"})

@@ -19,14 +19,19 @@ from forestay_events.errors import Permanent
 from forestay_sol.vnfd import BaseHot, Flavour
 from forestay_sol.vnflcm import ChangeVnfFlavourRequest, ExtManagedVirtualLinkData, InstantiatedVnfInfo, LcmOperation
 
-from forestay_lcm.adapters.openstack.connectivity import ext_links, managed_by_others, managed_of, new_ext_links
-from forestay_lcm.adapters.openstack.group_sizes import sized
-from forestay_lcm.adapters.openstack.hot import Json, Path, value_at, without_links, without_nulls
 from forestay_lcm.adapters.openstack.job import Order
-from forestay_lcm.adapters.openstack.nfv import Sources, changed_nfv, nfv_parameter
-from forestay_lcm.adapters.openstack.templates import parsed_text, unusable
-from forestay_lcm.adapters.openstack.tosca import base_hot_of
-from forestay_lcm.adapters.openstack.vnfcs import (
+from forestay_lcm.adapters.openstack.template.connectivity import (
+    ext_links,
+    managed_by_others,
+    managed_of,
+    new_ext_links,
+)
+from forestay_lcm.adapters.openstack.template.group_sizes import sized
+from forestay_lcm.adapters.openstack.template.hot import Json, Path, value_at, without_links, without_nulls
+from forestay_lcm.adapters.openstack.template.nfv import Sources, changed_nfv, nfv_parameter
+from forestay_lcm.adapters.openstack.template.parsing import parsed_text, unusable
+from forestay_lcm.adapters.openstack.template.tosca import base_hot_of
+from forestay_lcm.adapters.openstack.template.vnfcs import (
     Vnfcs,
     name_of,
     nodes_of,

@@ -18,10 +18,10 @@ import msgspec
 from forestay_events.config import ConfigError
 from forestay_events.errors import Permanent
 
-from forestay_lcm.adapters.openstack.keeping import Kept
+from forestay_lcm.adapters.openstack.clients.keeping import Kept
+from forestay_lcm.adapters.openstack.clients.sharing import Shared
+from forestay_lcm.adapters.openstack.clients.transport import Transport, Unauthorized
 from forestay_lcm.adapters.openstack.settings import OpenStackSettings
-from forestay_lcm.adapters.openstack.sharing import Shared
-from forestay_lcm.adapters.openstack.transport import Transport, Unauthorized
 
 _EARLY = 30.0
 """Seconds before its end at which a token is renewed, at most a tenth of its life."""

@@ -17,9 +17,9 @@ import msgspec
 from forestay_sol.vnfd import Flavour
 from forestay_sol.vnflcm import InstantiatedVnfInfo
 
-from forestay_lcm.adapters.openstack.hot import Json
 from forestay_lcm.adapters.openstack.job import Order
-from forestay_lcm.adapters.openstack.vnfcs import name_of, nodes_of
+from forestay_lcm.adapters.openstack.template.hot import Json
+from forestay_lcm.adapters.openstack.template.vnfcs import name_of, nodes_of
 
 _LEAF = "locationConstraints"
 

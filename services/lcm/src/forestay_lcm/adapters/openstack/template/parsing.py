@@ -16,7 +16,7 @@ from forestay_csar import Limits, PackageInvalid
 from forestay_csar.documents import measure
 from forestay_events.errors import Permanent
 
-from forestay_lcm.adapters.openstack.hot import Json
+from forestay_lcm.adapters.openstack.template.hot import Json
 
 _LARGEST = 8 << 20
 """Characters of a template as JSON."""
