@@ -38,7 +38,7 @@ async def test_a_hostile_script(forestay: TestSite, tmp_path: Path, what: str) -
     failed = await done(forestay, vnf, "instantiate", body, "FAILED_TEMP")
     error = failed["error"]
     assert (error["title"], error["step"]) == ("Mgmt driver execution failed", "script:instantiate_start")
-    assert error["detail"].startswith("Scripts/instantiate_start.py: ")
+    assert error["detail"].startswith("instantiate_start failed: Scripts/instantiate_start.py: ")
     assert any(word in error["detail"] for word in expected), error["detail"]
     uri = f"/vnflcm/v2/vnf_lcm_op_occs/{failed['id']}"
     await forestay.api.send("POST", f"{uri}/rollback")
