@@ -254,17 +254,19 @@ class TestChangeExtConn:
         assert (story.operation.state, story.vnf.vim_connections) == ("ROLLED_BACK", CONNECTIONS)
 
     @pytest.mark.parametrize(
-        ("link", "pointer"),
+        ("links", "pointer"),
         [
-            (ext_link("CP9"), "/extVirtualLinks/1/extCps/0/cpdId"),
+            ([ext_link(), ext_link("CP9", id="other")], "/extVirtualLinks/1/extCps/0/cpdId"),
+            ([ext_link(), ext_link(id="other")], "/extVirtualLinks/1/extCps/0/cpdId"),
+            ([ext_link(), ext_link("CP9")], "/extVirtualLinks/1/id"),
             (
-                ext_link(extCps=[{"cpdId": "CP1", "cpConfig": {"a/b": {"linkPortId": "port-1"}}}]),
-                "/extVirtualLinks/1/extCps/0/cpConfig/a~1b/linkPortId",
+                [ext_link(extCps=[{"cpdId": "CP1", "cpConfig": {"a/b": {"linkPortId": "port-1"}}}])],
+                "/extVirtualLinks/0/extCps/0/cpConfig/a~1b/linkPortId",
             ),
         ],
     )
-    def test_refuses(self, link: dict[str, Any], pointer: str) -> None:
-        error = refusal(told(*INSTANTIATED), change_ext_conn(ext_link(), link))
+    def test_refuses(self, links: list[dict[str, Any]], pointer: str) -> None:
+        error = refusal(told(*INSTANTIATED), change_ext_conn(*links))
         assert (error.status, error.pointer) == (400, pointer)
 
 

@@ -131,6 +131,7 @@ DEFINITIONS: dict[str, Bad] = {
     "level beyond the aspect": policies(
         "scale-level-range", 3, levels={"small": {"scale_info": {"workers": {"scale_level": 9}}}}
     ),
+    "more VNFCs than anybody has": policies("vnfc-count", 2, deltas={"one": {"number_of_instances": 99_999}}),
     "default level of nothing": policies("default-level-undefined", 3, default_level="none"),
     "instances of an unknown level": template(
         "level-undefined",

@@ -24,4 +24,4 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
         """The topology template of a flavour."""
         topologies = list(self.definitions.topologies)
         path = ("substitution_mappings", "properties", "flavour_id")
-        return next((each for each in topologies if each.at(*path).value == flavour_id), topologies[0])
+        return next((each for each in topologies if str(each.at(*path).value) == flavour_id), topologies[0])
