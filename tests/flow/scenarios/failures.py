@@ -67,14 +67,16 @@ async def exceeded_quota(api: RestApi, cloud: ScenarioCloud, directory: Path) ->
 
 
 async def slow_server(api: RestApi, cloud: ScenarioCloud, directory: Path) -> None:
-    """Heat is asked again when it is silent for long: it goes on with what it is at."""
+    """Heat is asked again when it is silent for long: it goes on with what it is at, or makes it anew; nothing is there twice."""
     life = await born(api, cloud, directory, GROUP, edit=delayed(2 * cloud.slowness))
     operation = await start(api, life.uri, "instantiate", life.request)
     async with asyncio.timeout(cloud.patience):
         while not (seen := {server["id"] for server in await servers(cloud)}):
             await asyncio.sleep(0.1)
     await api.until(operation, "operationState", {"COMPLETED"}, {"FAILED_TEMP"}, patience=cloud.patience)
-    assert (await life.vnfcs()).keys() == seen
+    there = {server["id"] for server in await servers(cloud)}
+    assert (await life.vnfcs()).keys() == there
+    assert len(there) == len(seen)
     await life.ends()
 
 
