@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import msgspec
 
 from forestay_lcm.adapters.openstack.clients.cloud import Cloud
@@ -12,6 +10,7 @@ from forestay_lcm.adapters.openstack.clients.transport import AlreadyExists
 from forestay_lcm.adapters.openstack.job import Job
 from forestay_lcm.adapters.openstack.steps.mending import cleared, mended
 from forestay_lcm.adapters.openstack.steps.placing import placed_anew
+from forestay_lcm.adapters.openstack.steps.reckoning import reckoned
 from forestay_lcm.adapters.openstack.steps.stack import OURS, is_of_operation, reasons, sent, tags
 from forestay_lcm.adapters.openstack.steps.waiting import RESUMABLE, awaited, delay
 from forestay_lcm.adapters.openstack.template.blueprint import stack_name
@@ -25,7 +24,7 @@ async def create_stack(cloud: Cloud, job: Job) -> Outcome:
     name = stack_name(job.vnf_id)
     if (found := await cloud.heat.find(name)) is not None:
         return await _settle(cloud, job, found)
-    wanted = msgspec.to_builtins(await asyncio.to_thread(stack_after, job))
+    wanted = msgspec.to_builtins(await reckoned(stack_after, job))
     await job.fence()
     try:
         limits = {"tags": tags(job), "timeout_mins": job.settings.openstack_timeout_mins}

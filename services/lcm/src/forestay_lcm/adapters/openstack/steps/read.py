@@ -16,6 +16,7 @@ from forestay_lcm.adapters.openstack.clients.keystone import Token
 from forestay_lcm.adapters.openstack.hidden import HIDDEN, KEPT, hidden_values
 from forestay_lcm.adapters.openstack.job import Job, Order, ordered
 from forestay_lcm.adapters.openstack.read_back import instantiated_vnf_info
+from forestay_lcm.adapters.openstack.steps.reckoning import reckoned
 from forestay_lcm.adapters.openstack.steps.stack import TOUCHED_BY, is_left, is_of_operation, vnf_stack
 from forestay_lcm.adapters.openstack.template.connectivity import ext_links, ext_links_of, managed_by_others, managed_of
 from forestay_lcm.adapters.openstack.template.hot import Json
@@ -32,9 +33,9 @@ async def read_back(cloud: Cloud, job: Job) -> Outcome:
     known = _known(job, await cloud.token())
     stack = await vnf_stack(cloud, job)
     hides = HIDDEN in stack.parameters.values()
-    hidden = hidden_values(stack.parameters, job.before, await asyncio.to_thread(_given, job)) if hides else {}
+    hidden = hidden_values(stack.parameters, job.before, await reckoned(_given, job)) if hides else {}
     stack = replace(stack, parameters=stack.parameters | hidden)
-    info = await asyncio.to_thread(instantiated_vnf_info, await observe(cloud, stack, known), known)
+    info = await reckoned(instantiated_vnf_info, await observe(cloud, stack, known), known)
     touched = {TOUCHED_BY: job.op_id} if is_of_operation(stack, job) else {}
     info = replace(info, metadata=_metadata(job, info, hidden) | touched)
     if job.before and is_left(stack, job):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Sequence
 
 from forestay_events.errors import Permanent
@@ -14,6 +13,7 @@ from forestay_lcm.adapters.openstack.groups import group_stacks, surplus
 from forestay_lcm.adapters.openstack.job import Job, existing, ordered
 from forestay_lcm.adapters.openstack.steps.marks import unmark
 from forestay_lcm.adapters.openstack.steps.mending import cleared
+from forestay_lcm.adapters.openstack.steps.reckoning import reckoned
 from forestay_lcm.adapters.openstack.steps.stack import (
     changed,
     is_of_operation,
@@ -51,10 +51,10 @@ async def restore_stack(cloud: Cloud, job: Job, *, at_once: bool = False) -> Out
         if (waits := await take_out(cloud, job, resources, surplus(resources, known))) and not at_once:
             return waits
     try:
-        after = await asyncio.to_thread(stack_after, job)
+        after = await reckoned(stack_after, job)
     except Permanent:
         return Confirmed({})  # what cannot be said was never sent
-    change = change_of(job, await asyncio.to_thread(stack_restored, job), after)
+    change = change_of(job, await reckoned(stack_restored, job), after)
     return await send(cloud, job, stack, change) or sent(stack)
 
 

@@ -11,7 +11,6 @@ Rules of this module:
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Container, Iterator
 from typing import Any, NamedTuple, cast
 
@@ -23,6 +22,7 @@ from forestay_lcm.adapters.openstack.addresses import first_address
 from forestay_lcm.adapters.openstack.clients.cloud import Cloud
 from forestay_lcm.adapters.openstack.clients.heat import Stack
 from forestay_lcm.adapters.openstack.job import Job, Order, existing, ordered
+from forestay_lcm.adapters.openstack.steps.reckoning import reckoned
 from forestay_lcm.adapters.openstack.steps.restore import take_back_if_late
 from forestay_lcm.adapters.openstack.steps.stack import (
     changed,
@@ -53,7 +53,7 @@ async def update_vnfc(cloud: Cloud, job: Job) -> Outcome:
     if _is_member(turn.vnfc):
         change = await _of_member(cloud, job, turn.vnfc)
     else:
-        change = await asyncio.to_thread(change_in_top, job, whole=is_left(stack, job))
+        change = await reckoned(change_in_top, job, whole=is_left(stack, job))
     if waits := await send(cloud, job, stack, change):
         return waits
     await take_back_if_late(cloud, job)
@@ -159,7 +159,7 @@ def _coming(order: Order, before: Blueprint, after: Blueprint) -> set[str]:
 
 async def _bring_shared(cloud: Cloud, job: Job) -> Outcome | None:
     """Have what VNFCs share that only the new package has, such as a link; ``None`` when it is there."""
-    before, after = [await asyncio.to_thread(made_of, job) for made_of in (stack_before, stack_after)]
+    before, after = [await reckoned(made_of, job) for made_of in (stack_before, stack_after)]
     names = _coming(ordered(job), before, after)
     if not names:
         return None
@@ -192,7 +192,7 @@ def _mixed(old: Json, new: Json, names: Container[str]) -> Json:
 
 
 async def _of_member(cloud: Cloud, job: Job, vnfc: VnfcResourceInfo) -> Change:
-    blueprint = await asyncio.to_thread(stack_after, job)
+    blueprint = await reckoned(stack_after, job)
     member = _member_definition(blueprint, vnfc)
     given: Json = member.get("properties") or {}
     asked = {name: nfv_path(value) for name, value in given.items()}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 
 from forestay_lcm.adapters.openstack.clients.cloud import Cloud
@@ -12,6 +11,7 @@ from forestay_lcm.adapters.openstack.groups import last_members, members_with, s
 from forestay_lcm.adapters.openstack.job import Job, existing, ordered
 from forestay_lcm.adapters.openstack.steps.marks import mark, unmark_others
 from forestay_lcm.adapters.openstack.steps.placing import placed_anew
+from forestay_lcm.adapters.openstack.steps.reckoning import reckoned
 from forestay_lcm.adapters.openstack.steps.restore import take_back_if_late, take_out
 from forestay_lcm.adapters.openstack.steps.stack import (
     changed,
@@ -37,7 +37,7 @@ async def update_stack(cloud: Cloud, job: Job) -> Outcome:
     """
     before = existing(job)
     stack = await vnf_stack(cloud, job)
-    after, present = [await asyncio.to_thread(made_of, job) for made_of in (stack_after, stack_before)]
+    after, present = [await reckoned(made_of, job) for made_of in (stack_after, stack_before)]
     change = change_of(job, after, present, whole=is_left(stack, job))
     if not is_started(stack, job):
         if waits := await others(cloud, job, stack):
